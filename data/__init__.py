@@ -1,0 +1,1 @@
+"""Where the data of the two studies come from."""
