@@ -56,11 +56,12 @@ from support.command_line import (
     positive_number,
     run,
     seed_number,
+    show,
     whole_number,
 )
 from support.figure_files import output_folder, save_figures
 from support.laplace_figures import distribution_figure, normalized_figure, repeated_average_figure
-from support.laplace_tables import answers_table, averaging_table, bounds_table, show
+from support.laplace_tables import answers_table, averaging_table, bounds_table
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer
@@ -413,7 +414,7 @@ def main(
     show(bounds_table(values, data_sets[0].bounds[0], list(averages.values()), epsilon))
     total, method = total_epsilon(epsilon, iterations)
     spent = (
-        f"{iterations:,} answers at epsilon {epsilon:g} each spend {epsilon * iterations:,.6g} by basic "
+        f"{iterations:,} answers at epsilon {epsilon:g} each spend {epsilon * iterations:,.10g} by basic "
         f"composition, {total:,.2f} at delta {DELTA:g} by dp_accounting's {method} accountant."
     )
     print(f"\nWhat the repetition costs: {spent}")

@@ -1,9 +1,16 @@
-"""Bad input ends in one line on standard error and exit status 2."""
+"""What both scripts say on the console: tables, and for bad input one line and exit status 2."""
+
+from __future__ import annotations
 
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
 
 
 class BadInput(ValueError):
@@ -60,3 +67,8 @@ def run(program: str, study: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print(f"{program}: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
+
+
+def show(table: pd.DataFrame) -> None:
+    """Prints a table, right-aligned, without an index."""
+    print(table.to_string(index=False))

@@ -1,13 +1,17 @@
 """Output files are written whole or not at all: each under another name first, then renamed into place."""
 
+from __future__ import annotations
+
 import io
 import os
 import tempfile
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from support.command_line import BadInput
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Okabe and Ito (2008), "Color Universal Design": tell apart under every common colour blindness. Used
 # pairs also differ in lightness, so that they stay apart in greyscale.

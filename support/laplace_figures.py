@@ -114,7 +114,7 @@ def repeated_average_figure(result: Result, column: str, where: str, spent: str)
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.set_xlabel(f"private average of {column} (unit of the file)")
     axes.set_ylabel("density (1 / unit of the file)")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="upper left", fontsize=9)
     return figure
 
 

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from laplace import Result
 
 
-def show(table: pd.DataFrame) -> None:
-    """Prints a table, right-aligned, without an index."""
-    print(table.to_string(index=False))
-
-
 def best_bound(values: np.ndarray, lower: float, epsilon: float) -> tuple[float, int, float, float]:
     """The upper bound among the values (n,) that makes |bias| + E|noise| of the private average least.
 

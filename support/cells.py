@@ -1,0 +1,202 @@
+"""Runs long jobs side by side, keeps each result at once and whole, and shows how far they are.
+
+A job's file is named by its key, a digest of all that the result depends on. So what has been done before is
+read, not done again, and a run that was killed loses no more than the jobs it was at.
+"""
+
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+from joblib.externals.loky import get_reusable_executor
+from tqdm import tqdm
+
+from support.command_line import BadInput
+from support.figure_files import write_whole
+
+WATCH_SECONDS = 0.5
+
+
+class Job(NamedTuple):
+    """`work` is called with a function that it calls after each epoch; it returns a dict of arrays, and of
+    lists and dicts of numbers and texts. `cost` is that of one epoch, in any unit."""
+
+    name: str
+    key: str
+    epochs: int
+    cost: float
+    work: Callable[[Callable[[], None]], dict]
+
+
+def run_jobs(
+    jobs: list[Job],
+    folder: Path,
+    workers: int,
+    dask: str | None = None,
+    done: Callable[[dict], None] = lambda _: None,
+) -> dict[str, dict]:
+    """The results of all jobs by name; those that `folder` does not hold yet are worked on and kept there.
+
+    workers: how many at a time, each in a process of its own; with `dask`, the address of a scheduler, its
+    workers are used instead. done: called with each new result.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {job.name: folder / f"{job.name}-{job.key[:16]}.npz" for job in jobs}
+    results = {job.name: _read(paths[job.name], job.key) for job in jobs}
+    # The longest first, so that no long one is left over at the end while other workers are idle.
+    missing = sorted(
+        (job for job in jobs if results[job.name] is None), key=lambda job: -job.epochs * job.cost
+    )
+    if missing:
+        by_name = {job.name: job for job in missing}
+        with tempfile.TemporaryDirectory() as scratch, _progress(missing, Path(scratch)):
+            for name, result in _outcomes(missing, Path(scratch), workers, dask):
+                write_whole(paths[name], _to_bytes(result, by_name[name].key))
+                results[name] = _read(paths[name], by_name[name].key)
+                done(results[name])
+    return results
+
+
+def _outcomes(jobs: list[Job], scratch: Path, workers: int, dask: str | None) -> Iterator[tuple[str, dict]]:
+    """The results as they come, from joblib's processes or from a Dask cluster."""
+    if dask:
+        tasks = [joblib.delayed(_work)(job, scratch, None) for job in jobs]
+        with _dask_client(dask), joblib.parallel_config(backend="dask"):
+            yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+        return
+    # Joblib's own pool, because joblib.Parallel runs a single worker's jobs in this process, where Ctrl-C
+    # would wait for the end of an epoch. The workers are started with Ctrl-C ignored, which they inherit:
+    # it is this process that ends them.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pool = get_reusable_executor(max_workers=min(workers, len(jobs)))
+        futures = [pool.submit(_work, job, scratch, os.getpid()) for job in jobs]
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool:
+        raise BadInput(
+            "a training process was killed, perhaps for want of memory; try fewer --jobs"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def _dask_client(address: str) -> Iterator[None]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise BadInput("--dask needs distributed; install requirements-dask.txt") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as problem:
+        raise BadInput(
+            f"no Dask scheduler answers at {address} ({problem}); start one, or mend the address"
+        ) from None
+    with client:
+        yield
+
+
+def _work(job: Job, scratch: Path, parent: int | None) -> tuple[str, dict]:
+    """In the worker: does the job, and lengthens a file by a byte for each epoch done."""
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        # TensorFlow's start-up messages come from C++ and know no other switch. Errors come as exceptions.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.__stderr__.fileno())
+
+    def lengthen(by: bytes) -> None:
+        with suppress(OSError), (scratch / job.name).open("ab") as file:  # no such folder on another machine
+            file.write(by)
+
+    lengthen(b"")
+    return job.name, job.work(lambda: lengthen(b"."))
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone, even if that was killed and could not say so."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
+@contextmanager
+def _progress(jobs: list[Job], scratch: Path) -> Iterator[None]:
+    """A line on standard error: epochs done of all, which jobs run, time left."""
+    bar = tqdm(
+        total=sum(job.epochs * job.cost for job in jobs),
+        bar_format="{desc} {percentage:3.0f}%, {elapsed} gone, {remaining} left",
+        mininterval=WATCH_SECONDS if sys.stderr.isatty() else 20,
+        dynamic_ncols=True,
+    )
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(WATCH_SECONDS):
+            lengths = [_size(scratch / job.name) for job in jobs]
+            running = [
+                f"{job.name} {length}/{job.epochs}"
+                for job, length in zip(jobs, lengths, strict=True)
+                if length is not None and length < job.epochs
+            ]
+            epochs = [length or 0 for length in lengths]
+            bar.set_description_str(
+                f"epochs {sum(epochs)}/{sum(job.epochs for job in jobs)} ({', '.join(running)})",
+                refresh=False,
+            )
+            bar.update(sum(done * job.cost for job, done in zip(jobs, epochs, strict=True)) - bar.n)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+        bar.close()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _to_bytes(result: dict, key: str) -> bytes:
+    arrays = {name: value for name, value in result.items() if isinstance(value, np.ndarray)}
+    rest = {name: value for name, value in result.items() if name not in arrays}
+    buffer = io.BytesIO()
+    np.savez(buffer, key=np.array(key), rest=np.array(json.dumps(rest)), **arrays)
+    return buffer.getvalue()
+
+
+def _read(path: Path, key: str) -> dict | None:
+    """What a file holds; None if there is no such file, or if it is damaged, which is said."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as file:  # a zip archive, whose checksums are compared
+            held = {name: file[name] for name in file.files}
+        if str(held.pop("key")) != key:
+            raise ValueError("its key is another")
+        return json.loads(str(held.pop("rest"))) | held
+    except Exception as problem:  # zipfile, zlib, numpy and json raise many kinds
+        tqdm.write(f"{path} is damaged ({problem}) and will be made again", file=sys.stderr)
+        return None
