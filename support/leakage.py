@@ -77,6 +77,7 @@ def measure_leakage(
         tpr_at_1pct_fpr, tpr_at_0p1pct_fpr: the largest TPR whose FPR is at most that (Carlini et al. 2022),
             with Clopper-Pearson intervals for the threshold taken; realised_fpr_at_1pct, ..._0p1pct: the
             share of non-members really accused. NaN if fewer than 10 non-members fit below the FPR.
+    Fewer than 10 members or non-members that are not separated leave an interval as wide as its range.
     Raises ValueError for input that is empty, not one-dimensional, or holds NaN. Infinite losses are losses.
     """
     members, nonmembers = _checked(member_losses, "member"), _checked(nonmember_losses, "non-member")

@@ -268,7 +268,7 @@ def _loss_panel(axes: Axes, models: dict[str, pd.DataFrame], title: str) -> None
         at = np.concatenate([curve[0] for curve in curves])
         ends = np.array([np.interp(at, *curve) for curve in curves])
         widest = np.argmax(np.abs(ends[0] - ends[1]))
-        label = f"gap {rows['advantage'].mean():.3f}"
+        label = f"advantage {rows['advantage'].mean():.3f}"
         axes.plot([at[widest]] * 2, ends[:, widest], color=colour, marker="_", linewidth=1.2, label=label)
     if pooled.min() >= 0 and pooled.max() > FEWEST_LOSS:
         lowest = max(np.quantile(pooled, 0.02), FEWEST_LOSS)
@@ -324,7 +324,7 @@ def experiment_figure(
     caption = (
         f"{SETS} {_uncertainty(ours)} Star: attacked epoch of the best test accuracy, where early stopping "
         f"would have ended. (b) {AUC} (c) {HELD_OUT} Chosen where judged: on all images; null floor: its "
-        f"mean if nothing leaks. (d) to (f): last epoch. {ROC} (e) Gap: the largest vertical distance, which "
+        f"mean if nothing leaks. (d) to (f): last epoch. {ROC} (e) Bars: largest vertical distance, which "
         "is the advantage chosen where judged. (f) Advantage: held-out. The verdict rests on the AUC."
     )
     figure = _figure(10.6, experiment.question, remark, caption, _model_handles(models, details=True))

@@ -321,17 +321,6 @@ def small(tmp_path_factory):
     return path
 
 
-def run_in_process(monkeypatch, capsys, *arguments):
-    """laplace.py's command line, without a new process: exit status, standard output, standard error."""
-    monkeypatch.setattr(sys, "argv", ["laplace.py", *map(str, arguments)])
-    try:
-        laplace.command_line()
-        status = 0
-    except SystemExit as ended:
-        status = ended.code
-    return status, *capsys.readouterr()
-
-
 def test_writes_the_four_figures_and_nothing_else(small, tmp_path):
     """From another working directory, without a display, as a reader starts it."""
     folder = tmp_path / "new" / "figures"
@@ -366,26 +355,25 @@ def test_the_results_are_those_of_the_definitions(small, tmp_path):
     assert all(abs(result.coverage - 0.95) < 0.065 for result in results)
 
 
-def test_another_column_says_that_its_bounds_leak(small, tmp_path, monkeypatch, capsys):
+def test_another_column_says_that_its_bounds_leak(small, tmp_path, run_command_line):
     run = ("--data", small, "--column", "Score", "--iterations", 50, "--figures", tmp_path)
-    status, output, _ = run_in_process(monkeypatch, capsys, *run)
+    status, output, _ = run_command_line(laplace, *run)
     assert status == 0
     assert "bounds of Score were not declared" in output
-    status, output, _ = run_in_process(monkeypatch, capsys, *run, "--lower", -20, "--upper", 20_000)
+    status, output, _ = run_command_line(laplace, *run, "--lower", -20, "--upper", 20_000)
     assert status == 0
     assert "Warning" not in output
     assert {path.name for path in tmp_path.iterdir()} == FIGURES
 
 
-def test_a_file_without_months_or_customers(tmp_path, monkeypatch, capsys):
+def test_a_file_without_months_or_customers(tmp_path, run_command_line):
     (tmp_path / "own.csv").write_text("height\n" + "\n".join(str(150 + i % 50) for i in range(200)))
     run = ("--data", tmp_path / "own.csv", "--column", "height", "--lower", 0, "--upper", 250)
-    status, output, _ = run_in_process(monkeypatch, capsys, *run, "--figures", tmp_path / "f")
+    status, output, _ = run_command_line(laplace, *run, "--figures", tmp_path / "f")
     assert status == 0
     assert "own.csv, n = 200" in output
-    status, _, error = run_in_process(
-        monkeypatch, capsys, *run, "--month", "May", "--figures", tmp_path / "g"
-    )
+    run = (*run, "--month", "May", "--figures", tmp_path / "g")
+    status, _, error = run_command_line(laplace, *run)
     assert status == 2
     assert "no column Month" in error
     assert not (tmp_path / "g").exists()
@@ -408,7 +396,7 @@ def test_a_file_without_months_or_customers(tmp_path, monkeypatch, capsys):
         ["--figures", "a_file/below"],
     ],
 )
-def test_bad_input_is_one_line_and_changes_nothing(arguments, small, tmp_path, monkeypatch, capsys):
+def test_bad_input_is_one_line_and_changes_nothing(arguments, small, tmp_path, monkeypatch, run_command_line):
     monkeypatch.chdir(tmp_path)
     for name, content in {
         "empty.csv": b"",
@@ -424,7 +412,7 @@ def test_bad_input_is_one_line_and_changes_nothing(arguments, small, tmp_path, m
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     # The case's arguments come last, so that they win.
     run = ("--data", small, "--iterations", 20, "--figures", "kept", *arguments)
-    status, _, error = run_in_process(monkeypatch, capsys, *run)
+    status, _, error = run_command_line(laplace, *run)
     assert status == 2
     assert error.startswith("laplace.py: ")
     assert error.count("\n") == 1

@@ -3,8 +3,6 @@
 The images are a fake of CIFAR-10, named as one: few, random, with a hint of their class.
 """
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -267,17 +265,6 @@ def test_a_cell_s_key_changes_with_all_that_its_result_depends_on():
 # ------------------------------------------------------------------------------------------------- bad input
 
 
-def run_in_process(monkeypatch, capsys, *arguments):
-    """mia.py's command line, without a new process: exit status, standard output, standard error."""
-    monkeypatch.setattr(sys, "argv", ["mia.py", *map(str, arguments)])
-    try:
-        mia.command_line()
-        status = 0
-    except SystemExit as ended:
-        status = ended.code
-    return status, *capsys.readouterr()
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -287,25 +274,25 @@ def run_in_process(monkeypatch, capsys, *arguments):
         ["--dask", "tcp://127.0.0.1:1"],
     ],
 )
-def test_bad_input_is_one_line_and_changes_nothing(arguments, fake, tmp_path, monkeypatch, capsys):
+def test_bad_input_is_one_line_and_changes_nothing(arguments, fake, tmp_path, monkeypatch, run_command_line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_file").write_bytes(b"in the way")
     monkeypatch.setattr(mia, "load_cifar10", lambda: fake)
     monkeypatch.setattr(mia, "FIGURES", tmp_path / "figures")
     monkeypatch.setattr(mia, "CELLS", tmp_path / "cells")
-    status, _, error = run_in_process(monkeypatch, capsys, *arguments)
+    status, _, error = run_command_line(mia, *arguments)
     assert status == 2
     assert error.splitlines()[-1].startswith("mia.py: ")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a_file"]
 
 
-def test_a_damaged_kept_copy_is_named(tmp_path, monkeypatch, capsys):
+def test_a_damaged_kept_copy_is_named(tmp_path, monkeypatch, run_command_line):
     kept = tmp_path / "cifar10.bin"
     kept.write_bytes(b"not CIFAR-10")
     monkeypatch.setattr(mia, "load_cifar10", lambda: mia_load(kept))
     from data.cifar10 import load_cifar10 as mia_load
 
-    status, _, error = run_in_process(monkeypatch, capsys, "--figures", tmp_path / "figures")
+    status, _, error = run_command_line(mia, "--figures", tmp_path / "figures")
     assert status == 2
     assert error.count("\n") == 1
     assert str(kept) in error
@@ -341,7 +328,7 @@ def test_audit_reports_the_same_for_npy_and_csv(tmp_path, capsys):
         ("nothing.npy", np.zeros(0), "shape"),
     ],
 )
-def test_audit_refuses_rubbish(name, content, message, tmp_path, monkeypatch, capsys):
+def test_audit_refuses_rubbish(name, content, message, tmp_path, run_command_line):
     np.save(tmp_path / "good.npy", np.arange(50.0))
     if isinstance(content, bytes):
         (tmp_path / name).write_bytes(content)
@@ -349,7 +336,7 @@ def test_audit_refuses_rubbish(name, content, message, tmp_path, monkeypatch, ca
         np.save(tmp_path / name, content)
     for files in ((tmp_path / name, tmp_path / "good.npy"), (tmp_path / "good.npy", tmp_path / name)):
         run = ("--audit", *files, "--figures", tmp_path / "figures")
-        status, _, error = run_in_process(monkeypatch, capsys, *run)
+        status, _, error = run_command_line(mia, *run)
         assert status == 2
         assert error.count("\n") == 1
         assert name in error

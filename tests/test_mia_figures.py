@@ -101,7 +101,7 @@ def test_the_numbers_in_an_experiment_s_figure_are_those_of_the_table(study):
         end = last_mean(results, model, "auc")
         assert legend(auc)[number] == f"{best:.3f} at epoch 1, {end:.3f} at 2"
         assert legend(roc)[number] == f"AUC {end:.3f}"
-        assert legend(losses)[number] == f"gap {last_mean(results, model, 'advantage'):.3f}"
+        assert legend(losses)[number] == f"advantage {last_mean(results, model, 'advantage'):.3f}"
         drawn = [line.get_ydata() for line in advantage.lines if line.get_linewidth() == 2]
         assert any(np.allclose(curve, rows.groupby("epoch")["heldout_advantage"].mean()) for curve in drawn)
     floors = results["null_advantage"]
@@ -189,8 +189,8 @@ def test_an_audit_draws_anybody_s_losses(members, nonmembers, scale):
     roc, losses = figure.axes
     assert losses.get_xscale() == scale
     assert legend(roc)[0] == f"AUC {report['auc']:.3f}"
-    assert legend(losses)[0] == f"gap {report['advantage']:.3f}"
-    [gap] = [line.get_ydata() for line in losses.lines if line.get_label().startswith("gap")]
+    assert legend(losses)[0] == f"advantage {report['advantage']:.3f}"
+    [gap] = [line.get_ydata() for line in losses.lines if line.get_label().startswith("advantage")]
     if scale == "log":
         assert abs(gap[0] - gap[1]) == pytest.approx(report["advantage"], abs=0.01)
     assert f"{report['auc_low']:.3f} to {report['auc_high']:.3f}" in figure.get_supxlabel().replace("\n", " ")
