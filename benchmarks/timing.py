@@ -1,0 +1,111 @@
+"""What the benchmarks share: measuring in turn, fresh processes, and the Markdown that is printed."""
+
+import math
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import joblib
+
+from support.command_line import OneLineParser, whole_number
+
+Measured = TypeVar("Measured")
+
+
+class Row(NamedTuple):
+    """One line of a table: what is measured, in which unit, and the values of all rounds for either side."""
+
+    what: str
+    unit: str
+    other: Sequence[float]
+    ours: Sequence[float]
+
+
+def parser_with_rounds(description: str, rounds: int) -> OneLineParser:
+    """A parser for the first line of `description`, with --rounds, `rounds` unless given."""
+    parser = OneLineParser(description=description.splitlines()[0])
+    parser.add_argument(
+        "--rounds", type=whole_number, default=rounds, help="of each side (default: %(default)s)"
+    )
+    return parser
+
+
+def in_turn(rounds: int, *sides: Callable[[], Measured]) -> list[list[Measured]]:
+    """Calls the sides one after the other, A B A B ...; returns what each side gave, round by round.
+
+    So whatever else the machine does in the meantime strikes all sides alike.
+    """
+    found: list[list[Measured]] = [[] for _ in sides]
+    for number in range(rounds):
+        for side, values in zip(sides, found, strict=True):
+            values.append(side())
+        print(f"round {number + 1} of {rounds} done", file=sys.stderr)
+    return found
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long `work` takes, in seconds."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def in_fresh_process(work: Callable[..., Measured], *arguments: object) -> Measured:
+    """Calls `work` in a Python of its own. TensorFlow's threads cannot be changed once it runs, and only so
+    are start-up and peak memory those of the work."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def table(other: str, ours: str, rows: Sequence[Row]) -> str:
+    """The Markdown table: ratio of the medians first, then median (least to greatest) of either side."""
+    lines = [f"| | ratio | {other} | {ours} |", "|---|---|---|---|"]
+    for row in rows:
+        ratio = _number(statistics.median(row.other) / statistics.median(row.ours))
+        sides = (f"{_spread(values)} {row.unit}" for values in (row.other, row.ours))
+        lines.append(f"| {row.what} | **{ratio}** | {' | '.join(sides)} |")
+    return "\n".join(lines)
+
+
+def conditions(rounds: int, *packages: str) -> str:
+    """Two sentences for below the table: how often was measured, and on what, without names of hosts."""
+    versions = [f"{name} {metadata.version(name)}" for name in packages]
+    machine = [
+        _processor(),
+        f"{joblib.cpu_count()} cores ({joblib.cpu_count(only_physical_cores=True)} physical)",
+        f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory",
+        f"{platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}",
+        *versions,
+    ]
+    return (
+        f"Medians of {rounds} rounds taken in turn, in brackets the least and the greatest. "
+        f"Ratio: left median by right median.\n\n{', '.join(machine)}."
+    )
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{_number(statistics.median(values))} ({_number(min(values))} to {_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    """With three significant digits."""
+    rounded = float(f"{value:.3g}")
+    digits = 2 - math.floor(math.log10(abs(rounded))) if rounded else 0
+    return f"{rounded:,.{max(digits, 0)}f}"
+
+
+def _processor() -> str:
+    """The processor's name, as the system gives it."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
