@@ -43,11 +43,11 @@ from tqdm import tqdm
 from data.cifar10 import CLASS_NAMES, DIGESTS, Cifar10, DataNotFound, load_cifar10
 from support.audit import audit
 from support.cells import Job, run_jobs
-from support.command_line import BadInput, OneLineParser, run, show, whole_number
+from support.command_line import BadInput, OneLineParser, run, whole_number
 from support.figure_files import output_folder, save_figures, write_whole
 from support.leakage import Losses, auc_with_interval, curve_points, measure_leakage, paired_contrast
 from support.mia_figures import experiment_figure, per_class_figure, samples_figure, summary_figure
-from support.mia_tables import contrast_table, control_sentence, finished_line, summary_table
+from support.mia_tables import finished_line, print_conclusion
 
 if TYPE_CHECKING:
     import keras
@@ -65,10 +65,6 @@ FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
 CELLS = ROOT / "data" / "cache" / "cells"
 CELL_FORMAT = 1  # to be raised when a change of this script changes what a cell holds
 
-TABLE_REMARK = """\
-gap: train less test accuracy, the advantage of calling a member whatever is classified correctly.
-null: the advantage to be expected if nothing leaks; that of the held-out advantage is 0, of the AUC 0.5.
-"""
 EXPOSED = 10  # training images shown as the most and as the least exposed
 EXPOSED_SHARE = 0.01  # of the training images, for the agreement between seeds
 
@@ -231,9 +227,9 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
     optimizer.build(network.trainable_variables)
 
     # A whole epoch is one call of a compiled function. With a call for each step, a small model would spend
-    # half its time between the steps.
+    # half its time between the steps. The images are an argument: captured, they would never be freed.
     @tf.function
-    def train_epoch(batches: tf.Tensor) -> None:
+    def train_epoch(batches: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor) -> None:
         for batch in batches:
             with tf.GradientTape() as tape:
                 logits = network(tf.gather(inputs, batch), training=True)
@@ -253,7 +249,8 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
     for epoch in range(cell.epochs + 1):
         if epoch:
             order = np.random.default_rng([cell.seed, epoch]).permutation(len(member_ids)).astype(np.int32)
-            train_epoch(tf.constant(order[: steps * cell.batch_size].reshape(steps, cell.batch_size)))
+            batches = order[: steps * cell.batch_size].reshape(steps, cell.batch_size)
+            train_epoch(tf.constant(batches), inputs, targets)
             epoch_done()
         if epoch % cell.attack_every == 0 or epoch == cell.epochs:
             logits = logits_of(member_images), logits_of(nonmember_images)
@@ -433,13 +430,7 @@ def main(
     )
     contrasts = contrasts_of(by_model)
     exposures = [exposure_of(name, by_model[name]) for name in EXPERIMENTS[0].models]
-    print(f"\nAfter {epochs} epochs; in brackets 95% intervals over {'seeds' if seeds > 1 else 'examples'}")
-    show(summary_table(rows))
-    print(TABLE_REMARK)
-    show(contrast_table(contrasts))
-    print(f"\n{control_sentence(rows)}")
-    for exposure in exposures:
-        print(f"{exposure['model']}: {exposure['stability']}")
+    print_conclusion(rows, contrasts, exposures)
 
     remark = f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else ""
     drawn = {

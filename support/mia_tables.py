@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from support.command_line import show
 from support.leakage import Z, student_interval
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
@@ -87,3 +88,20 @@ def control_sentence(results: pd.DataFrame) -> str:
             "training, so this run does not measure leakage alone. Check where the images come from."
         )
     return sentence
+
+
+def print_conclusion(results: pd.DataFrame, contrasts: dict[str, list[dict]], exposures: list[dict]) -> None:
+    """All that is to be said after the last epoch: models, pairs of models, control, exposed images."""
+    over = "seeds" if results.seed.nunique() > 1 else "examples"
+    print(f"\nAfter {results.epoch.max()} epochs; in brackets 95% intervals over {over}")
+    show(summary_table(results))
+    print(
+        "gap: train less test accuracy, the advantage of calling a member whatever is classified correctly."
+    )
+    print(
+        "null: the advantage to be expected if nothing leaks; for the held-out advantage 0, for the AUC 0.5.\n"
+    )
+    show(contrast_table(contrasts))
+    print(f"\n{control_sentence(results)}")
+    for exposure in exposures:
+        print(f"{exposure['model']}: {exposure['stability']}")

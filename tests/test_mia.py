@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 import mia
 from data.cifar10 import Cifar10
 from support.audit import audit
-from support.mia_tables import summary_table
+from support.mia_tables import control_sentence, summary_table
 
 FILES = {
     "mia_architecture.png",
@@ -174,9 +174,9 @@ def test_the_control_warns_only_when_an_untrained_model_leaks():
         {"model": ["a", "b"], "seed": 0, "epoch": 0, "auc": [0.503, 0.52]}
         | {"auc_low": [0.496, 0.513], "auc_high": [0.51, 0.527]}
     )
-    assert "WARNING" not in mia.control_sentence(untrained[:1])
-    assert "0 of the 95% intervals miss" in mia.control_sentence(untrained[:1])
-    assert "SEEM TO LEAK: b (seed 0)" in mia.control_sentence(untrained)
+    assert "WARNING" not in control_sentence(untrained[:1])
+    assert "0 of the 95% intervals miss" in control_sentence(untrained[:1])
+    assert "SEEM TO LEAK: b (seed 0)" in control_sentence(untrained)
 
 
 def test_the_classes_experiment_is_told_with_its_control():
