@@ -92,15 +92,13 @@ def control_sentence(results: pd.DataFrame) -> str:
 
 def print_conclusion(results: pd.DataFrame, contrasts: dict[str, list[dict]], exposures: list[dict]) -> None:
     """All that is to be said after the last epoch: models, pairs of models, control, exposed images."""
-    over = "seeds" if results.seed.nunique() > 1 else "examples"
+    over = "seeds" if results.seed.max() > 0 else "examples"
     print(f"\nAfter {results.epoch.max()} epochs; in brackets 95% intervals over {over}")
     show(summary_table(results))
     print(
         "gap: train less test accuracy, the advantage of calling a member whatever is classified correctly."
     )
-    print(
-        "null: the advantage to be expected if nothing leaks; for the held-out advantage 0, for the AUC 0.5.\n"
-    )
+    print("null: the advantage expected if nothing leaks; for the held-out advantage 0, for the AUC 0.5.\n")
     show(contrast_table(contrasts))
     print(f"\n{control_sentence(results)}")
     for exposure in exposures:
