@@ -146,9 +146,10 @@ def paired_contrast(
     Returns, for each measure: the mean difference over the seeds; `_low`, `_high`, its interval: over
     examples for one seed (for these trained models, other images), over seeds (Student t) for several (for
     other trainings, these images); `_examples_low`, `_examples_high`: the mean over the seeds of the interval
-    over examples; `verdict`: which model leaks more by AUC, or that no difference can be shown. A verdict
-    rests on the interval alone: where there is no difference, 5% of the verdicts claim one (by held-out
-    advantage 3% to 5%, up to 9% where both models leak so little that the direction is in doubt).
+    over examples; `_verdict`: which model leaks more, or that no difference can be shown; and `verdict`,
+    which says both where they differ. A verdict rests on the interval alone: where there is no difference, 5%
+    of the verdicts claim one (by held-out advantage 3% to 5%, up to 9% where both models leak so little that
+    the direction is in doubt).
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"as many seeds of one model as of the other: {len(first)} and {len(second)} given")
@@ -169,8 +170,9 @@ def paired_contrast(
         contrast |= {f"{measure}_difference": difference, f"{measure}_low": low, f"{measure}_high": high}
         contrast |= {f"{measure}_examples_low": examples[0], f"{measure}_examples_high": examples[1]}
         contrast[f"{measure}_verdict"] = _verdict(low, high, names)
-    contrast["verdict"] = contrast["auc_verdict"]
-    return contrast
+    by_auc, by_advantage = contrast["auc_verdict"], contrast["heldout_advantage_verdict"]
+    both = f"by AUC {by_auc}; by held-out advantage {by_advantage}"
+    return contrast | {"verdict": by_auc if by_auc == by_advantage else both}
 
 
 def roc_curve(member_losses: np.ndarray, nonmember_losses: np.ndarray, fprs: np.ndarray) -> np.ndarray:

@@ -325,7 +325,7 @@ def experiment_figure(
         f"{SETS} {_uncertainty(ours)} Star: attacked epoch of the best test accuracy, where early stopping "
         f"would have ended. (b) {AUC} (c) {HELD_OUT} Chosen where judged: on all images; null floor: its "
         f"mean if nothing leaks. (d) to (f): last epoch. {ROC} (e) Bars: largest vertical distance, which "
-        "is the advantage chosen where judged. (f) Advantage: held-out. The verdict rests on the AUC."
+        "is the advantage chosen where judged. (f) Advantage: held-out."
     )
     figure = _figure(10.6, experiment.question, remark, caption, _model_handles(models, details=True))
     [epoch_panels, [roc, losses, contrast]] = figure.subplots(2, 3)

@@ -100,6 +100,8 @@ def print_conclusion(results: pd.DataFrame, contrasts: dict[str, list[dict]], ex
     )
     print("null: the advantage expected if nothing leaks; for the held-out advantage 0, for the AUC 0.5.\n")
     show(contrast_table(contrasts))
+    if over == "examples":
+        print("One seed: these verdicts are on these very models. Others may reverse them: try --seeds 5.")
     print(f"\n{control_sentence(results)}")
     for exposure in exposures:
         print(f"{exposure['model']}: {exposure['stability']}")

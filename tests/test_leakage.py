@@ -274,6 +274,15 @@ def test_one_verdict_in_twenty_claims_a_difference_where_there_is_none(seeds, n,
         assert width == pytest.approx(2 * 1.96 * spread, rel=4 / math.sqrt(2 * PAIRED_REPLICATES))
 
 
+def test_a_verdict_says_both_where_the_measures_differ():
+    """Members on either side of all non-members: half of them are found out, and yet the AUC is 0.5."""
+    generator = np.random.default_rng(9)
+    sides = np.concatenate([generator.uniform(0, 1, 500), generator.uniform(9, 10, 500)])
+    between, elsewhere = generator.uniform(4, 6, 500), generator.uniform(4, 6, 1000)
+    verdict = paired_contrast([Losses(sides, between)], [Losses(elsewhere, between)], NAMES)["verdict"]
+    assert verdict == f"by AUC {NO_DIFFERENCE}; by held-out advantage one leaks more than other"
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_contrast_names_the_model_that_leaks_more(seeds):
     more, less = ([binormal([6, k], 900, 300, d) for k in range(seeds)] for d in (1, 0.2))

@@ -66,9 +66,25 @@ def test_pixels_are_scaled_to_one_and_seeds_decide_the_start():
     one, same, other = (network(tf.constant(white)).numpy() for network in networks)
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
-    scaled = networks[0].layers[0](tf.constant(white)).numpy()
+    dense = mia.build(mia.MODELS[1], 0)
+    scaled = dense.layers[0](tf.constant(white)).numpy()
     assert scaled.dtype == np.float32
     assert (scaled == 1.0).all()
+
+
+def test_the_crop_changes_no_logit(fake):
+    """Against the same network without its first layer, on the whole images."""
+    import keras
+
+    cropped = mia.build(mia.MODELS[0], 0)
+    whole = keras.Sequential([keras.Input((32, 32, 3)), *mia.build(mia.MODELS[0], 0).layers[1:]])
+    whole.set_weights(cropped.get_weights())
+    images = fake.train_images[:50]
+    np.testing.assert_allclose(cropped(images).numpy(), whole(images).numpy(), rtol=1e-5, atol=1e-6)
+    # The network does look at the pixels that are next to the crop.
+    images = images.copy()
+    images[:, 29] = 255 - images[:, 29]
+    assert not np.allclose(cropped(images).numpy(), whole(fake.train_images[:50]).numpy())
 
 
 def test_the_choice_of_images():
