@@ -11,8 +11,8 @@ threshold is called a member. Members are the training images, non-members the t
 is tensorflow_privacy's. Around it stands what tells a finding from chance: intervals, the value expected if
 nothing leaks, an untrained model as a control, and comparisons image by image.
 
-What to expect. Six models, trained 40 epochs, are attacked when untrained and after every second epoch: under
-8 minutes on two cores of a laptop, once the images are there. A finished model is kept in data/cache/, so a
+What to expect. Six models, trained 40 epochs, are attacked when untrained and after every second epoch: about
+eight minutes on two cores, once the images are there. A finished model is kept in data/cache/, so a
 second run only draws. The figures and mia_results.csv go into figures/, the tables to the console.
 
     python mia.py                       one training of each model
