@@ -305,7 +305,7 @@ def load(source: CreditSource, column: str, month: str | None) -> tuple[prepareD
 def describe_skew(values: np.ndarray, others: np.ndarray, bound: float) -> str:
     """How many values (n,) lie above the bound, and how many of these the other months (n,) contradict."""
     extreme = values > bound
-    sentence = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the declared bound {bound:,.10g}."
+    sentence = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the bound {bound:,.10g}."
     if np.isfinite(others).any():
         contradicted = (extreme & (values > CONTRADICTION * others)).sum()
         sentence += (
@@ -427,7 +427,7 @@ def main(
         "skew_corrected_repeated_average_historgram.png": repeated_average_figure(
             narrow, column, where, spent
         ),
-        "normalized_noise_observations.png": normalized_figure(wide, narrow, epsilon, where),
+        "normalized_noise_observations.png": normalized_figure(wide, narrow, epsilon, column, where),
     }
     save_figures(folder, drawn)
     print(f"\n{len(drawn)} figures written into {folder}")

@@ -97,7 +97,7 @@ def repeated_average_figure(result: Result, column: str, where: str, spent: str)
         f"is off by {abs(answers.mean() - truth):,.3g}, their median by "
         f"{abs(np.median(answers) - truth):,.3g}: asking again averages the noise away."
     )
-    figure, [[axes]] = _figure(1, 1, f"Private averages, data {result.data_set}: {where}", caption)
+    figure, [[axes]] = _figure(1, 1, f"{column}, private averages, {result.data_set}: {where}", caption)
     reach = max(8.0, float(np.abs(answers - truth).max()) / scale)
     # Bins a quarter of the scale wide, with the truth on an edge, however many answers there are.
     edges = truth + scale / 4 * np.arange(-np.ceil(4 * reach), np.ceil(4 * reach) + 1)
@@ -118,7 +118,7 @@ def repeated_average_figure(result: Result, column: str, where: str, spent: str)
     return figure
 
 
-def normalized_figure(wide: Result, narrow: Result, epsilon: float, where: str) -> Figure:
+def normalized_figure(wide: Result, narrow: Result, epsilon: float, column: str, where: str) -> Figure:
     """Histograms and box plots of both results, each divided by its own true value.
 
     The left column has one axis for both, so that the widths can be compared; the right column shows the
@@ -133,7 +133,9 @@ def normalized_figure(wide: Result, narrow: Result, epsilon: float, where: str) 
         f"axis for both. Right: “{narrow.data_set}” alone, its axis {reach / close:,.0f} times narrower. "
         "Boxes: quartiles; whiskers: the middle 95% of the answers."
     )
-    figure, grid = _figure(3, 2, f"Noise in relation to the truth: {where}", caption, height_ratios=[3, 3, 2])
+    figure, grid = _figure(
+        3, 2, f"{column}, noise in relation to the truth: {where}", caption, height_ratios=[3, 3, 2]
+    )
     grid[0, 1].set_axis_off()
     ratio = relative[wide.data_set].std() / relative[narrow.data_set].std()
     remark = (

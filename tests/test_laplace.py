@@ -333,7 +333,7 @@ def test_writes_the_four_figures_and_nothing_else(small, tmp_path):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert done.stderr == ""
-    assert "5 values (1.25%) lie above the declared bound 200,000. 5 of them contradict" in done.stdout
+    assert "5 values (1.25%) lie above the bound 200,000. 5 of them contradict" in done.stdout
 
 
 def test_the_results_are_those_of_the_definitions(small, tmp_path):
