@@ -26,6 +26,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -132,7 +133,13 @@ def build(model: Model, seed: int) -> "keras.Sequential":
     import keras
     from keras import layers
 
-    keras.utils.set_random_seed(seed)
+    # Each layer gets a seed of its own. Left to itself, Keras would draw it from Python's global generator,
+    # from which other threads of the process may draw in between; Dask's do.
+    generator = random.Random(seed)
+
+    def start() -> keras.initializers.Initializer:
+        return keras.initializers.GlorotUniform(seed=generator.randint(1, 10**9))
+
     stack = [keras.Input((32, 32, 3))]
     if model.convolutional:
         # 32, 30, 15, 13, 6: the second pooling drops a row and a column, and with them all that the last two
@@ -140,10 +147,12 @@ def build(model: Model, seed: int) -> "keras.Sequential":
         stack += [layers.Cropping2D(((0, 2), (0, 2)))]
     stack += [layers.Rescaling(1 / 255)]
     for _ in range(model.convolutional):
-        stack += [layers.Conv2D(FILTERS, 3, activation="relu"), layers.MaxPooling2D(2)]
+        stack += [layers.Conv2D(FILTERS, 3, activation="relu", kernel_initializer=start())]
+        stack += [layers.MaxPooling2D(2)]
     stack += [layers.Flatten()]
-    stack += [layers.Dense(UNITS, activation="relu") for _ in range(model.dense)]
-    return keras.Sequential([*stack, layers.Dense(model.classes)])
+    for _ in range(model.dense):
+        stack += [layers.Dense(UNITS, activation="relu", kernel_initializer=start())]
+    return keras.Sequential([*stack, layers.Dense(model.classes, kernel_initializer=start())])
 
 
 def choose(labels: np.ndarray, classes: int, each: int) -> np.ndarray:
