@@ -24,11 +24,10 @@ second run only draws. The figures and mia_results.csv go into figures/, the tab
 
 import hashlib
 import json
-import math
 import os
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
@@ -45,6 +44,7 @@ from data.cifar10 import CLASS_NAMES, DIGESTS, Cifar10, DataNotFound, load_cifar
 from support.audit import audit
 from support.cells import Job, run_jobs
 from support.command_line import BadInput, OneLineParser, run, whole_number
+from support.exposure import exposure_of
 from support.figure_files import output_folder, save_figures, write_whole
 from support.leakage import Losses, auc_with_interval, curve_points, measure_leakage, paired_contrast
 from support.mia_figures import experiment_figure, per_class_figure, samples_figure, summary_figure
@@ -65,9 +65,6 @@ ROOT = Path(__file__).resolve().parent
 FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
 CELLS = ROOT / "data" / "cache" / "cells"
 CELL_FORMAT = 1  # to be raised when a change of this script changes what a cell holds
-
-EXPOSED = 10  # training images shown as the most and as the least exposed
-EXPOSED_SHARE = 0.01  # of the training images, for the agreement between seeds
 
 
 # --------------------------------------------------------------------------------- models and experiments
@@ -370,32 +367,6 @@ def contrasts_of(cells: dict[str, list[dict]]) -> dict[str, list[dict]]:
             for first, second in experiment.pairs
         ]
         for experiment in EXPERIMENTS
-    }
-
-
-def exposure_of(name: str, cells: Sequence[dict]) -> dict[str, object]:
-    """The training images with the smallest and the largest loss, averaged over the seeds as ranks.
-
-    The attack calls the image with the smallest loss a member first. Returns `most` and `least`, numbers of
-    images in the original order, `agreement`, the mean share that two seeds' most exposed 1% have in common
-    (chance: 1%; NaN for one seed), and `stability`, a sentence.
-    """
-    ranks = np.array([np.argsort(np.argsort(cell["members"], kind="stable")) for cell in cells])
-    order = cells[0]["member_ids"][np.argsort(ranks.mean(axis=0), kind="stable")]
-    count = max(round(EXPOSED_SHARE * len(order)), 1)
-    top = [set(np.flatnonzero(rank < count)) for rank in ranks]
-    shared = [len(top[i] & top[j]) / count for i in range(len(top)) for j in range(i)]
-    agreement = float(np.mean(shared)) if shared else math.nan
-    sentence = "One seed: how stable this choice is has not been measured."
-    if shared:
-        words = f"Of one seed's {count:,} most exposed images (1%), {agreement:.0%} are among another's too"
-        sentence = f"{words}; by chance it would be 1%."
-    return {
-        "model": name,
-        "most": order[:EXPOSED].tolist(),
-        "least": order[::-1][:EXPOSED].tolist(),
-        "agreement": agreement,
-        "stability": sentence,
     }
 
 
