@@ -33,7 +33,7 @@ def wall_times(cells: list[Cell], workers: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as scratch:
         results = run_jobs(
             [
-                Job(cell.name, cell.key(""), cell.epochs, cell.cost, partial(timed_cell, cell))
+                Job(cell.name, partial(cell.key, ""), cell.epochs, cell.cost, partial(timed_cell, cell))
                 for cell in cells
             ],
             Path(scratch),

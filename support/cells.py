@@ -7,19 +7,19 @@ read, not done again, and a run that was killed loses no more than the jobs it w
 import io
 import json
 import os
+import platform
 import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import as_completed
+from concurrent.futures import CancelledError, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import joblib
 import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
@@ -28,14 +28,16 @@ from support.command_line import BadInput
 from support.figure_files import write_whole
 
 WATCH_SECONDS = 0.5
+DASK_SECONDS = 20  # that a cluster's scheduler, or a first worker, may take to answer
 
 
 class Job(NamedTuple):
     """`work` is called with a function that it calls after each epoch; it returns a dict of arrays, and of
-    lists and dicts of numbers and texts. `cost` is that of one epoch, in any unit."""
+    lists and dicts of numbers and texts. `key` gives the digest of all that the result depends on, library
+    versions included, as it is where it is called. `cost` is that of one epoch, in any unit."""
 
     name: str
-    key: str
+    key: Callable[[], str]
     epochs: int
     cost: float
     work: Callable[[Callable[[], None]], dict]
@@ -54,28 +56,28 @@ def run_jobs(
     workers are used instead. done: called with each new result.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {job.name: folder / f"{job.name}-{job.key[:16]}.npz" for job in jobs}
-    results = {job.name: _read(paths[job.name], job.key) for job in jobs}
+    keys = {job.name: job.key() for job in jobs}
+    paths = {name: folder / f"{name}-{key[:16]}.npz" for name, key in keys.items()}
+    results = {name: _read(paths[name], key) for name, key in keys.items()}
     # The longest first, so that no long one is left over at the end while other workers are idle.
     missing = sorted(
         (job for job in jobs if results[job.name] is None), key=lambda job: -job.epochs * job.cost
     )
     if missing:
-        by_name = {job.name: job for job in missing}
         with tempfile.TemporaryDirectory() as scratch, _progress(missing, Path(scratch)):
-            for name, result in _outcomes(missing, Path(scratch), workers, dask):
-                write_whole(paths[name], _to_bytes(result, by_name[name].key))
-                results[name] = _read(paths[name], by_name[name].key)
+            for name, result in _outcomes(missing, keys, Path(scratch), workers, dask):
+                write_whole(paths[name], _to_bytes(result, keys[name]))
+                results[name] = _read(paths[name], keys[name])
                 done(results[name])
     return results
 
 
-def _outcomes(jobs: list[Job], scratch: Path, workers: int, dask: str | None) -> Iterator[tuple[str, dict]]:
+def _outcomes(
+    jobs: list[Job], keys: dict[str, str], scratch: Path, workers: int, dask: str | None
+) -> Iterator[tuple[str, dict]]:
     """The results as they come, from joblib's processes or from a Dask cluster."""
     if dask:
-        tasks = [joblib.delayed(_work)(job, scratch, None) for job in jobs]
-        with _dask_client(dask), joblib.parallel_config(backend="dask"):
-            yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+        yield from _outcomes_of_cluster(jobs, keys, scratch, dask)
         return
     # Joblib's own pool, because joblib.Parallel runs a single worker's jobs in this process, where Ctrl-C
     # would wait for the end of an epoch. The workers are started with Ctrl-C ignored, which they inherit:
@@ -83,7 +85,7 @@ def _outcomes(jobs: list[Job], scratch: Path, workers: int, dask: str | None) ->
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         pool = get_reusable_executor(max_workers=min(workers, len(jobs)))
-        futures = [pool.submit(_work, job, scratch, os.getpid()) for job in jobs]
+        futures = [pool.submit(_work, job, keys[job.name], scratch, os.getpid()) for job in jobs]
     finally:
         signal.signal(signal.SIGINT, handler)
     try:
@@ -97,24 +99,51 @@ def _outcomes(jobs: list[Job], scratch: Path, workers: int, dask: str | None) ->
         pool.shutdown(wait=True, kill_workers=True)
 
 
-@contextmanager
-def _dask_client(address: str) -> Iterator[None]:
+def _outcomes_of_cluster(
+    jobs: list[Job], keys: dict[str, str], scratch: Path, address: str
+) -> Iterator[tuple[str, dict]]:
+    # Dask's own futures, because joblib's Dask backend fixes the number of jobs when it starts, so that a
+    # worker that joins later gets none, and with a single worker does the work in this process.
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         raise BadInput("--dask needs distributed; install requirements-dask.txt") from None
+    where = f"the Dask scheduler at {address}"
     try:
-        client = Client(address, timeout=10)
+        client = distributed.Client(address, timeout=DASK_SECONDS)
     except (OSError, ValueError) as problem:
-        raise BadInput(
-            f"no Dask scheduler answers at {address} ({problem}); start one, or mend the address"
-        ) from None
+        raise BadInput(f"{where} does not answer ({problem}); start one, or mend the address") from None
     with client:
-        yield
+        try:
+            # Without a worker, or with one that cannot import this project, Dask would wait for ever.
+            client.wait_for_workers(1, timeout=DASK_SECONDS)
+            client.submit(_process).result(timeout=DASK_SECONDS)
+        except (TimeoutError, ImportError, RuntimeError) as problem:
+            raise BadInput(
+                f"{where} has no worker that answers within {DASK_SECONDS} s ({type(problem).__name__}); "
+                "start both in this project's folder with PYTHONPATH=."
+            ) from None
+        futures = [client.submit(_work, job, keys[job.name], scratch, None, pure=False) for job in jobs]
+        try:
+            for future in distributed.as_completed(futures):
+                yield future.result()
+        except distributed.KilledWorker:
+            raise BadInput(f"workers of {where} were killed, perhaps for want of memory") from None
+        except CancelledError:
+            raise BadInput(f"{where} is gone; what is finished is kept") from None
 
 
-def _work(job: Job, scratch: Path, parent: int | None) -> tuple[str, dict]:
+def _process() -> int:
+    """A task that takes no time: a worker's answer that it is there."""
+    return os.getpid()
+
+
+def _work(job: Job, key: str, scratch: Path, parent: int | None) -> tuple[str, dict]:
     """In the worker: does the job, and lengthens a file by a byte for each epoch done."""
+    if job.key() != key:
+        raise BadInput(
+            f"a worker on {platform.node()} has other versions of the libraries; install the same everywhere"
+        )
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         # TensorFlow's start-up messages come from C++ and know no other switch. Errors come as exceptions.

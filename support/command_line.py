@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -58,15 +59,21 @@ def positive_number(text: str) -> float:
 
 
 def run(program: str, study: Callable[[], object]) -> None:
-    """Calls the study; turns BadInput into its one line and status 2, Ctrl-C into status 130."""
+    """Calls the study; turns BadInput into its one line and status 2, Ctrl-C into status 130, and ends
+    quietly, with status 141, when nobody reads the report to its end, as in `python laplace.py | head`."""
     try:
         study()
+        sys.stdout.flush()
     except BadInput as problem:
         print(f"{program}: {' '.join(str(problem).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"{program}: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        # What is still to be written when Python ends must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def show(table: pd.DataFrame) -> None:

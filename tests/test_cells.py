@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support import cells
 from support.cells import Job, run_jobs
+from support.command_line import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAVE_SECONDS = 2.0  # that Ctrl-C may take
@@ -32,10 +34,24 @@ def fake_work(number, pids, seconds, epoch_done):
     }
 
 
+def fake_key(number):
+    return f"key{number}" * 8
+
+
+def fake_key_of_this_process():
+    return f"{os.getpid():08}"
+
+
+def fake_death(epoch_done):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def fake_jobs(folder, seconds):
     pids = folder / "pids"
     pids.mkdir(exist_ok=True)
-    return [Job(f"job{i}", f"key{i}" * 8, 3, i, partial(fake_work, i, pids, seconds)) for i in range(1, 6)]
+    return [
+        Job(f"job{i}", partial(fake_key, i), 3, i, partial(fake_work, i, pids, seconds)) for i in range(1, 6)
+    ]
 
 
 def started(folder):
@@ -131,3 +147,52 @@ def test_a_killed_run_loses_only_what_it_was_at(tmp_path):
     for name in uninterrupted:
         assert repr(resumed[name]["rows"]) == repr(uninterrupted[name]["rows"])
         assert np.array_equal(resumed[name]["losses"], uninterrupted[name]["losses"])
+
+
+def cluster_of(workers):
+    from distributed import LocalCluster
+
+    return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cluster_s_workers_do_the_jobs(tmp_path, workers):
+    """With one worker too, none is done in this process, as joblib's Dask backend would."""
+    with cluster_of(workers) as cluster:
+        results = run_jobs(fake_jobs(tmp_path, 0.3), tmp_path / "cells", 1, cluster.scheduler_address)
+    numbers, processes = started(tmp_path)
+    assert numbers == [1, 2, 3, 4, 5]
+    assert len(processes) == workers
+    assert os.getpid() not in processes
+    assert {name: result["rows"][0]["number"] for name, result in results.items()} == {
+        f"job{i}": i for i in numbers
+    }
+
+
+def test_a_cluster_without_workers_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "DASK_SECONDS", 2)
+    with cluster_of(0) as cluster, pytest.raises(BadInput, match="no worker that answers within 2 s"):
+        run_jobs(fake_jobs(tmp_path, 0), tmp_path / "cells", 2, cluster.scheduler_address)
+    assert not list((tmp_path / "cells").iterdir())
+
+
+def test_a_worker_with_other_libraries_is_refused(tmp_path):
+    """The key that it finds is another, here because this fake is that of the process."""
+    jobs = [job._replace(key=fake_key_of_this_process) for job in fake_jobs(tmp_path, 0)]
+    with cluster_of(1) as cluster, pytest.raises(BadInput, match="other versions of the libraries"):
+        run_jobs(jobs, tmp_path / "cells", 2, cluster.scheduler_address)
+    assert not list((tmp_path / "cells").iterdir())
+    assert started(tmp_path)[0] == []
+
+
+def test_workers_that_are_killed_are_reported(tmp_path):
+    """As the system does when memory runs out; Dask tries a job on several workers before it gives up."""
+    jobs = [job._replace(work=fake_death) for job in fake_jobs(tmp_path, 0)]
+    with cluster_of(1) as cluster, pytest.raises(BadInput, match="were killed"):
+        run_jobs(jobs, tmp_path / "cells", 2, cluster.scheduler_address)
+
+
+def test_a_killed_training_process_is_reported(tmp_path):
+    jobs = [job._replace(work=fake_death) for job in fake_jobs(tmp_path, 0)]
+    with pytest.raises(BadInput, match="was killed"):
+        run_jobs(jobs, tmp_path / "cells", 2)

@@ -169,7 +169,9 @@ def test_a_model_that_learns_noise_by_heart_is_found_out(fake, tmp_path):
     model = next(model for model in mia.MODELS if model.name == "dense4_4c")
     cell = mia.Cell(model, seed=0, epochs=60, share=1.0, attack_every=60, batch_size=10)
     # In a process of its own, as always: TensorFlow's threads are set before it starts, or not at all.
-    job = Job(cell.name, cell.key("noise"), cell.epochs, cell.cost, partial(mia.train_cell, cell, noise))
+    job = Job(
+        cell.name, partial(cell.key, "noise"), cell.epochs, cell.cost, partial(mia.train_cell, cell, noise)
+    )
     result = run_jobs([job], tmp_path, workers=1)[cell.name]
     untrained, trained = result["rows"]
     assert untrained["auc_low"] < 0.5 < untrained["auc_high"]
