@@ -76,20 +76,24 @@ def table(other: str, ours: str, rows: Sequence[Row]) -> str:
 
 
 def conditions(rounds: int, *packages: str) -> str:
-    """Two sentences for below the table: how often was measured, and on what, without names of hosts."""
-    versions = [f"{name} {metadata.version(name)}" for name in packages]
-    machine = [
+    """Three sentences for below the table: how often was measured, and on what."""
+    return (
+        f"Medians of {rounds} rounds taken in turn, in brackets the least and the greatest. "
+        f"Ratio: left median by right median.\n\n{machine(*packages)}"
+    )
+
+
+def machine(*packages: str) -> str:
+    """Processor, memory, system and versions, without names of hosts."""
+    parts = [
         _processor(),
         f"{joblib.cpu_count()} cores ({joblib.cpu_count(only_physical_cores=True)} physical)",
         f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory",
         f"{platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}",
-        *versions,
+        *(f"{name} {metadata.version(name)}" for name in packages),
     ]
-    return (
-        f"Medians of {rounds} rounds taken in turn, in brackets the least and the greatest. "
-        f"Ratio: left median by right median.\n\n{', '.join(machine)}."
-    )
+    return f"{', '.join(parts)}."
 
 
 def _spread(values: Sequence[float]) -> str:
