@@ -4,40 +4,53 @@ The same cells are trained by support.cells.run_jobs with one worker and with tw
 Each run has a process of its own, so that the workers start anew. What passes before the first epoch of all
 is done (workers, imports, data, tracing) does not get faster, and is given apart.
 
-Two sets of cells: mia.py's six models, where the convolutional one takes as long as several others and the
-work cannot be shared out evenly; and four equal dense cells, where it can. These also go to a Dask cluster of
-one and of two workers on this machine, which needs requirements-dask.txt.
+Two sets of cells: four equal dense ones, which also go to a Dask cluster of one and of two workers on this
+machine; and mia.py's six models, where the convolutional one takes as long as several others and the work
+cannot be shared out evenly. Few epochs are measured; how long the default number of them would take is
+computed from each cell's own times.
 
     python benchmarks/jobs.py [--rounds N] [--epochs N]
 """
 
+import heapq
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
-from ways_to_train import images, timed_cell
+from ways_to_train import enough, epoch_seconds, images, timed_cell
 
-from mia import MODELS, Cell
+from mia import EPOCHS, MODELS, Cell
 from support.cells import Job, run_jobs
 from support.command_line import whole_number
 
-ROUNDS, EPOCHS, EQUAL_CELLS = 3, 10, 4
+ROUNDS, MEASURED_EPOCHS, EQUAL_CELLS = 3, 4, 4
 
 
-def wall_times_of_cluster(cells: list[Cell], workers: int) -> tuple[float, float]:
-    """The same as wall_times, with a Dask cluster of so many workers, there before the clock starts."""
+class Run(NamedTuple):
+    """Seconds of a run of cells, of its part before the first epoch of all was done, and of the same cells at
+    mia.py's number of epochs, computed."""
+
+    wall: float
+    start_up: float
+    default: float
+
+
+def run_of_cluster(cells: list[Cell], workers: int) -> Run:
+    """The same as run_of_jobs, with a Dask cluster of so many workers, there before the clock starts."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
-        return wall_times(cells, workers, cluster.scheduler_address)
+        return run_of_jobs(cells, workers, cluster.scheduler_address)
 
 
-def wall_times(cells: list[Cell], workers: int, dask: str | None = None) -> tuple[float, float]:
-    """Seconds of the whole run, and until the first epoch of all is done. To be called in a fresh process."""
+def run_of_jobs(cells: list[Cell], workers: int, dask: str | None = None) -> Run:
+    """Runs the cells into a scratch folder. To be called in a fresh process."""
     start = time.time()
     with tempfile.TemporaryDirectory() as scratch:
         results = run_jobs(
@@ -50,33 +63,55 @@ def wall_times(cells: list[Cell], workers: int, dask: str | None = None) -> tupl
             dask,
         )
         end = time.time()
-    return end - start, min(result["ends"][0] for result in results.values()) - start
+    first = min(result["ends"][0] for result in results.values())
+    return Run(end - start, first - start, default_run(results.values(), workers))
+
+
+def default_run(results: Iterable[dict], workers: int) -> float:
+    """Seconds of mia.py's number of epochs: each cell takes what it took, and its missing epochs at its own
+    speed; the longest start first, each on the worker that is free first."""
+    seconds = [
+        result["whole"] + (EPOCHS - len(result["ends"])) * epoch_seconds(result["ends"]) for result in results
+    ]
+    busy_until = [0.0] * workers
+    for one in sorted(seconds, reverse=True):
+        heapq.heapreplace(busy_until, busy_until[0] + one)
+    return max(busy_until)
 
 
 def main(rounds: int, epochs: int) -> None:
-    """Measures and prints the Markdown."""
+    """Measures and prints the Markdown, a table as soon as it is there."""
     images()  # fetched now, if need be, not while the clock runs
     dense = next(model for model in MODELS if model.name == "dense4_10c")
     equal = [Cell(dense, seed, epochs, 1.0) for seed in range(EQUAL_CELLS)]
-    name_of_equal = f"{EQUAL_CELLS} equal cells of `{dense.name}`, {epochs} epochs"
+    name_of_equal = f"{EQUAL_CELLS} equal cells of `{dense.name}`"
     sets = {
-        f"the six models, {epochs} epochs": (wall_times, [Cell(model, 0, epochs, 1.0) for model in MODELS]),
-        name_of_equal: (wall_times, equal),
-        f"{name_of_equal}, by Dask": (wall_times_of_cluster, equal),
+        name_of_equal: (run_of_jobs, equal),
+        f"{name_of_equal}, by Dask": (run_of_cluster, equal),
+        "the six models": (run_of_jobs, [Cell(model, 0, epochs, 1.0) for model in MODELS]),
     }
-    rows = []
     for name, (measure, cells) in sets.items():
         sides = in_turn(rounds, *(partial(in_fresh_process, measure, cells, workers) for workers in (1, 2)))
-        rows += [
-            Row(f"{name}", "s", *([wall for wall, _ in side] for side in sides)),
-            Row("... without start-up", "s", *([wall - first for wall, first in side] for side in sides)),
-            Row("... start to first epoch done", "s", *([first for _, first in side] for side in sides)),
+        quantities = {
+            f"{name}, {epochs} epochs": lambda run: run.wall,
+            "... without start-up": lambda run: run.wall - run.start_up,
+            "... start to first epoch done": lambda run: run.start_up,
+            f"... with {EPOCHS} epochs, computed": lambda run: run.default,
+        }
+        rows = [
+            Row(what, "s", *([quantity(run) for run in side] for side in sides))
+            for what, quantity in quantities.items()
         ]
-    print(table("one job or worker", "two jobs or workers", rows))
-    print(f"\n{conditions(rounds, 'tensorflow', 'keras', 'numpy', 'joblib')}")
+        print(table("one job or worker", "two jobs or workers", rows), end="\n\n", flush=True)
+    print(conditions(rounds, "tensorflow", "keras", "numpy", "joblib", "distributed"))
 
 
 if __name__ == "__main__":
     parser = parser_with_rounds(__doc__, ROUNDS)
-    parser.add_argument("--epochs", type=whole_number, default=EPOCHS, help="(default: %(default)s)")
-    main(**vars(parser.parse_args()))
+    parser.add_argument(
+        "--epochs", type=whole_number, default=MEASURED_EPOCHS, help="even (default: %(default)s)"
+    )
+    arguments = parser.parse_args()
+    if not enough(arguments.epochs):
+        parser.error("--epochs must be even and at least 4")
+    main(**vars(arguments))

@@ -34,9 +34,14 @@ class Training(NamedTuple):
 
     @property
     def epoch(self) -> float:
-        """Seconds per epoch with its share of the attacks, without what happens only once: between the first
-        attack of a trained model and the last there are whole periods of training and attack."""
-        return (self.ends[-1] - self.ends[ATTACK_EVERY - 1]) / (len(self.ends) - ATTACK_EVERY)
+        """Seconds per epoch."""
+        return epoch_seconds(self.ends)
+
+
+def epoch_seconds(ends: list[float]) -> float:
+    """Seconds per epoch with its share of the attacks, without what happens only once: between the first
+    attack of a trained model and the last there are whole periods of training and attack."""
+    return (ends[-1] - ends[ATTACK_EVERY - 1]) / (len(ends) - ATTACK_EVERY)
 
 
 def images() -> Cifar10:
@@ -60,14 +65,15 @@ def by_mia(name: str, epochs: int) -> Training:
 
 
 def timed_cell(cell: Cell, epoch_done: Callable[[], None]) -> dict[str, object]:
-    """train_cell's result, with `ends`, when each epoch was done."""
-    ends = []
+    """train_cell's result, with `ends`, when each epoch was done, and `whole`, the seconds of it all."""
+    start, ends = time.time(), []
 
     def done() -> None:
         ends.append(time.time())
         epoch_done()
 
-    return train_cell(cell, None, done) | {"ends": ends}
+    result = train_cell(cell, None, done)
+    return result | {"ends": ends, "whole": time.time() - start}
 
 
 def by_keras(names: list[str], epochs: int) -> list[Training]:
