@@ -98,8 +98,9 @@ def _fit_and_predict(name: str, epochs: int) -> Training:
         chosen = choose(classes, model.classes, each)
         parts.append((pixels[chosen].astype("float32") / 255, classes[chosen].astype("int32")))
     (members, member_labels), (nonmembers, nonmember_labels) = parts
-    # mia.py's layers, without the first, which divides by 255.
-    network = keras.Sequential([keras.Input((32, 32, 3)), *build(model, SEED).layers[1:]])
+    # mia.py's layers, without the one that divides by 255, because these pixels are divided already.
+    kept = [layer for layer in build(model, SEED).layers if not isinstance(layer, keras.layers.Rescaling)]
+    network = keras.Sequential([keras.Input((32, 32, 3)), *kept])
     network.compile(
         optimizer=keras.optimizers.Adam(LEARNING_RATE),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
