@@ -11,9 +11,10 @@ threshold is called a member. Members are the training images, non-members the t
 is tensorflow_privacy's. Around it stands what tells a finding from chance: intervals, the value expected if
 nothing leaks, an untrained model as a control, and comparisons image by image.
 
-What to expect. Six models, trained 40 epochs, are attacked when untrained and after every second epoch: about
-eight minutes on two cores, once the images are there. A finished model is kept in data/cache/, so a
-second run only draws. The figures and mia_results.csv go into figures/, the tables to the console.
+What to expect. Six models, trained 40 epochs, are attacked when untrained and after every second epoch. Two
+cores take about eight minutes with AVX-512, fifteen without, once the images are there. A finished model is
+kept in data/cache/, so a second run only draws. The figures and mia_results.csv go into figures/, the tables
+to the console.
 
     python mia.py                       one training of each model
     python mia.py --seeds 5             five, which tells a model's leakage from a lucky start's

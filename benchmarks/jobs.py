@@ -2,7 +2,7 @@
 
 The same cells are trained by support.cells.run_jobs with one worker and with two, into empty scratch folders.
 Each run has a process of its own, so that the workers start anew. What passes before the first epoch of all
-is done (workers, imports, data, tracing) does not get faster, and is given apart.
+is done (workers, imports, data, tracing) does not get faster, and is also given by itself.
 
 Two sets of cells: four equal dense ones, which also go to a Dask cluster of one and of two workers on this
 machine; and mia.py's six models, where the convolutional one takes as long as several others and the work
@@ -64,12 +64,13 @@ def run_of_jobs(cells: list[Cell], workers: int, dask: str | None = None) -> Run
         )
         end = time.time()
     first = min(result["ends"][0] for result in results.values())
-    return Run(end - start, first - start, default_run(results.values(), workers))
+    workers_ready = min(result["start"] for result in results.values())
+    return Run(end - start, first - start, workers_ready - start + default_run(results.values(), workers))
 
 
 def default_run(results: Iterable[dict], workers: int) -> float:
-    """Seconds of mia.py's number of epochs: each cell takes what it took, and its missing epochs at its own
-    speed; the longest start first, each on the worker that is free first."""
+    """Seconds of mia.py's number of epochs, once there are workers: each cell takes what it took, and its
+    missing epochs at its own speed; the longest start first, each on the worker that is free first."""
     seconds = [
         result["whole"] + (EPOCHS - len(result["ends"])) * epoch_seconds(result["ends"]) for result in results
     ]
@@ -94,7 +95,6 @@ def main(rounds: int, epochs: int) -> None:
         sides = in_turn(rounds, *(partial(in_fresh_process, measure, cells, workers) for workers in (1, 2)))
         quantities = {
             f"{name}, {epochs} epochs": lambda run: run.wall,
-            "... without start-up": lambda run: run.wall - run.start_up,
             "... start to first epoch done": lambda run: run.start_up,
             f"... with {EPOCHS} epochs, computed": lambda run: run.default,
         }

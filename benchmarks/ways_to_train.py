@@ -65,7 +65,8 @@ def by_mia(name: str, epochs: int) -> Training:
 
 
 def timed_cell(cell: Cell, epoch_done: Callable[[], None]) -> dict[str, object]:
-    """train_cell's result, with `ends`, when each epoch was done, and `whole`, the seconds of it all."""
+    """train_cell's result, with `start`, when it was called, `ends`, when each epoch was done, and `whole`,
+    the seconds of it all."""
     start, ends = time.time(), []
 
     def done() -> None:
@@ -73,7 +74,7 @@ def timed_cell(cell: Cell, epoch_done: Callable[[], None]) -> dict[str, object]:
         epoch_done()
 
     result = train_cell(cell, None, done)
-    return result | {"ends": ends, "whole": time.time() - start}
+    return result | {"start": start, "ends": ends, "whole": time.time() - start}
 
 
 def by_keras(names: list[str], epochs: int) -> list[Training]:
