@@ -23,7 +23,7 @@ from ways_to_train import Training, by_keras, by_mia, enough, images
 from mia import BATCH_SIZE, MODELS
 from support.command_line import whole_number
 
-ROUNDS, EPOCHS = 3, 8
+ROUNDS, EPOCHS = 3, 4
 
 
 def measured(train: Callable[[str, int], Training], name: str, epochs: int) -> tuple[Training, float]:

@@ -22,7 +22,7 @@ from ways_to_train import by_keras, enough, images
 import mia
 from support.command_line import whole_number
 
-ROUNDS, KERAS_EPOCHS, JOBS = 3, 6, 2
+ROUNDS, KERAS_EPOCHS, JOBS = 3, 4, 2
 
 
 def run_main(epochs: int, jobs: int) -> None:
