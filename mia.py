@@ -184,7 +184,7 @@ class Cell:
 
     def key(self, data_digest: str) -> str:
         """A digest of this cell, of the data, and of the libraries that take part."""
-        libraries = ("tensorflow", "keras", "numpy", "tensorflow-privacy")
+        libraries = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "tensorflow-privacy")
         recipe = {
             "cell": asdict(self),
             "data": data_digest,
