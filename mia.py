@@ -233,9 +233,9 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
     member_ids = choose(data.train_labels, cell.model.classes, round(each[0]))
     nonmember_ids = choose(data.test_labels, cell.model.classes, round(each[1]))
     labels = data.train_labels[member_ids].astype(np.int32), data.test_labels[nonmember_ids].astype(np.int32)
-    member_images, nonmember_images = data.train_images[member_ids], data.test_images[nonmember_ids]
-    # Bytes, not floats, and one copy: a quarter of the memory.
-    inputs, targets = tf.constant(member_images), tf.constant(labels[0])
+    # Bytes, not floats: a quarter of the memory.
+    member_images = tf.constant(data.train_images[member_ids])
+    nonmember_images = tf.constant(data.test_images[nonmember_ids])
     network = build(cell.model, cell.seed)
     optimizer = keras.optimizers.Adam(cell.learning_rate)
     optimizer.build(network.trainable_variables)
@@ -252,11 +252,14 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
             gradients = tape.gradient(loss, network.trainable_variables)
             optimizer.apply(gradients, network.trainable_variables)
 
-    judge = tf.function(lambda images: network(images, training=False))
-
-    def logits_of(images: np.ndarray) -> np.ndarray:
-        slices = (images[start : start + LOGIT_SLICE] for start in range(0, len(images), LOGIT_SLICE))
-        return np.concatenate([judge(tf.constant(one)).numpy() for one in slices])
+    # Judging is one call too, slice by slice; the last slice may be shorter.
+    @tf.function(input_signature=[tf.TensorSpec((None, *member_images.shape[1:]), tf.uint8)])
+    def logits_of(images: tf.Tensor) -> tf.Tensor:
+        logits = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=(None, cell.model.classes))
+        for start in tf.range(0, tf.shape(images)[0], LOGIT_SLICE):
+            one = images[start : start + LOGIT_SLICE]
+            logits = logits.write(start // LOGIT_SLICE, network(one, training=False))
+        return logits.concat()
 
     rows = []
     steps = len(member_ids) // cell.batch_size
@@ -264,10 +267,10 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
         if epoch:
             order = np.random.default_rng([cell.seed, epoch]).permutation(len(member_ids)).astype(np.int32)
             batches = order[: steps * cell.batch_size].reshape(steps, cell.batch_size)
-            train_epoch(tf.constant(batches), inputs, targets)
+            train_epoch(tf.constant(batches), member_images, tf.constant(labels[0]))
             epoch_done()
         if epoch % cell.attack_every == 0 or epoch == cell.epochs:
-            logits = logits_of(member_images), logits_of(nonmember_images)
+            logits = logits_of(member_images).numpy(), logits_of(nonmember_images).numpy()
             losses = [losses_from_logits(*one) for one in zip(logits, labels, strict=True)]
             train, test = (np.mean(one.argmax(1) == truth) for one, truth in zip(logits, labels, strict=True))
             rows.append(
