@@ -65,7 +65,7 @@ QUICK_EPOCHS, QUICK_SHARE = 4, 0.1  # of a rehearsal: epochs, and share of the i
 ROOT = Path(__file__).resolve().parent
 FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
 CELLS = ROOT / "data" / "cache" / "cells"
-CELL_FORMAT = 2  # to be raised when a change of this script changes what a cell holds
+CELL_FORMAT = 3  # to be raised when a change of this script changes what a cell holds
 
 
 # --------------------------------------------------------------------------------- models and experiments
@@ -208,10 +208,14 @@ def losses_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.logaddexp(0.0, special.logsumexp(others, axis=1))
 
 
-def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None]) -> dict[str, object]:
-    """Trains one model on one thread, and attacks it when untrained and after every second epoch.
+def train_cell(
+    cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None], threads: int = 1
+) -> dict[str, object]:
+    """Trains one model, and attacks it when untrained and after every second epoch.
 
-    data: the images, or None to load CIFAR-10 here. epoch_done: called after each epoch.
+    data: the images, or None to load CIFAR-10 here. epoch_done: called after each epoch. threads: on which a
+    convolutional model may work; each operation runs on one, so that the result is the same to the last bit
+    with any number. The first training in a process sets it for those that follow.
     Returns `rows`, a list of dicts, one per attacked epoch; `members` (n,) and `nonmembers` (m,), float64,
     the losses after the last epoch; `member_ids` and `nonmember_ids`, the images' numbers in the original
     order.
@@ -222,10 +226,12 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # what a GPU computes does not repeat to the last bit
     import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() != 1:
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # else TensorFlow runs, and they are set
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(threads if cell.model.convolutional else 1)
     import keras
+
+    from support.adam import Adam
 
     keras.backend.clear_session()
     data = data or load_cifar10(report=lambda line: None)
@@ -237,20 +243,25 @@ def train_cell(cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None])
     member_images = tf.constant(data.train_images[member_ids])
     nonmember_images = tf.constant(data.test_images[nonmember_ids])
     network = build(cell.model, cell.seed)
-    optimizer = keras.optimizers.Adam(cell.learning_rate)
-    optimizer.build(network.trainable_variables)
+    optimizer = Adam(network.trainable_variables, cell.learning_rate)
+    # Two halves of a batch need nothing of each other, so that two threads can work on them. Their gradients
+    # are added in the same order on however many threads. A dense model's steps are too short to be shared.
+    parts = 2 if cell.model.convolutional else 1
 
     # A whole epoch is one call of a compiled function. With a call for each step, a small model would spend
     # half its time between the steps. The images are an argument: captured, they would never be freed.
     @tf.function
     def train_epoch(batches: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor) -> None:
         for batch in batches:
-            with tf.GradientTape() as tape:
-                logits = network(tf.gather(inputs, batch), training=True)
-                truth = tf.gather(targets, batch)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits))
-            gradients = tape.gradient(loss, network.trainable_variables)
-            optimizer.apply(gradients, network.trainable_variables)
+            of_parts = []
+            for part in tf.split(batch, parts):
+                with tf.GradientTape() as tape:
+                    logits = network(tf.gather(inputs, part), training=True)
+                    truth = tf.gather(targets, part)
+                    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+                    loss = tf.reduce_sum(losses) / cell.batch_size
+                of_parts.append(tape.gradient(loss, network.trainable_variables))
+            optimizer.apply([tf.add_n(gradients) for gradients in zip(*of_parts, strict=True)])
 
     # Judging is one call too, slice by slice; the last slice may be shorter.
     @tf.function(input_signature=[tf.TensorSpec((None, *member_images.shape[1:]), tf.uint8)])
@@ -402,15 +413,17 @@ def main(
         raise BadInput(str(problem)) from None
     digest = "".join(DIGESTS.values()) if data is None else joblib.hash(data)
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
+    jobs = jobs or joblib.cpu_count()
     cells = [Cell(model, seed, epochs, share) for seed in range(seeds) for model in MODELS]
+    train = partial(train_cell, threads=1 if dask else jobs)
     print(f"{len(cells)} trainings of {epochs} epochs: {len(MODELS)} models, seeds 0 to {seeds - 1}")
     results = run_jobs(
         [
-            Job(cell.name, partial(cell.key, digest), epochs, cell.cost, partial(train_cell, cell, data))
+            Job(cell.name, partial(cell.key, digest), epochs, cell.cost, partial(train, cell, data))
             for cell in cells
         ],
         Path(cells_folder or CELLS),
-        jobs or os.cpu_count() or 1,
+        jobs,
         dask,
         done=lambda result: tqdm.write(finished_line(result["rows"][-1])),
     )

@@ -14,12 +14,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, as_completed
+from concurrent.futures import CancelledError, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
@@ -102,12 +103,23 @@ def _outcomes(
 def _outcomes_of_cluster(
     jobs: list[Job], keys: dict[str, str], scratch: Path, address: str
 ) -> Iterator[tuple[str, dict]]:
-    # Dask's own futures, because joblib's Dask backend fixes the number of jobs when it starts, so that a
-    # worker that joins later gets none, and with a single worker does the work in this process.
     try:
         import distributed
+        from joblib._dask import DaskDistributedBackend
     except ImportError:
         raise BadInput("--dask needs distributed; install requirements-dask.txt") from None
+
+    class Cluster(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            # Where it is 1, joblib.Parallel would do the work in this process, not on the one worker.
+            return max(2, super().effective_n_jobs(n_jobs))
+
+        def submit(self, func: Callable, callback: Callable[[object], None]) -> Future:
+            # joblib calls back for results alone, and would wait for ever for a job whose workers died.
+            future = super().submit(func, callback)
+            future.add_done_callback(lambda done: done.exception() and callback(done.exception()))
+            return future
+
     where = f"the Dask scheduler at {address}"
     try:
         client = distributed.Client(address, timeout=DASK_SECONDS)
@@ -123,10 +135,15 @@ def _outcomes_of_cluster(
                 f"{where} has no worker that answers within {DASK_SECONDS} s ({type(problem).__name__}); "
                 "start both in this project's folder with PYTHONPATH=."
             ) from None
-        futures = [client.submit(_work, job, keys[job.name], scratch, None, pure=False) for job in jobs]
+        # All are dispatched at the start, so that a worker that joins later gets some too.
+        parallel = joblib.Parallel(
+            backend=Cluster(client=client),
+            pre_dispatch="all",
+            batch_size=1,
+            return_as="generator_unordered",
+        )
         try:
-            for future in distributed.as_completed(futures):
-                yield future.result()
+            yield from parallel(joblib.delayed(_work)(job, keys[job.name], scratch, None) for job in jobs)
         except distributed.KilledWorker:
             raise BadInput(f"workers of {where} were killed, perhaps for want of memory") from None
         except CancelledError:

@@ -157,7 +157,7 @@ def cluster_of(workers):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_cluster_s_workers_do_the_jobs(tmp_path, workers):
-    """With one worker too, none is done in this process, as joblib's Dask backend would."""
+    """With one worker too, none is done in this process."""
     with cluster_of(workers) as cluster:
         results = run_jobs(fake_jobs(tmp_path, 0.3), tmp_path / "cells", 1, cluster.scheduler_address)
     numbers, processes = started(tmp_path)
@@ -167,6 +167,33 @@ def test_a_cluster_s_workers_do_the_jobs(tmp_path, workers):
     assert {name: result["rows"][0]["number"] for name, result in results.items()} == {
         f"job{i}": i for i in numbers
     }
+
+
+def test_a_worker_that_joins_later_gets_jobs(tmp_path):
+    with cluster_of(1) as cluster:
+        run_jobs(
+            fake_jobs(tmp_path, 1),
+            tmp_path / "cells",
+            1,
+            cluster.scheduler_address,
+            done=lambda _: cluster.scale(2),
+        )
+    numbers, processes = started(tmp_path)
+    assert numbers == [1, 2, 3, 4, 5]
+    assert len(processes) == 2
+
+
+def test_a_cluster_that_goes_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "DASK_SECONDS", 2)
+    with cluster_of(1) as cluster, pytest.raises(BadInput, match="is gone; what is finished is kept"):
+        run_jobs(
+            fake_jobs(tmp_path, 0.3),
+            tmp_path / "cells",
+            1,
+            cluster.scheduler_address,
+            done=lambda _: cluster.close(),
+        )
+    assert len(list((tmp_path / "cells").iterdir())) == 1
 
 
 def test_a_cluster_without_workers_is_not_waited_for(tmp_path, monkeypatch):

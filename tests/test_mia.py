@@ -100,6 +100,32 @@ def test_the_crop_changes_no_logit(fake):
     assert not np.allclose(cropped(images).numpy(), whole(fake.train_images[:50]).numpy())
 
 
+def test_adam_takes_the_steps_of_keras():
+    """Twenty steps with gradients of very different size, zero among them; only the rounding differs."""
+    import keras
+    import tensorflow as tf
+
+    from support.adam import Adam
+
+    generator = np.random.default_rng(0)
+    start = [generator.normal(size=shape).astype(np.float32) for shape in ((7, 5), (5,))]
+    ours, theirs = ([keras.Variable(one) for one in start] for _ in range(2))
+    adam, reference = Adam(ours, learning_rate=0.01), keras.optimizers.Adam(learning_rate=0.01)
+    for _ in range(20):
+        gradients = [
+            tf.constant((generator.normal(size=one.shape) * 10.0 ** generator.integers(-9, 3)), tf.float32)
+            for one in start
+        ]
+        gradients[1] = gradients[1] * [0, 1, 1, 1, 1]
+        adam.apply(gradients)
+        reference.apply(gradients, theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one.value.numpy(), other.value.numpy(), rtol=1e-5, atol=1e-6)
+    moved = [np.abs(one.value.numpy() - before) for one, before in zip(ours, start, strict=True)]
+    assert moved[0].min() > 1e-3
+    assert (moved[1] > 0).tolist() == [False, True, True, True, True]
+
+
 def test_the_choice_of_images():
     """On labels as many as CIFAR-10's: 5,000 of each class in a random order."""
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 5000))
