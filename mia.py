@@ -455,7 +455,7 @@ def command_line() -> None:
     parser = OneLineParser(description=__doc__.splitlines()[0], prog="mia.py")
     parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
     parser.add_argument("--seeds", type=whole_number, default=1, help="trainings of each model (default: 1)")
-    parser.add_argument("--jobs", type=whole_number, help="trainings at a time (default: all cores)")
+    parser.add_argument("--jobs", type=whole_number, help="cores to use, a training each (default: all)")
     parser.add_argument("--figures", metavar="DIR", help="folder of the results (default: figures/)")
     parser.add_argument("--quick", action="store_true", help="rehearsal, in figures/rehearsal/")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that trains")

@@ -61,20 +61,20 @@ def by_mia(name: str, epochs: int) -> Training:
     """Trains and attacks one model as mia.py does, on one thread. To be called in a fresh process."""
     model = next(model for model in MODELS if model.name == name)
     result = timed_cell(Cell(model, SEED, epochs, 1.0), lambda: None)
-    return Training(result["ends"], result["rows"][-1]["train_accuracy"], _peak_memory())
+    return Training(result["ends"], result["rows"][-1]["train_accuracy"], result["memory"])
 
 
-def timed_cell(cell: Cell, epoch_done: Callable[[], None]) -> dict[str, object]:
-    """train_cell's result, with `start`, when it was called, `ends`, when each epoch was done, and `whole`,
-    the seconds of it all."""
+def timed_cell(cell: Cell, epoch_done: Callable[[], None], threads: int = 1) -> dict[str, object]:
+    """train_cell's result, with `start`, when it was called, `ends`, when each epoch was done, `whole`, the
+    seconds of it all, and `memory`, the process's peak so far (GB)."""
     start, ends = time.time(), []
 
     def done() -> None:
         ends.append(time.time())
         epoch_done()
 
-    result = train_cell(cell, None, done)
-    return result | {"start": start, "ends": ends, "whole": time.time() - start}
+    result = train_cell(cell, None, done, threads)
+    return result | {"start": start, "ends": ends, "whole": time.time() - start, "memory": peak_memory()}
 
 
 def by_keras(names: list[str], epochs: int) -> list[Training]:
@@ -129,10 +129,11 @@ def _fit_and_predict(name: str, epochs: int) -> Training:
             accuracy = float((logits[0].argmax(1) == member_labels).mean())
 
     network.fit(members, member_labels, batch_size=BATCH_SIZE, epochs=epochs, verbose=0, callbacks=[Attack()])
-    return Training(ends, accuracy, _peak_memory())
+    return Training(ends, accuracy, peak_memory())
 
 
-def _peak_memory() -> float:
-    """Of this process, in GB; the system counts in KiB, macOS in bytes."""
+def peak_memory(whose: int = resource.RUSAGE_SELF) -> float:
+    """Of this process, or of the largest of its children that have ended, in GB; the system counts in KiB,
+    macOS in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return resource.getrusage(whose).ru_maxrss * unit / 1e9
