@@ -12,9 +12,8 @@ is tensorflow_privacy's. Around it stands what tells a finding from chance: inte
 nothing leaks, an untrained model as a control, and comparisons image by image.
 
 What to expect. Six models, trained 40 epochs, are attacked when untrained and after every second epoch. Two
-cores take about eight minutes with AVX-512, fifteen without, once the images are there. A finished model is
-kept in data/cache/, so a second run only draws. The figures and mia_results.csv go into figures/, the tables
-to the console.
+cores with AVX-512 take about six minutes, once the images are there. A finished model is kept in data/cache/,
+so a second run only draws. The figures and mia_results.csv go into figures/, the tables to the console.
 
     python mia.py                       one training of each model
     python mia.py --seeds 5             five, which tells a model's leakage from a lucky start's
