@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 EPOCHS = 40
 ATTACK_EVERY = 2  # epochs
-BATCH_SIZE = 50
+BATCH_SIZE = 50  # even, because a convolutional model takes it in halves
 LEARNING_RATE = 0.001
 FILTERS, UNITS = 32, 64  # of a convolutional and of a dense layer
 LOGIT_SLICE = 100  # images judged at a time: few enough to stay in the processor's cache
