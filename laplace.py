@@ -49,6 +49,8 @@ from dp_accounting.rdp.rdp_privacy_accountant import RdpAccountant
 
 from data.cleaning import csv_columns, prepareData
 from data.credit import CreditSource, describe_csv, find_credit_csv
+from report.laplace_figures import distribution_figure, normalized_figure, repeated_average_figure
+from report.laplace_tables import answers_table, averaging_table, bounds_table
 from support.command_line import (
     BadInput,
     OneLineParser,
@@ -59,9 +61,8 @@ from support.command_line import (
     show,
     whole_number,
 )
-from support.figure_files import output_folder, save_figures
-from support.laplace_figures import distribution_figure, normalized_figure, repeated_average_figure
-from support.laplace_tables import answers_table, averaging_table, bounds_table
+from support.files import output_folder
+from support.look import save_figures
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer

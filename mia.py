@@ -41,14 +41,16 @@ from scipy import special
 from tqdm import tqdm
 
 from data.cifar10 import CLASS_NAMES, DIGESTS, Cifar10, DataNotFound, load_cifar10
-from support.audit import audit
-from support.cells import Job, run_jobs
+from leakage.audit import audit
+from leakage.contrasts import paired_contrast
+from leakage.estimates import Losses, auc_with_interval, curve_points, measure_leakage
+from leakage.exposure import exposure_of
+from report.mia_figures import experiment_figure, per_class_figure, samples_figure, summary_figure
+from report.mia_tables import finished_line, print_conclusion
 from support.command_line import BadInput, OneLineParser, run, whole_number
-from support.exposure import exposure_of
-from support.figure_files import output_folder, save_figures, write_whole
-from support.leakage import Losses, auc_with_interval, curve_points, measure_leakage, paired_contrast
-from support.mia_figures import experiment_figure, per_class_figure, samples_figure, summary_figure
-from support.mia_tables import finished_line, print_conclusion
+from support.files import output_folder, write_whole
+from support.look import save_figures
+from training.jobs import Job, run_jobs
 
 if TYPE_CHECKING:
     import keras
@@ -230,7 +232,7 @@ def train_cell(
         tf.config.threading.set_inter_op_parallelism_threads(threads if cell.model.convolutional else 1)
     import keras
 
-    from support.adam import Adam
+    from training.adam import Adam
 
     keras.backend.clear_session()
     data = data or load_cifar10(report=lambda line: None)

@@ -1,6 +1,6 @@
 """How much faster are two trainings at a time than one?
 
-The same cells are trained by support.cells.run_jobs with one worker and with two, into empty scratch folders.
+The same cells are trained by training.jobs.run_jobs with one worker and with two, into empty scratch folders.
 Each run has a process of its own, from whose start the clock runs, so that the workers start anew. What
 passes before the first epoch of all is done (imports, workers, data, tracing) does not get faster, and is
 also given by itself.
@@ -27,8 +27,8 @@ from timing import Row, conditions, in_fresh_process, in_turn, parser_with_round
 from ways_to_train import enough, epoch_seconds, images, timed_cell
 
 from mia import EPOCHS, MODELS, Cell
-from support.cells import Job, run_jobs
 from support.command_line import whole_number
+from training.jobs import Job, run_jobs
 
 ROUNDS, MEASURED_EPOCHS, EQUAL_CELLS = 3, 4, 4
 

@@ -19,7 +19,8 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import Row, conditions, in_turn, parser_with_rounds, seconds, table
 
-from support.leakage import Losses, measure_leakage, paired_contrast
+from leakage.contrasts import paired_contrast
+from leakage.estimates import Losses, measure_leakage
 
 ROUNDS = 20
 MEMBERS, NONMEMBERS = 50_000, 10_000
@@ -93,7 +94,7 @@ def main(rounds: int) -> None:
     milliseconds = [
         Row(what, "ms", *([1000 * one for one in side] for side in sides)) for what, *sides in rows
     ]
-    print(table("other", "support/leakage.py", milliseconds))
+    print(table("other", "leakage/", milliseconds))
     print(
         f"\nOf the bootstrap {BOOTSTRAP_MEASURED} samples were measured in each round, the rest is computed."
     )

@@ -16,7 +16,7 @@ from scipy import stats
 
 import laplace
 from data import credit
-from support.laplace_tables import best_bound
+from report.laplace_tables import best_bound
 
 ROOT = Path(laplace.__file__).parent
 FIGURES = {

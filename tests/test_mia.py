@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 import mia
 from data.cifar10 import Cifar10
-from support.audit import audit
-from support.cells import Job, run_jobs
-from support.mia_tables import control_sentence, summary_table
+from leakage.audit import audit
+from report.mia_tables import control_sentence, summary_table
+from training.jobs import Job, run_jobs
 
 FILES = {
     "mia_architecture.png",
@@ -105,7 +105,7 @@ def test_adam_takes_the_steps_of_keras():
     import keras
     import tensorflow as tf
 
-    from support.adam import Adam
+    from training.adam import Adam
 
     generator = np.random.default_rng(0)
     start = [generator.normal(size=shape).astype(np.float32) for shape in ((7, 5), (5,))]
@@ -262,7 +262,7 @@ def test_main_writes_exactly_the_named_files(first_run):
     assert table.groupby("model", sort=False).epoch.apply(list).to_dict() == {
         m.name: [0, 2] for m in mia.MODELS
     }
-    read = pd.read_csv(folder / "figures" / "mia_results.csv")
+    read = pd.read_csv(folder / "figures" / "reference" / "mia_results.csv")
     pd.testing.assert_frame_equal(read, table, rtol=1e-5)
     assert len(summary_table(read)) == 6
 
@@ -301,7 +301,7 @@ def test_a_dask_cluster_gives_the_same_results(first_run, fake, tmp_path):
         )
     folder, _ = first_run
     assert (tmp_path / "mia_results.csv").read_bytes() == (
-        folder / "figures" / "mia_results.csv"
+        folder / "figures" / "reference" / "mia_results.csv"
     ).read_bytes()
 
 

@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 from data.cifar10 import CLASS_NAMES
-from support import mia_figures
-from support.leakage import Losses, measure_leakage, paired_contrast, roc_curve
+from leakage.contrasts import paired_contrast
+from leakage.estimates import Losses, measure_leakage, roc_curve
+from report import mia_figures
 
 # Name: number of classes, members, non-members, and how far the members' log loss is shifted when trained.
 MODELS = {

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 import mia
-from support.leakage import student_interval
-from support.mia_tables import summary_table
+from leakage.contrasts import student_interval
+from report.mia_tables import summary_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-RESULTS = pd.read_csv(ROOT / "figures" / "mia_results.csv")
+RESULTS = pd.read_csv(ROOT / "figures" / "reference" / "mia_results.csv")
 
 
 def table_after(heading):

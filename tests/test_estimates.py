@@ -1,4 +1,4 @@
-"""support/leakage.py against scipy, scikit-learn, tensorflow_privacy, brute force, and simulated truths.
+"""leakage/ against scipy, scikit-learn, tensorflow_privacy, brute force, and simulated truths.
 
 Simulated losses are binormal, N(-d/2, 1) for members and N(d/2, 1) for non-members, so that the AUC is
 Phi(d / sqrt 2) and the advantage of a threshold t is Phi(t + d/2) - Phi(t - d/2). Seeds are fixed. Tolerances
@@ -15,8 +15,9 @@ import pytest
 from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
-from support import leakage
-from support.leakage import Losses, clopper_pearson, measure_leakage, paired_contrast, roc_curve
+from leakage import contrasts, estimates
+from leakage.contrasts import paired_contrast
+from leakage.estimates import Losses, clopper_pearson, measure_leakage, roc_curve
 
 N, M, REPLICATES = 1000, 200, 2000  # members and non-members of a simulated replicate
 PAIRED_REPLICATES = 1000
@@ -142,8 +143,8 @@ def test_clopper_pearson(trials):
 def test_student_interval_is_scipy_s():
     values = [0.61, 0.64, 0.6, 0.66]
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert leakage.student_interval(values) == pytest.approx(tuple(expected))
-    assert np.isnan(leakage.student_interval(values[:1])).all()
+    assert contrasts.student_interval(values) == pytest.approx(tuple(expected))
+    assert np.isnan(contrasts.student_interval(values[:1])).all()
 
 
 def delong(*models):
@@ -185,7 +186,7 @@ def test_a_paired_interval_is_delong_s_and_an_unpaired_one_is_wider():
 def simulated(distance):
     """Reports of REPLICATES independent replicates, a column each, and as `truth` the mean over the two folds
     of the population's advantage at the threshold that the fold was judged by."""
-    judged_by, best_threshold = [], leakage._best_threshold
+    judged_by, best_threshold = [], estimates._best_threshold
 
     def spy(members, nonmembers):
         threshold, sign, difference = best_threshold(members, nonmembers)
@@ -194,7 +195,7 @@ def simulated(distance):
         return threshold, sign, difference
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leakage, "_best_threshold", spy)
+        patch.setattr(estimates, "_best_threshold", spy)
         reports = [measure_leakage(*binormal([3, k], N, M, distance), seed=k) for k in range(REPLICATES)]
     threshold, sign = np.array(judged_by).T
     truth = sign * (special.ndtr(threshold + distance / 2) - special.ndtr(threshold - distance / 2))
@@ -228,7 +229,7 @@ def test_the_mean_heldout_advantage_is_the_truth(distance):
 def test_the_null_floor_is_the_mean_advantage_if_nothing_leaks(n, m):
     """Within 4 standard errors and the 1% that the limit for large n and m may be off. Without ties, the
     advantage depends on the order of members and non-members alone."""
-    floor = leakage.null_advantage(n, m)
+    floor = estimates.null_advantage(n, m)
     assert floor == pytest.approx(stats.kstwobign.mean() * math.sqrt(1 / n + 1 / m), rel=1e-6)
     generator, steps = np.random.default_rng(4), np.repeat([1 / n, -1 / m], [n, m])
     advantages = [np.abs(generator.permutation(steps).cumsum()).max() for _ in range(1000)]
@@ -296,7 +297,7 @@ def test_a_contrast_names_the_model_that_leaks_more(seeds):
         assert contrast[f"{key}_difference"] == pytest.approx(differences.mean())
         if seeds > 1:
             interval = contrast[f"{key}_low"], contrast[f"{key}_high"]
-            assert interval == pytest.approx(leakage.student_interval(differences))
+            assert interval == pytest.approx(contrasts.student_interval(differences))
 
 
 # ---------------------------------------------------------------------------------------- ends of the range

@@ -26,7 +26,7 @@ from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from support.command_line import BadInput
-from support.figure_files import write_whole
+from support.files import write_whole
 
 WATCH_SECONDS = 0.5
 DASK_SECONDS = 20  # that a cluster's scheduler, or a first worker, may take to answer

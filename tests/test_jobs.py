@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support import cells
-from support.cells import Job, run_jobs
 from support.command_line import BadInput
+from training import jobs as cells
+from training.jobs import Job, run_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAVE_SECONDS = 2.0  # that Ctrl-C may take
@@ -104,8 +104,8 @@ def test_a_damaged_result_is_named_and_made_again(tmp_path, capsys, damage):
 def start_in_a_process(folder):
     """Runs the five jobs, four seconds each, in a session of its own; returns once two have been begun."""
     code = (
-        "import sys; from pathlib import Path; from tests.test_cells import fake_jobs\n"
-        "from support.cells import run_jobs; from support.command_line import run\n"
+        "import sys; from pathlib import Path; from tests.test_jobs import fake_jobs\n"
+        "from training.jobs import run_jobs; from support.command_line import run\n"
         "folder = Path(sys.argv[1])\n"
         "run('fake', lambda: run_jobs(fake_jobs(folder, 4), folder / 'cells', 2))"
     )

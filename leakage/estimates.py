@@ -12,7 +12,6 @@ that is all there is to a paired comparison.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +25,7 @@ TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
 QUANTILES = [*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)]
 FEWEST_ACCUSED = 10  # non-members that must fit below a false positive rate, or it is not reported
 FEWEST_EXAMPLES = 10  # members or non-members; of fewer the spread cannot be measured
-# Largest correlation between the errors of the two folds of the held-out advantage, see _heldout_advantage.
+# Largest correlation between the errors of the two folds of the held-out advantage, see heldout_estimate.
 FOLD_CORRELATION = 2 / math.pi
 
 
@@ -42,7 +41,7 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class _Estimate:
+class Estimate:
     """A number, and the influence of each member (n,) and non-member (m,) on it."""
 
     value: float
@@ -80,9 +79,9 @@ def measure_leakage(
     Fewer than 10 members or non-members that are not separated leave an interval as wide as its range.
     Raises ValueError for input that is empty, not one-dimensional, or holds NaN. Infinite losses are losses.
     """
-    members, nonmembers = _checked(member_losses, "member"), _checked(nonmember_losses, "non-member")
+    members, nonmembers = checked(member_losses, "member"), checked(nonmember_losses, "non-member")
     n, m = len(members), len(nonmembers)
-    auc, heldout = _auc(members, nonmembers), _heldout_advantage(members, nonmembers, seed)
+    auc, heldout = auc_estimate(members, nonmembers), heldout_estimate(members, nonmembers, seed)
     auc_low, auc_high = _logit_interval(auc)
     heldout_low, heldout_high = _logit_interval(heldout, least=-1.0)
     report = {
@@ -110,7 +109,7 @@ def measure_leakage(
 
 def auc_with_interval(members: np.ndarray, nonmembers: np.ndarray) -> tuple[float, float, float]:
     """AUC of member losses (n,) and non-member losses (m,), and its 95% interval over examples."""
-    auc = _auc(members, nonmembers)
+    auc = auc_estimate(members, nonmembers)
     return (auc.value, *_logit_interval(auc))
 
 
@@ -126,59 +125,10 @@ def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def student_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95% interval of the mean of what several seeds gave (Student t); NaN for a single value."""
-    if len(values) < 2:
-        return math.nan, math.nan
-    half = (
-        stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    )
-    return float(np.mean(values) - half), float(np.mean(values) + half)
-
-
-def paired_contrast(
-    first: Sequence[Losses], second: Sequence[Losses], names: tuple[str, str], *, seed: int = 0
-) -> dict[str, object]:
-    """How much more the first model leaks than the second, for AUC and held-out advantage.
-
-    first, second: the losses of either model, one entry per training seed, as many of one as of the other.
-    names: of the two models, for the verdict.
-    Returns, for each measure: the mean difference over the seeds; `_low`, `_high`, its interval: over
-    examples for one seed (for these trained models, other images), over seeds (Student t) for several (for
-    other trainings, these images); `_examples_low`, `_examples_high`: the mean over the seeds of the interval
-    over examples; `_verdict`: which model leaks more, or that no difference can be shown; and `verdict`,
-    which says both where they differ. A verdict rests on the interval alone: where there is no difference, 5%
-    of the verdicts claim one (by held-out advantage 3% to 5%, up to 9% where both models leak so little that
-    the direction is in doubt).
-    """
-    if len(first) != len(second) or not first:
-        raise ValueError(f"as many seeds of one model as of the other: {len(first)} and {len(second)} given")
-    contrast: dict[str, object] = {"seeds": len(first), "over": "examples" if len(first) == 1 else "seeds"}
-    measures = {"auc": _auc, "heldout_advantage": lambda *losses: _heldout_advantage(*losses, seed)}
-    for measure, estimate in measures.items():
-        differences, errors = [], []
-        for one, other in zip(first, second, strict=True):
-            left, right = (
-                estimate(_checked(x.members, "member"), _checked(x.nonmembers, "non-member"))
-                for x in (one, other)
-            )
-            differences.append(left.value - right.value)
-            errors.append(_standard_error_of_difference(one, left, other, right))
-        difference, half = float(np.mean(differences)), Z * float(np.mean(errors))
-        examples = difference - half, difference + half
-        low, high = examples if len(first) == 1 else student_interval(differences)
-        contrast |= {f"{measure}_difference": difference, f"{measure}_low": low, f"{measure}_high": high}
-        contrast |= {f"{measure}_examples_low": examples[0], f"{measure}_examples_high": examples[1]}
-        contrast[f"{measure}_verdict"] = _verdict(low, high, names)
-    by_auc, by_advantage = contrast["auc_verdict"], contrast["heldout_advantage_verdict"]
-    both = f"by AUC {by_auc}; by held-out advantage {by_advantage}"
-    return contrast | {"verdict": by_auc if by_auc == by_advantage else both}
-
-
 def roc_curve(member_losses: np.ndarray, nonmember_losses: np.ndarray, fprs: np.ndarray) -> np.ndarray:
     """The largest TPR whose FPR is at most each of `fprs`: members positive, ties called together."""
-    members = np.sort(_checked(member_losses, "member"))
-    nonmembers = np.sort(_checked(nonmember_losses, "non-member"))
+    members = np.sort(checked(member_losses, "member"))
+    nonmembers = np.sort(checked(nonmember_losses, "non-member"))
     return np.array([_caught_at(members, nonmembers, fpr)[0] for fpr in fprs]) / len(members)
 
 
@@ -192,7 +142,7 @@ def curve_points(member_losses: np.ndarray, nonmember_losses: np.ndarray) -> dic
     return points
 
 
-def _checked(losses: np.ndarray, kind: str) -> np.ndarray:
+def checked(losses: np.ndarray, kind: str) -> np.ndarray:
     losses = np.asarray(losses, dtype=float)
     if losses.ndim != 1 or not len(losses):
         raise ValueError(
@@ -210,20 +160,20 @@ def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     return below / (2 * len(values))
 
 
-def _auc(members: np.ndarray, nonmembers: np.ndarray) -> _Estimate:
+def auc_estimate(members: np.ndarray, nonmembers: np.ndarray) -> Estimate:
     """AUC with its placement values as influences (DeLong et al. 1988)."""
     of_nonmembers = _share_below(members, nonmembers)
     of_members = 1 - _share_below(nonmembers, members)
     auc = float(of_nonmembers.mean())
     n, m = len(members), len(nonmembers)
-    return _Estimate(
+    return Estimate(
         auc,
         (of_members - auc) / math.sqrt(n * max(n - 1, 1)),
         (of_nonmembers - auc) / math.sqrt(m * max(m - 1, 1)),
     )
 
 
-def _logit_interval(estimate: _Estimate, least: float = 0.0) -> tuple[float, float]:
+def _logit_interval(estimate: Estimate, least: float = 0.0) -> tuple[float, float]:
     """Around an estimate between `least` and 1; on the logit scale of its place between these it cannot leave
     them, and covers better near the ends.
 
@@ -250,7 +200,7 @@ def _best_threshold(members: np.ndarray, nonmembers: np.ndarray) -> tuple[float,
     return float(thresholds[best]), -1 if difference[best] < 0 else 1, float(difference[best])
 
 
-def _heldout_advantage(members: np.ndarray, nonmembers: np.ndarray, seed: int) -> _Estimate:
+def heldout_estimate(members: np.ndarray, nonmembers: np.ndarray, seed: int) -> Estimate:
     """TPR - FPR on the half on which the threshold was not chosen, over two folds; 0 for a single example,
     which cannot be halved. An example's influence is its deviation from the rate of its fold.
 
@@ -262,7 +212,7 @@ def _heldout_advantage(members: np.ndarray, nonmembers: np.ndarray, seed: int) -
     """
     influences = [np.zeros(len(losses)) for losses in (members, nonmembers)]
     if min(len(members), len(nonmembers)) < 2:
-        return _Estimate(0.0, *influences)
+        return Estimate(0.0, *influences)
     generator = np.random.default_rng(seed)
     groups = [(losses, generator.permutation(len(losses)) % 2 == 0) for losses in (members, nonmembers)]
     value = 0.0
@@ -273,7 +223,7 @@ def _heldout_advantage(members: np.ndarray, nonmembers: np.ndarray, seed: int) -
             value += direction * called.mean() / 2
             spread = 2 * math.sqrt(len(called) * max(len(called) - 1, 1) / (1 + FOLD_CORRELATION))
             influence[half == judged] = direction * (called - called.mean()) / spread
-    return _Estimate(float(value), *influences)
+    return Estimate(float(value), *influences)
 
 
 def _caught_at(members: np.ndarray, nonmembers: np.ndarray, fpr: float) -> tuple[int, int]:
@@ -285,29 +235,3 @@ def _caught_at(members: np.ndarray, nonmembers: np.ndarray, fpr: float) -> tuple
     # Everything strictly below the first non-member that must not be accused.
     threshold = ordered[allowed]
     return int((members < threshold).sum()), int((ordered < threshold).sum())
-
-
-def _standard_error_of_difference(one: Losses, left: _Estimate, other: Losses, right: _Estimate) -> float:
-    """Subtracts the influences where both models saw the same image; the rest stand alone."""
-    if math.isinf(left.standard_error + right.standard_error):
-        return math.inf
-    variance = 0.0
-    for ids_of, influence_of in (("member_ids", "members"), ("nonmember_ids", "nonmembers")):
-        mine, theirs = getattr(left, influence_of), getattr(right, influence_of)
-        my_ids, their_ids = getattr(one, ids_of), getattr(other, ids_of)
-        my_ids = np.arange(len(mine)) if my_ids is None else np.asarray(my_ids)
-        their_ids = np.arange(len(theirs)) if their_ids is None else np.asarray(their_ids)
-        for ids, losses in ((my_ids, mine), (their_ids, theirs)):
-            if ids.shape != losses.shape or len(np.unique(ids)) < len(ids):
-                raise ValueError(f"{ids_of} must be {len(losses):,} different integers, one for each loss")
-        _, at, there = np.intersect1d(my_ids, their_ids, return_indices=True)
-        variance += (mine**2).sum() + (theirs**2).sum() - 2 * (mine[at] * theirs[there]).sum()
-    return math.sqrt(max(variance, 0.0))
-
-
-def _verdict(low: float, high: float, names: tuple[str, str]) -> str:
-    if low > 0:
-        return f"{names[0]} leaks more than {names[1]}"
-    if high < 0:
-        return f"{names[1]} leaks more than {names[0]}"
-    return "no difference can be shown"

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from leakage.estimates import LOW_FPRS, measure_leakage
+from report.mia_figures import audit_figure
 from support.command_line import BadInput, show
-from support.figure_files import output_folder, save_figures
-from support.leakage import LOW_FPRS, measure_leakage
-from support.mia_figures import audit_figure
+from support.files import output_folder
+from support.look import save_figures
 
 
 def audit(

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from support.command_line import BadInput
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# Okabe and Ito (2008), "Color Universal Design": tell apart under every common colour blindness. Used
-# pairs also differ in lightness, so that they stay apart in greyscale.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#8C8C8C"
 
 
 def output_folder(folder: str | os.PathLike) -> Path:
@@ -44,14 +33,3 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
-
-
-def save_figures(folder: Path, figures: dict[str, Figure], dots_per_inch: int = 110) -> None:
-    """Writes the figures as PNG files of the names given; all are drawn before the first is written."""
-    drawn = {}
-    for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dots_per_inch)
-        drawn[name] = buffer.getvalue()
-    for name, content in drawn.items():
-        write_whole(folder / name, content)

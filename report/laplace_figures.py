@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from support.figure_files import BLACK, BLUE, GREY, ORANGE
+from support.look import BLACK, BLUE, GREY
+from support.look import VERMILION as ORANGE
 
 if TYPE_CHECKING:
     from laplace import Result

@@ -24,8 +24,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from scipy import special
 
 from data.cifar10 import CLASS_NAMES
-from support.figure_files import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION
-from support.leakage import CONFIDENCE, FEWEST_ACCUSED, LOW_FPRS, roc_curve, student_interval
+from leakage.contrasts import student_interval
+from leakage.estimates import CONFIDENCE, FEWEST_ACCUSED, LOW_FPRS, roc_curve
+from support.look import BLACK, BLUE, GREEN, GREY, VERMILION
+from support.look import OLIVE as ORANGE
+from support.look import STEEL as SKY
 
 if TYPE_CHECKING:
     from mia import Experiment
@@ -332,7 +335,7 @@ def experiment_figure(
 ) -> Figure:
     """Accuracy and leakage per epoch; ROC curves, losses and paired contrasts at the last epoch.
 
-    contrasts: what `support.leakage.paired_contrast` returns, with the models' names as `first` and `second`.
+    contrasts: what `contrasts.paired_contrast` returns, with the names of the models as `first` and `second`.
     """
     ours = pd.concat([results[results["model"] == model] for model in experiment.models])
     models, ends = _by_model(ours, last=False), _by_model(ours, last=True)
@@ -464,7 +467,7 @@ def audit_figure(
 ) -> Figure:
     """ROC curve and distributions of anybody's losses, of members (n,) and of non-members (m,).
 
-    report: what `support.leakage.measure_leakage` returns for the same losses.
+    report: what `leakage.estimates.measure_leakage` returns for the same losses.
     """
     n, m = len(member_losses), len(nonmember_losses)
     row = report | {"model": "audited", "seed": 0, "epoch": 0, "train_images": n, "test_images": m}

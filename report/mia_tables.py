@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from leakage.contrasts import student_interval
+from leakage.estimates import Z
 from support.command_line import show
-from support.leakage import Z, student_interval
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
 

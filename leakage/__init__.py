@@ -1,0 +1,1 @@
+"""Losses in, findings out, for anybody's model."""

@@ -1,0 +1,110 @@
+"""One look for every figure: matplotlib's own defaults and a few changes, whatever a matplotlibrc says.
+
+A figure opens with its title and legend, and closes with a caption of a few lines.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from support.command_line import BadInput
+from support.files import write_whole
+
+WIDTH = 10.0  # of a figure, in inches
+DOTS_PER_INCH = 110
+SMALL = 9  # of captions and legends, in points
+TITLE_LETTERS, CAPTION_LETTERS = 82, 140  # on a line
+# After Okabe and Ito (2008), "Color Universal Design", and Tol (2021), "Colour Schemes": apart under
+# every common colour blindness, and with a contrast of at least 3 : 1 on white.
+BLACK, VERMILION, GREEN, BLUE = "#000000", "#D55E00", "#009E73", "#0072B2"
+OLIVE, PURPLE, STEEL, BROWN = "#8A7A00", "#AA4499", "#4F8FB8", "#6B4226"
+GREY = "#767676"
+COLOURS = (VERMILION, BLACK, GREEN, BLUE, OLIVE, STEEL, PURPLE, BROWN)
+MARKERS = ("o", "s", "^", "D", "v", ">", "P", "X", "<")  # nine, so that 72 pairs pass before one comes again
+LOOK = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "legend.frameon": False,
+    "legend.fontsize": SMALL,
+    "legend.handlelength": 2.2,
+    "legend.columnspacing": 1.0,
+    "text.parse_math": False,  # a name may hold two dollars
+}
+
+
+class Style(NamedTuple):
+    """How one model is drawn, in every figure."""
+
+    colour: str
+    marker: str
+
+
+def looked_at():
+    """A context, or a decorator, in which figures are made and saved."""
+    return style.context(["default", LOOK])
+
+
+def styles_of(names: Sequence[str]) -> dict[str, Style]:
+    """A colour and a marker for each name, by its place; BadInput if there are more names than pairs."""
+    pairs = math.lcm(len(COLOURS), len(MARKERS))
+    if len(names) > pairs:
+        raise BadInput(f"{len(names)} models, but only {pairs} pairs of colour and marker; take fewer")
+    cycle = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False)
+    return {name: Style(*pair) for name, pair in zip(names, cycle, strict=False)}
+
+
+def new_figure(
+    height: float, title: str, caption: str, *, remark: str = "", handles: Sequence = (), columns: int = 1
+) -> Figure:
+    """An empty figure, `height` inches, between a title with a legend of `handles` and a caption."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    # The title is the legend's, as the layout would put one over the other.
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=columns,
+        alignment="left",
+        title=textwrap.fill(f"{title} — {remark}" if remark else title, TITLE_LETTERS),
+        title_fontproperties={"size": 13, "weight": "bold"},
+    )
+    figure.supxlabel(textwrap.fill(caption, CAPTION_LETTERS), x=0.01, ha="left", fontsize=SMALL)
+    return figure
+
+
+def finish(axes: Axes, title: str, across: str, up: str = "") -> None:
+    """Gives axes their title and the names of their sides."""
+    axes.set(title=title, xlabel=across, ylabel=up)
+    axes.tick_params(labelsize=SMALL)
+
+
+def grey_key(axes: Axes, lines: dict[str, str], where: str, columns: int = 1) -> None:
+    """A legend of the labels drawn so far, and of grey lines: their labels and line styles."""
+    for label, linestyle in lines.items():
+        axes.plot([], [], linestyle, color=GREY, label=label)
+    axes.legend(loc=where, ncols=columns)
+
+
+def save_figures(folder: Path, figures: dict[str, Figure]) -> None:
+    """Writes the figures as PNG files of the names given; all are drawn before the first is written."""
+    drawn = {}
+    with looked_at():
+        for name, figure in figures.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+            drawn[name] = buffer.getvalue()
+    for name, content in drawn.items():
+        write_whole(folder / name, content)
