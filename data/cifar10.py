@@ -104,10 +104,16 @@ def open_kept(cache: Path) -> Cifar10:
     return data
 
 
+def digests_of(data: Cifar10) -> dict[str, str]:
+    """The SHA-256 of each array, C layout, by its name."""
+    arrays = data._asdict().items()
+    return {name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest() for name, array in arrays}
+
+
 def check(data: Cifar10, place: str) -> None:
     """Raise ValueError, naming the place and the array, unless `data` is CIFAR-10 to the last byte."""
-    for name, array in data._asdict().items():
-        if hashlib.sha256(np.ascontiguousarray(array)).hexdigest() != DIGESTS[name]:
+    for name, digest in digests_of(data).items():
+        if digest != DIGESTS[name]:
             raise ValueError(f"{place} is refused, its {name} have not the SHA-256 of the original")
 
 

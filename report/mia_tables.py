@@ -1,85 +1,223 @@
-"""The tables that mia.py prints, made from its results."""
+"""The tables of study 1: those written as CSV files, and those that mia.py prints, made from them alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from leakage.contrasts import student_interval
-from leakage.estimates import Z
+from leakage.contrasts import holm, verdict
+from leakage.estimates import LOW_FPRS, Z, nonmembers_needed
+from leakage.exposure import Exposure
+from leakage.findings import AS_REPORTED
 from support.command_line import show
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
+LEVEL = 0.05  # of all verdicts of one attack together
+FEW_TRAININGS = 5  # with fewer, "no difference can be shown" says little
 
 
-def finished_line(row: dict) -> str:
-    """One line for a finished training, from its last row of results."""
-    return (
-        f"{row['model']:>15} seed {row['seed']}  epoch {row['epoch']:3}  train {row['train_accuracy']:.4f}  "
-        f"test {row['test_accuracy']:.4f}  AUC {row['auc']:.4f}  advantage {row['advantage']:.4f} "
-        f"(null {row['null_advantage']:.4f})"
-    )
+class Study(NamedTuple):
+    """What was found, as tables with a row for each
 
-
-def summary_table(results: pd.DataFrame) -> pd.DataFrame:
-    """One row per model after the last epoch: means over the seeds, and 95% intervals in brackets.
-
-    The interval is over the seeds (Student t) if there are several, else over the examples.
+    results: model, seed, attack and attacked epoch;
+    curves: point of a curve of the last epoch: model, seed, attack, curve, x, y;
+    kinds: model, attack and way to look: measures with intervals, over all trainings;
+    pairs: pair, attack and way to look: differences with intervals, p values and verdict;
+    exposures: by (model, attack): which training images are most exposed, see leakage.exposure.
     """
-    last = results[results.epoch == results.epoch.max()]
-    return pd.DataFrame(
+
+    results: pd.DataFrame
+    curves: pd.DataFrame
+    kinds: pd.DataFrame
+    pairs: pd.DataFrame
+    exposures: dict[tuple[str, str], Exposure]
+
+    def files(self) -> dict[str, pd.DataFrame]:
+        """The tables by the names of their files."""
+        return {f"mia_{name}.csv": getattr(self, name) for name in ("results", "curves", "kinds", "pairs")}
+
+    def of(self, attack: str) -> Study:
+        """The part of the tables that is about one attack."""
+        tables = [table[table["attack"] == attack] for table in self[:4]]
+        return Study(*tables, {key: value for key, value in self.exposures.items() if key[1] == attack})
+
+
+def joined(studies: Sequence[Study]) -> Study:
+    """Several studies in one."""
+    tables = [
+        pd.concat(parts, ignore_index=True) for parts in zip(*(study[:4] for study in studies), strict=True)
+    ]
+    return Study(*tables, {key: value for study in studies for key, value in study.exposures.items()})
+
+
+def study_of(
+    attack: str,
+    trainings: Sequence[dict],
+    kinds: dict[str, dict],
+    pairs: Sequence[dict],
+    pictured: Sequence[str],
+) -> Study:
+    """The tables of one attack, from what leakage.findings found of each training, kind of model and pair.
+
+    pairs: rows with the experiment and what both models have in common. pictured: models whose exposure is
+    kept. The verdicts are made here: one for each pair, on the AUC, as reported, adjusted over all pairs.
+    """
+    judged = [row for row in pairs if row["variant"] == AS_REPORTED]
+    for row, adjusted in zip(judged, holm([row["auc_p"] for row in judged]), strict=True):
+        row |= {"auc_adjusted_p": adjusted, "verdict": verdict(row, adjusted)}
+    curves = [
+        {name: training["rows"][-1][name] for name in ("model", "seed", "attack")} | point
+        for training in trainings
+        for point in curve_rows(training["curves"])
+    ]
+    return Study(
+        pd.DataFrame([row for training in trainings for row in training["rows"]]),
+        pd.DataFrame(curves),
+        pd.DataFrame(
+            [
+                {"model": model, "attack": attack} | row
+                for model, kind in kinds.items()
+                for row in kind["rows"]
+            ]
+        ),
+        pd.DataFrame({"attack": attack} | row for row in pairs),
         {
-            "model": name,
-            "parameters": f"{group.parameters.iloc[0]:,}",
-            "train accuracy": f"{group.train_accuracy.mean():.4f}",
-            "test accuracy": f"{group.test_accuracy.mean():.4f}",
-            "gap": f"{group.gap.mean():.4f}",
-            "AUC": _with_interval(group, "auc"),
-            "advantage": f"{group.advantage.mean():.4f}",
-            "null": f"{group.null_advantage.mean():.4f}",
-            "held-out advantage": _with_interval(group, "heldout_advantage"),
-            "TPR at 0.1% FPR": f"{group.tpr_at_0p1pct_fpr.mean():.4f}",
-        }
-        for name, group in last.groupby("model", sort=False)
+            (model, attack): Exposure(
+                **{name: kinds[model][f"exposure_{name}"] for name in ("ids", "ranks", "agreement", "chance")}
+            )
+            for model in pictured
+        },
     )
 
 
-def _with_interval(group: pd.DataFrame, measure: str) -> str:
-    low, high = group[f"{measure}_low"].iloc[0], group[f"{measure}_high"].iloc[0]
-    if len(group) > 1:
-        low, high = student_interval(group[measure].to_numpy())
-    return f"{group[measure].mean():.4f} [{low:.4f}, {high:.4f}]"
+def curve_rows(curves: dict[str, list[float]]) -> list[dict]:
+    """The points of one training's curves, as rows of the table of curves."""
+    points = {
+        "roc": (curves["fprs"], curves["tprs"]),
+        "member losses": (curves["member_losses"], curves["levels"]),
+        "non-member losses": (curves["nonmember_losses"], curves["levels"]),
+    }
+    return [
+        {"curve": name, "x": x, "y": y} for name, both in points.items() for x, y in zip(*both, strict=True)
+    ]
 
 
-def contrast_table(contrasts: dict[str, list[dict]]) -> pd.DataFrame:
-    """One row per pair of models: differences with 95% intervals, and the verdict."""
+# ------------------------------------------------------------------------------------ what is printed
 
-    def difference(contrast: dict, measure: str) -> str:
-        value, low, high = (contrast[f"{measure}_{part}"] for part in ("difference", "low", "high"))
-        return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
 
+def finished_line(training: dict) -> str:
+    """One line for a finished training."""
+    return (
+        f"{training['model']:>15} seed {training['seed']}  epoch {training['epochs'][-1]:3}  "
+        f"train {training['train_accuracy'][-1]:.4f}  test {training['test_accuracy'][-1]:.4f}"
+    )
+
+
+def last_epoch(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each model's, seed's and attack's last epoch."""
+    last = results.groupby(["model", "seed", "attack"])["epoch"].transform("max")
+    return results[results["epoch"] == last]
+
+
+def with_interval(row: pd.Series, measure: str, sign: str = "") -> str:
+    """A number with its interval in brackets; the number alone where there is no interval."""
+    value, low, high = (row[name] for name in (measure, *ends_of(measure)))
+    if pd.isna(low):
+        return f"{value:{sign}.4f}"
+    return f"{value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
+
+
+def ends_of(measure: str) -> tuple[str, str]:
+    """The columns of an interval's ends; a difference's are named after what it is a difference of."""
+    base = measure.removesuffix("_difference")
+    return f"{base}_low", f"{base}_high"
+
+
+def models_table(study: Study) -> pd.DataFrame:
+    """One row per model after the last epoch: means over the trainings, with 95% intervals in brackets."""
+    last = last_epoch(study.results).groupby("model", sort=False)
+    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
     return pd.DataFrame(
         {
-            "experiment": name,
-            "first - second": f"{contrast['first']} - {contrast['second']}",
-            "AUC": difference(contrast, "auc"),
-            "held-out advantage": difference(contrast, "heldout_advantage"),
-            "verdict": contrast["verdict"],
+            "model": model,
+            "parameters": f"{rows['parameters'].iloc[0]:,}",
+            "train": f"{rows['train_accuracy'].mean():.4f}",
+            "test": f"{rows['test_accuracy'].mean():.4f}",
+            "gap": f"{rows['gap'].mean():.4f}",
+            "AUC": with_interval(kinds.loc[model], "auc"),
+            "held-out advantage": with_interval(kinds.loc[model], "heldout_advantage"),
         }
-        for name, pairs in contrasts.items()
-        for contrast in pairs
+        for model, rows in last
     )
+
+
+def extremes_table(study: Study) -> pd.DataFrame:
+    """One row per model: the members named at low false positive rates, and the non-members recognised at a
+    low false negative rate; means over the trainings of value and interval over examples, and chance."""
+    rows = []
+    for model, group in last_epoch(study.results).groupby("model", sort=False):
+        row = {"model": model}
+        for measure, title, needed in EXTREMES:
+            mean = group[[measure, *ends_of(measure), f"chance_{measure}"]].mean()
+            row[title] = f"needs {needed:,}"
+            if not math.isnan(mean[measure]):
+                value, low, high, chance = (f"{100 * number:.2f}" for number in mean)
+                row[title] = f"{value} [{low}, {high}], {chance}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+EXTREMES = [
+    *(
+        (f"tpr_at_{name}_fpr", f"TPR at {fpr:.1%} FPR (%)", nonmembers_needed(fpr))
+        for name, fpr in LOW_FPRS.items()
+    ),
+    ("tnr_at_1pct_fnr", "TNR at 1.0% FNR (%)", nonmembers_needed(0.01)),
+]
+
+
+def pairs_table(study: Study) -> pd.DataFrame:
+    """One row per pair: first less second with 95% intervals, the adjusted p value, and the verdict."""
+    reported = study.pairs[study.pairs["variant"] == AS_REPORTED]
+    return pd.DataFrame(
+        {
+            "first - second": f"{row['first']} - {row['second']}",
+            "AUC": with_interval(row, "auc_difference", "+"),
+            "held-out advantage": with_interval(row, "heldout_advantage_difference", "+"),
+            "p, adjusted": "" if pd.isna(row["auc_adjusted_p"]) else f"{row['auc_adjusted_p']:.2g}",
+        }
+        for _, row in reported.iterrows()
+    )
+
+
+def sensitivity_table(study: Study) -> pd.DataFrame:
+    """The AUC of each model, and the difference of each pair, looked at in each way that there is."""
+    rows = []
+    for table, measure, sign, names in (
+        (study.kinds, "auc", "", ["model"]),
+        (study.pairs, "auc_difference", "+", ["first", "second"]),
+    ):
+        for name, group in table.groupby(names, sort=False):
+            ways = {row["variant"]: f"{row[measure]:{sign}.4f}" for _, row in group.iterrows()}
+            rows.append({"model, or first - second": " - ".join(name)} | ways)
+    return pd.DataFrame(rows).fillna("")
 
 
 def control_sentence(results: pd.DataFrame) -> str:
-    """On epoch 0: an untrained model has seen no image, so nothing it says can betray one."""
-    untrained = results[results.epoch == 0]
-    low, high = special.logit(untrained.auc_low), special.logit(untrained.auc_high)
+    """On epoch 0: an untrained model has seen no image, so nothing it says can give one away."""
+    untrained = results[results["epoch"] == 0]
+    low, high = special.logit(untrained["auc_low"]), special.logit(untrained["auc_high"])
     misses = ((low > 0) | (high < 0)).sum()
-    standard_errors = np.abs(special.logit(untrained.auc)) / ((high - low) / (2 * Z))
+    standard_errors = np.abs(special.logit(untrained["auc"])) / ((high - low) / (2 * Z))
     loud = untrained[standard_errors > -special.ndtri(FALSE_ALARM / 2)]
     sentence = (
-        f"Control: {len(untrained)} untrained models have AUCs from {untrained.auc.min():.4f} to "
-        f"{untrained.auc.max():.4f}; {misses} of the 95% intervals miss 0.5 "
+        f"Control: {len(untrained)} untrained models have AUCs from {untrained['auc'].min():.4f} to "
+        f"{untrained['auc'].max():.4f}; {misses} of the 95% intervals miss 0.5 "
         f"({len(untrained) / 20:.1f} expected)."
     )
     if len(loud):
@@ -91,18 +229,59 @@ def control_sentence(results: pd.DataFrame) -> str:
     return sentence
 
 
-def print_conclusion(results: pd.DataFrame, contrasts: dict[str, list[dict]], exposures: list[dict]) -> None:
-    """All that is to be said after the last epoch: models, pairs of models, control, exposed images."""
-    over = "seeds" if results.seed.max() > 0 else "examples"
-    print(f"\nAfter {results.epoch.max()} epochs; in brackets 95% intervals over {over}")
-    show(summary_table(results))
-    print(
-        "gap: train less test accuracy, the advantage of calling a member whatever is classified correctly."
-    )
-    print("null: the advantage expected if nothing leaks; for the held-out advantage 0, for the AUC 0.5.\n")
-    show(contrast_table(contrasts))
-    if over == "examples":
-        print("One seed: these verdicts are on these very models. Others may reverse them: try --seeds 5.")
-    print(f"\n{control_sentence(results)}")
-    for exposure in exposures:
-        print(f"{exposure['model']}: {exposure['stability']}")
+def classes_differ(study: Study) -> pd.Series:
+    """By model, the p value of the test whether its classes' AUCs differ at all, adjusted over the models."""
+    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
+    return pd.Series(holm(kinds["classes_p"].tolist()), kinds.index)
+
+
+def class_sentence(study: Study, class_names: Sequence[str]) -> str:
+    """Whether the classes of each model differ, and if so which are among the most exposed."""
+    parts = []
+    last = last_epoch(study.results)
+    for model, p in classes_differ(study).items():
+        rows = last[last["model"] == model]
+        means = pd.Series({name: rows[f"auc_{name}"].mean() for name in class_names}).dropna()
+        if p < LEVEL:
+            first, last_class = means.idxmax(), means.idxmin()
+            parts.append(
+                f"{model}: its classes differ (p = {p:.2g}); {first} is among the most exposed "
+                f"({means.max():.3f}), {last_class} among the least ({means.min():.3f})"
+            )
+        else:
+            parts.append(f"{model}: no difference between its classes can be shown (p = {p:.2g})")
+    return ".\n".join(parts) + "."
+
+
+def caution(trainings: int) -> str:
+    """What may not be concluded from so many trainings of each model."""
+    if trainings == 1:
+        return (
+            "One training of each model: intervals are over examples, for these very models; nothing can be "
+            "concluded about kinds of model. Try --seeds 5."
+        )
+    if trainings < FEW_TRAININGS:
+        return (
+            f"{trainings} trainings of each model: intervals are so wide that “no difference can be shown” "
+            "says little. Try --seeds 5."
+        )
+    return ""
+
+
+def print_conclusion(study: Study, class_names: Sequence[str]) -> None:
+    """All that is to be said after the last epoch of one attack: models, pairs, control, ways to look."""
+    over = study.kinds["over"].iloc[0]
+    print(f"\nAfter {study.results['epoch'].max()} epochs; in brackets 95% intervals over {over}")
+    show(models_table(study))
+    print("Chance: AUC 0.5, held-out advantage 0. gap: training minus test accuracy.\n")
+    show(extremes_table(study))
+    print("In brackets 95% intervals over examples; after the comma what chance gives.\n")
+    show(pairs_table(study))
+    for _, row in study.pairs[study.pairs["variant"] == AS_REPORTED].iterrows():
+        print(f"  {row['first']} - {row['second']}: {row['verdict']}")
+    print(caution(int(study.kinds["trainings"].min())))
+    print("\nAUC, looked at in other ways (described, not judged)")
+    show(sensitivity_table(study))
+    print(f"\n{control_sentence(study.results)}\n{class_sentence(study, class_names)}")
+    for (model, _), exposure in study.exposures.items():
+        print(f"{model}: {exposure.stability}")

@@ -1,9 +1,8 @@
 """Output files are written whole or not at all: each under another name first, then renamed into place."""
 
-from __future__ import annotations
-
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from support.command_line import BadInput
@@ -14,8 +13,8 @@ def output_folder(folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))  # a full disk takes an empty file
     except OSError as problem:
         reason = problem.strerror or problem
         raise BadInput(f"cannot write into the folder {folder}: {reason}; name another") from None
@@ -23,13 +22,19 @@ def output_folder(folder: str | os.PathLike) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that no reader, and no crash, ever meets half of it."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Writes a file so that no reader, and no crash, ever meets half of it; BadInput if it cannot be kept."""
+    scratch = None
     try:
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        Path(scratch).chmod(0o644)
+        with suppress(OSError):  # some file systems know no permissions
+            Path(scratch).chmod(0o644)
         Path(scratch).replace(path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
+    except BaseException as problem:
+        if scratch:
+            Path(scratch).unlink(missing_ok=True)
+        if isinstance(problem, OSError):
+            reason = problem.strerror or problem
+            raise BadInput(f"cannot write {path}: {reason}; what was written before stays") from None
         raise

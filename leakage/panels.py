@@ -1,0 +1,154 @@
+"""ROC curves and distributions of the loss, of one model or several, beside what is seen if nothing leaks."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
+from scipy import special
+
+from leakage.estimates import CONFIDENCE, Losses, allowed, roc_curve
+from support.look import GREY, Style, finish, grey_key
+
+ROC_POINTS, LOWEST_FPR = 49, 1e-4
+TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
+LEVELS = np.array([*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)])
+FEWEST_LOSS = 1e-9  # the loss axis starts no lower; a curve that begins further left enters at its height
+LARGEST_LOSS = 1e100  # infinite losses cannot be interpolated
+FAINT, BAND = 0.5, 0.25  # opacity of the lines of single trainings, and of bands
+
+
+class Curves(NamedTuple):
+    """What is drawn of one training: TPRs (k,) at FPRs (k,), and the losses at or below which the shares
+    `levels` (l,) of the members and of the non-members lie, (l,) each."""
+
+    fprs: np.ndarray
+    tprs: np.ndarray
+    levels: np.ndarray
+    member_losses: np.ndarray
+    nonmember_losses: np.ndarray
+
+
+class Point(NamedTuple):
+    """A true positive rate at a false positive rate, with the ends of its 95% interval."""
+
+    fpr: float
+    tpr: float
+    low: float
+    high: float
+
+
+class Shown(NamedTuple):
+    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve, and
+    `advantage` stands in the loss panel's legend."""
+
+    label: str
+    style: Style
+    members: int
+    nonmembers: int
+    advantage: float
+    trainings: Sequence[Curves]
+    points: Sequence[Point] = ()
+
+
+def curves_of(losses: Losses) -> Curves:
+    """The curves of one training's losses."""
+    fprs = np.geomspace(LOWEST_FPR, 1, ROC_POINTS)
+    # Quantiles that are losses: between two of them may lie infinity.
+    quantiles = (
+        np.quantile(values, LEVELS, method="inverted_cdf") for values in (losses.members, losses.nonmembers)
+    )
+    return Curves(fprs, roc_curve(losses.members, losses.nonmembers, fprs), LEVELS, *quantiles)
+
+
+@lru_cache
+def no_leak_band(members: int, nonmembers: int, fprs: tuple[float, ...]) -> np.ndarray:
+    """The lowest and the highest TPR (2, k) at these FPRs (k,) with 95% probability if nothing leaks.
+
+    Then the losses are in random order, and the number of members below the lowest non-member that must not
+    be accused is beta-binomial (or negative hypergeometric, which is the same); exact without ties.
+    """
+    ends = []
+    for fpr in fprs:
+        accused = allowed(fpr, nonmembers)
+        # Where all may be accused no non-member is left as the threshold, and the TPR is 1.
+        everyone = accused >= nonmembers
+        ends.append((members, members) if everyone else _middle(members, accused + 1, nonmembers - accused))
+    return np.array(ends).T / members
+
+
+def _middle(n: int, a: float, b: float) -> np.ndarray:
+    """Ends of the middle 95% of a beta-binomial count; scipy's own quantiles take seconds for n of 50,000."""
+    mean, spread = n * a / (a + b), math.sqrt(n * a * b * (a + b + n) / (a + b + 1)) / (a + b)
+    counts = np.arange(max(math.floor(mean - 12 * spread), 0), min(math.ceil(mean + 12 * spread), n) + 1)
+    logarithm = special.betaln(counts + a, n - counts + b) - special.betaln(a, b)
+    logarithm -= math.log(n + 1) + special.betaln(n - counts + 1, counts + 1)
+    below = np.cumsum(np.exp(logarithm))
+    return counts[np.searchsorted(below, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])]
+
+
+def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log") -> None:
+    """ROC curves, thin for each training and thick for their mean, over the band in which 95% of the models
+    that leak nothing lie. scale: "log", where a low FPR can be read, or "linear", where the whole can."""
+    bands, lowest = set(), 1.0
+    for model in models:
+        fprs = model.trainings[0].fprs
+        seen = fprs >= 1 / model.nonmembers  # a lower rate is less than one non-member
+        fprs, tprs = fprs[seen], np.array([training.tprs[seen] for training in model.trainings])
+        colour, marker = model.style
+        if len(tprs) > 1:
+            axes.plot(fprs, tprs.T, color=colour, linewidth=0.7, alpha=FAINT)
+        axes.plot(fprs, tprs.mean(axis=0), color=colour, linewidth=2, label=model.label)
+        for point in model.points:
+            axes.plot([point.fpr] * 2, [point.low, point.high], "_-", color=colour, linewidth=1.2)
+            axes.plot(point.fpr, point.tpr, marker, color=colour, markeredgecolor="white", markersize=7)
+        sizes = model.members, model.nonmembers
+        if sizes not in bands:
+            low, high = no_leak_band(*sizes, tuple(fprs))
+            low = np.maximum(low, FEWEST_LOSS)
+            axes.fill_between(fprs, low, high, color=GREY, alpha=BAND, linewidth=0)
+        bands.add(sizes)
+        lowest = min(lowest, fprs[0])
+    axes.plot([lowest, 1], [lowest, 1], ":", color=GREY)
+    if scale == "log":
+        axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest / 2, 1.3))
+    else:
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    grey_key(axes, {"chance: TPR = FPR": ":"}, "lower right")
+    finish(axes, title, "false positive rate (FPR)", "true positive rate (TPR)")
+
+
+def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "loss (nats)") -> None:
+    """Shares of members and of non-members at or below each loss; a bar where they differ most, which is the
+    advantage. signal: the name of the loss axis."""
+    pooled = np.array([])
+    for model in models:
+        colour, means = model.style.colour, []
+        for kind, linestyle in (("member_losses", "-"), ("nonmember_losses", "--")):
+            losses = np.array([getattr(training, kind) for training in model.trainings])
+            losses, levels = np.minimum(losses, LARGEST_LOSS), model.trainings[0].levels
+            if len(losses) > 1:
+                axes.plot(losses.T, levels, linestyle, color=colour, linewidth=0.7, alpha=FAINT)
+            at = np.sort(losses, axis=None)
+            shares = np.mean([np.interp(at, training, levels) for training in losses], axis=0)
+            axes.plot(at, shares, linestyle, color=colour, linewidth=2)
+            means.append((at, shares))
+            pooled = np.append(pooled, at[at < LARGEST_LOSS])
+        # The bar stands where the mean curves are furthest apart.
+        at = np.concatenate([at for at, _ in means])
+        members, nonmembers = (np.interp(at, *mean) for mean in means)
+        widest = np.argmax(np.abs(members - nonmembers))
+        ends = [members[widest], nonmembers[widest]]
+        label = f"advantage {model.advantage:.3f}"
+        axes.plot([at[widest]] * 2, ends, color=colour, marker="_", linewidth=1.2, label=label)
+    if pooled.min() >= 0 and pooled.max() > FEWEST_LOSS:
+        axes.set_xscale("log", nonpositive="clip")
+        axes.set_xlim(max(np.quantile(pooled, 0.02), FEWEST_LOSS), pooled.max())
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.4))  # room for the legend
+    lines = {"members": "-", "non-members": "--"}
+    grey_key(axes, lines, "upper left", columns=2 if len(models) > 1 else 3)
+    finish(axes, title, signal, "share of examples at or below")

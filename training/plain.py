@@ -1,0 +1,77 @@
+"""Plain training, an epoch at a time, and judging: what TensorFlow does, compiled, with no time lost between.
+
+To be called after start_tensorflow.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from training.adam import Adam
+
+if TYPE_CHECKING:
+    import keras
+
+LOGIT_SLICE = 100  # images judged at a time: few enough to stay in the processor's cache
+
+
+def plain_epochs(
+    network: "keras.Sequential",
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    parts: int = 1,
+) -> Callable[[int], None]:
+    """A function that trains the network for the epoch of a given number, from 1, by Adam on cross-entropy.
+
+    images (n, 32, 32, 3) uint8, labels (n,) int32: in every epoch in another order, which depends on the seed
+    and the epoch alone; what does not fill a batch is left out. parts: into how many a batch is divided. They
+    need nothing of each other, so that as many threads can work on them; their gradients are added in the
+    same order on however many threads.
+    """
+    optimizer = Adam(network.trainable_variables, learning_rate)
+    steps = len(labels) // batch_size
+    # Bytes, not floats: a quarter of the memory.
+    all_images, all_labels = tf.constant(images), tf.constant(labels)
+
+    # A whole epoch is one call of a compiled function. With a call for each step, a small model would spend
+    # half its time between the steps. The images are an argument: captured, they would never be freed.
+    @tf.function
+    def train(batches: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+        for batch in batches:
+            of_parts = []
+            for part in tf.split(batch, parts):
+                with tf.GradientTape() as tape:
+                    logits = network(tf.gather(inputs, part), training=True)
+                    truth = tf.gather(targets, part)
+                    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+                    loss = tf.reduce_sum(losses) / batch_size
+                of_parts.append(tape.gradient(loss, network.trainable_variables))
+            optimizer.apply([tf.add_n(gradients) for gradients in zip(*of_parts, strict=True)])
+
+    def train_epoch(epoch: int) -> None:
+        order = np.random.default_rng([seed, epoch]).permutation(len(labels)).astype(np.int32)
+        batches = order[: steps * batch_size].reshape(steps, batch_size)
+        train(tf.constant(batches), all_images, all_labels)
+
+    return train_epoch
+
+
+def judge_of(network: "keras.Sequential") -> Callable[[tf.Tensor], np.ndarray]:
+    """A function that gives the logits (n, classes) of images (n, 32, 32, 3) uint8."""
+
+    # One call for all images, slice by slice; the last slice may be shorter.
+    @tf.function(input_signature=[tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)])
+    def logits_of(images: tf.Tensor) -> tf.Tensor:
+        logits = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=network.output_shape)
+        for start in tf.range(0, tf.shape(images)[0], LOGIT_SLICE):
+            part = images[start : start + LOGIT_SLICE]
+            logits = logits.write(start // LOGIT_SLICE, network(part, training=False))
+        return logits.concat()
+
+    return lambda images: logits_of(images).numpy()

@@ -1,0 +1,128 @@
+"""Where jobs run: in processes on this machine, or on the workers of a Dask cluster, behind one Executor."""
+
+import asyncio
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from loky import get_reusable_executor
+
+from support.command_line import BadInput
+
+WATCH_SECONDS = 0.5
+DASK_SECONDS = 15  # that a cluster's scheduler, or a first worker, may take to answer
+
+
+class _Shielded(Executor):
+    """Hands jobs on to an executor whose processes start within `submit`, with Ctrl-C ignored, which they
+    inherit: it is the parent that ends them. Elsewhere than in the main thread signals cannot be set."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    def submit(self, function: Callable, /, *arguments, **options) -> Future:
+        if threading.current_thread() is not threading.main_thread():
+            return self.executor.submit(function, *arguments, **options)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return self.executor.submit(function, *arguments, **options)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """An executor of so many processes on this machine. They start with the first job, and end with the
+    context, or when this process is killed."""
+    pool = get_reusable_executor(
+        max_workers=workers, timeout=None, initializer=_quiet_child, initargs=(os.getpid(),)
+    )
+    try:
+        yield _Shielded(pool)
+    except BrokenExecutor:
+        raise BadInput(
+            "a process was killed, perhaps for want of memory; what is finished is kept; try fewer --jobs"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+def _quiet_child(parent: int) -> None:
+    """In a new process: sends what C++ code prints nowhere, and watches whether the parent still lives."""
+    # TensorFlow's start-up messages know no other switch. Errors come as exceptions.
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone, even if that was killed and could not say so."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """An executor of all workers of the Dask cluster whose scheduler is at `address`, also of those that join
+    later. Whatever does not answer within DASK_SECONDS is reported as BadInput."""
+    try:
+        import distributed
+    except ImportError:
+        raise BadInput("--dask needs distributed: pip install -r requirements/dask.txt") from None
+
+    async def kind() -> str:
+        async with distributed.rpc(address) as server:
+            return (await server.identity())["type"]
+
+    async def kind_in_time() -> str:
+        # The client's own time-out leaves out the handshake: a port that is silent would hold it for ever.
+        return await asyncio.wait_for(kind(), DASK_SECONDS)
+
+    where = f"the Dask scheduler at {address}"
+    mend = "start one, or name the address that `dask scheduler` prints first"
+    try:
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this thread's event loop is taken
+            found = thread.submit(asyncio.run, kind_in_time()).result()
+        if found != "Scheduler":
+            raise BadInput(f"at {address} there is a Dask {found.lower()}, no scheduler; {mend}")
+        client = distributed.Client(address, timeout=DASK_SECONDS, set_as_default=False)
+    except TimeoutError:
+        raise BadInput(f"{where} does not answer within {DASK_SECONDS} s; {mend}") from None
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, BadInput):
+            raise
+        raise BadInput(f"{where} does not answer ({problem}); {mend}") from None
+    with client:
+        try:
+            # Without a worker, or with one that cannot import this project, Dask would wait for ever.
+            client.wait_for_workers(1, timeout=DASK_SECONDS)
+            client.submit(_answer).result(timeout=DASK_SECONDS)
+        except (TimeoutError, ImportError, RuntimeError) as problem:
+            raise BadInput(
+                f"{where} has no worker that answers within {DASK_SECONDS} s ({type(problem).__name__}); "
+                "start both in this project's folder with PYTHONPATH=."
+            ) from None
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor
+        except distributed.KilledWorker:
+            raise BadInput(
+                f"workers of {where} were killed, perhaps for want of memory; what is finished is kept"
+            ) from None
+        except CancelledError:
+            raise BadInput(f"{where} is gone; what is finished is kept") from None
+        finally:
+            executor.shutdown(wait=False)
+
+
+def _answer() -> str:
+    """A task that takes no time: a worker's answer that it is there."""
+    return platform.node()
