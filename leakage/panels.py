@@ -18,6 +18,7 @@ TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
 LEVELS = np.array([*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)])
 FEWEST_LOSS = 1e-9  # the loss axis starts no lower; a curve that begins further left enters at its height
 LARGEST_LOSS = 1e100  # infinite losses cannot be interpolated
+FEW_MODELS = 2  # of so many the advantages fit into a legend
 FAINT, BAND = 0.5, 0.25  # opacity of the lines of single trainings, and of bands
 
 
@@ -90,9 +91,10 @@ def _middle(n: int, a: float, b: float) -> np.ndarray:
     return counts[np.searchsorted(below, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])]
 
 
-def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log") -> None:
+def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log", key: bool = True) -> None:
     """ROC curves, thin for each training and thick for their mean, over the band in which 95% of the models
-    that leak nothing lie. scale: "log", where a low FPR can be read, or "linear", where the whole can."""
+    that leak nothing lie. scale: "log", where a low FPR can be read, or "linear", where the whole can. key:
+    whether the panel has a legend of its own."""
     bands, lowest = set(), 1.0
     for model in models:
         fprs = model.trainings[0].fprs
@@ -116,8 +118,9 @@ def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log
     if scale == "log":
         axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest / 2, 1.3))
     else:
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    grey_key(axes, {"chance: TPR = FPR": ":"}, "lower right")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    if key:
+        grey_key(axes, {"chance: TPR = FPR": ":"}, "lower right")
     finish(axes, title, "false positive rate (FPR)", "true positive rate (TPR)")
 
 
@@ -142,7 +145,7 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
         members, nonmembers = (np.interp(at, *mean) for mean in means)
         widest = np.argmax(np.abs(members - nonmembers))
         ends = [members[widest], nonmembers[widest]]
-        label = f"advantage {model.advantage:.3f}"
+        label = f"advantage {model.advantage:.3f}" if len(models) <= FEW_MODELS else None
         axes.plot([at[widest]] * 2, ends, color=colour, marker="_", linewidth=1.2, label=label)
     if pooled.min() >= 0 and pooled.max() > FEWEST_LOSS:
         axes.set_xscale("log", nonpositive="clip")
@@ -150,5 +153,5 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.4))  # room for the legend
     lines = {"members": "-", "non-members": "--"}
-    grey_key(axes, lines, "upper left", columns=2 if len(models) > 1 else 3)
+    grey_key(axes, lines, "upper left", columns=2 if len(models) == FEW_MODELS else 1)
     finish(axes, title, signal, "share of examples at or below")

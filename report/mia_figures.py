@@ -17,13 +17,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
+from leakage.contrasts import NO_VERDICT
 from leakage.estimates import LOW_FPRS, nonmembers_needed
 from leakage.findings import AS_REPORTED, EQUAL_STEPS
 from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
 from report.mia_tables import LEVEL, Study, caution, classes_differ, ends_of, last_epoch
 from support.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 
+ABREAST = 4  # models beside each other
 PICTURES = 10  # most, and least, exposed images shown of a model
 THIN, THICK = 1.2, 5.0  # of bars, in points
 SETS = "Members: the images that a model was trained on; non-members: the test images of the same classes."
@@ -130,21 +131,13 @@ def shown(study: Study, model: str, style: Style) -> Shown:
 # --------------------------------------------------------------------------------------------- an experiment
 
 
-def finding_of(pairs: pd.DataFrame) -> str:
-    """The verdicts of an experiment's pairs in one sentence."""
-    reported = pairs[pairs["variant"] == AS_REPORTED]
-    sentences = []
-    for _, row in reported.iterrows():
-        held = f" at {row['equal']}" if row["equal"] else ""
-        difference = f"{row['auc_difference']:+.3f} in AUC"
-        if row["verdict"] == NO_VERDICT:
-            sentences.append(f"{row['first']} against {row['second']}{held}: {difference}, no verdict")
-        elif row["verdict"] == NO_DIFFERENCE:
-            sentences.append(f"no difference between {row['first']} and {row['second']}{held} ({difference})")
-        else:
-            sentences.append(f"{row['verdict']}{held} ({difference})")
-    text = "; ".join(sentences)
-    return text[0].upper() + text[1:]
+def answer_of(pairs: pd.DataFrame) -> str:
+    """The verdicts on an experiment's pairs in one sentence."""
+    words = []
+    for _, row in pairs[pairs["variant"] == AS_REPORTED].iterrows():
+        verdict = "no verdict" if row["verdict"] == NO_VERDICT else row["verdict"]
+        words.append(f"{row['equal']}: {verdict}" if row["equal"] else verdict)
+    return "; ".join(words)
 
 
 def experiment_figure(
@@ -156,50 +149,52 @@ def experiment_figure(
     rows = study.results[study.results["model"].isin(models)]
     caption = (
         f"{SETS} {_bars_mean(study)} Star: the epoch of the best mean test accuracy. Grey bands: where 95% "
-        "of models that leak nothing lie. (e) bars at 0.1% and 1% FPR: 95% intervals over examples."
+        "of models that leak nothing lie. (f) bars at 0.1% and 1% FPR: 95% intervals over examples."
     )
-    height = 7.5 + 0.8 * (len(pairs[pairs["variant"] == AS_REPORTED]) - 1)
+    lines = len(pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))])
     figure = new_figure(
-        height,
-        f"{question} {finding_of(pairs)}",
+        7.2 + 0.5 * lines + 0.25 * len(models),
+        f"{question} {answer_of(pairs)}",
         caption,
         remark=remark,
         handles=_model_handles(rows, styles),
     )
-    [[answer, auc, accuracy], [whole, low, losses]] = figure.subplots(2, 3, width_ratios=[1.25, 1, 1])
+    panels = figure.subplot_mosaic(
+        [["answer"] * 6, [*["auc"] * 2, *["accuracy"] * 2, *["losses"] * 2], [*["roc"] * 3, *["low"] * 3]],
+        height_ratios=[0.5 * lines + 0.2, 2.4, 2.4],
+    )
+    answer, auc, accuracy, losses, whole, low = panels.values()
     _answer_panel(answer, pairs)
     _epoch_panels(auc, accuracy, study, models, styles)
     curves = [shown(study, model, styles[model]) for model in models]
-    roc_panel(whole, curves, "(d) ROC curves", "linear")
-    roc_panel(low, curves, "(e) the same at a low FPR", "log")
-    loss_panel(losses, curves, "(f) Distributions of the loss")
+    loss_panel(losses, curves, "(d) Distributions of the loss")
+    roc_panel(whole, curves, "(e) ROC curves", "linear")
+    roc_panel(low, curves, "(f) ROC curves at a low FPR", "log", key=False)
     return figure
 
 
 def _answer_panel(axes: Axes, pairs: pd.DataFrame) -> None:
-    """Each pair's difference in AUC with its interval, and its verdict; below, lighter, at equal steps."""
-    place, across = 0.0, axes.get_yaxis_transform()
-    for _, row in pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))].iterrows():
-        value, (low, high) = row["auc_difference"], (row[end] for end in ends_of("auc_difference"))
-        numbers = f"{value:+.3f}" + ("" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]")
-        if row["variant"] == AS_REPORTED:
-            held = f", {row['equal']}" if row["equal"] else ""
-            name, colour = f"{row['first']} - {row['second']}{held}", BLACK
-            p = "" if pd.isna(row["auc_adjusted_p"]) else f", adjusted p = {row['auc_adjusted_p']:.2g}"
-            numbers += p
-        else:
-            name, colour = f"the same {EQUAL_STEPS} (not judged)", GREY
-        axes.text(0, place, name, transform=across, fontsize=SMALL, color=colour, fontweight="bold")
-        axes.text(0, place + 0.34, numbers, transform=across, fontsize=SMALL, color=colour)
-        place += 0.8
-        _bars(axes, place, row, "auc_difference", Style(colour, "o"))
-        place += 0.75
+    """Each pair's difference in AUC with its interval, p value and verdict; below, grey, at equal steps."""
+    lines = pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))]
+    for place, (_, row) in enumerate(lines.iterrows()):
+        judged = row["variant"] == AS_REPORTED
+        held = f" at {row['equal']}" if row["equal"] else ""
+        name = f"{row['first']} - {row['second']}{held}" if judged else f"the same {EQUAL_STEPS}"
+        low, high = (row[end] for end in ends_of("auc_difference"))
+        interval = "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
+        p = row["auc_adjusted_p"] if judged else math.nan
+        verdict = row["verdict"].split(":")[0] if judged else "not judged"
+        words = f"{name}: {row['auc_difference']:+.3f}{interval}, "
+        words += verdict if pd.isna(p) else f"adjusted p = {p:.2g}, {verdict}"
+        colour = BLACK if judged else GREY
+        look = {"fontsize": SMALL, "color": colour, "fontweight": "bold" if judged else "normal"}
+        # Not in the layout, which would make room for it beside the axes.
+        axes.text(0, place, words, transform=axes.get_yaxis_transform(), va="center", in_layout=False, **look)
+        _bars(axes, place + 0.45, row, "auc_difference", Style(colour, "o"))
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    axes.set_ylim(max(place, 2) - 0.35, -0.4)
-    axes.set_yticks([])
+    axes.set(yticks=[], ylim=(len(lines) - 0.3, -0.4))
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    finish(axes, "(a) Difference in AUC", "first - second (0: no difference)")
+    finish(axes, "(a) Difference in AUC, first - second (dotted: none)", "")
 
 
 def _epoch_panels(
@@ -219,7 +214,7 @@ def _epoch_panels(
             best,
             leaked[best],
             "*",
-            label=f"{leaked[best]:.3f} at {best}, {leaked.iloc[-1]:.3f} at the end",
+            label=f"{leaked[best]:.3f} at the star, {leaked.iloc[-1]:.3f} at the end",
             **star,
         )
         accuracy.plot(best, tested[best], "*", **star)
@@ -234,7 +229,7 @@ def _epoch_panels(
     grey_key(auc, {"chance: 0.5": ":"}, "upper left")
     grey_key(accuracy, {"training images": "-", "test images": "--"}, "best")
     bottom, top = auc.get_ylim()
-    auc.set_ylim(bottom, top + 0.45 * (top - bottom))  # room for the legend
+    auc.set_ylim(bottom, top + (0.15 + 0.15 * len(models)) * (top - bottom))  # room for the legend
     finish(auc, "(b) AUC of the attack", "epoch", "AUC")
     finish(accuracy, "(c) Accuracy", "epoch", "share classified correctly")
     for axes in (auc, accuracy):
@@ -339,51 +334,55 @@ def per_class_figure(
 ) -> Figure:
     """The AUC of the attack on each class by itself at the last epoch, a panel for each model."""
     last, differ = last_epoch(study.results), classes_differ(study)
-    surely = [model for model, p in differ.items() if p is not None and p < LEVEL]
-    title = (
-        f"The classes differ in {', '.join(surely)}; in the other models that cannot be shown"
-        if surely
-        else "In no model can it be shown that the classes differ"
-    )
+    surely = [model for model, p in differ.items() if not pd.isna(p) and p < LEVEL]
+    title = "In no model can it be shown that the classes differ"
+    if surely:
+        title = f"The classes differ in {', '.join(surely)}"
+        title += "; in the others that cannot be shown" if len(surely) < len(differ) else ""
     caption = (
-        f"Bars: 95% intervals over examples, mean over the {int(study.kinds['trainings'].min())} training(s) "
-        "of each model. p: test whether the classes' AUCs differ at all, over trainings and examples, adjusted "
-        "over the models (Holm); where it is not below 0.05, no class is to be named. Dotted: chance."
+        "Bars: 95% intervals over examples, mean over the trainings of each model. p: test whether the "
+        "classes' AUCs differ at all, over trainings and examples, adjusted over the models (Holm); where "
+        f"it is not below {LEVEL:g}, no class is to be named. Dotted: chance."
     )
-    wide = [model for model in differ.index if _known(last, model, class_names) == list(class_names)]
-    narrow = [model for model in differ.index if model not in wide]
-    columns = max(len(wide), len(narrow), 1)
-    figure = new_figure(6.5, title, caption, remark=remark)
-    grid = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=[10, 5])
+    known = {model: _known(last[last["model"] == model], class_names) for model in differ.index}
+    # Models that know equally many classes stand in one line, so that these can be compared.
+    lines: list[list[str]] = []
+    for count in sorted({len(names) for names in known.values()}, reverse=True):
+        alike = [model for model, names in known.items() if len(names) == count]
+        lines += [alike[start : start + ABREAST] for start in range(0, len(alike), ABREAST)]
+    heights = [len(known[line[0]]) + 2 for line in lines]
+    figure = new_figure(1.6 + 0.28 * sum(heights), title, caption, remark=remark)
+    grid = figure.subplots(len(lines), ABREAST, sharex=True, squeeze=False, height_ratios=heights)
     # A model that knows a few classes only would move the means, so that it has no say in the order.
-    means = pd.Series(
-        {name: last[last["model"].isin(wide or narrow)][f"auc_{name}"].mean() for name in class_names}
-    )
-    order = list(means.sort_values(ascending=False).index)
-    for models, line in zip((wide, narrow), grid, strict=True):
-        for axes in line[len(models) :]:
+    most = [model for model, names in known.items() if len(names) == len(known[lines[0][0]])]
+    means = {name: last[last["model"].isin(most)][f"auc_{name}"].mean() for name in class_names}
+    order = sorted(class_names, key=lambda name: -np.nan_to_num(means[name]))
+    for line, panels in zip(lines, grid, strict=True):
+        for axes in panels[len(line) :]:
             axes.set_axis_off()
-        for axes, model in zip(line, models, strict=False):
-            _class_panel(axes, last[last["model"] == model], order, styles[model], axes is line[0])
+        for axes, model in zip(panels, line, strict=False):
+            names = [name for name in order if name in known[model]]
+            _class_panel(axes, last[last["model"] == model], names, styles[model])
+            if axes is not panels[0] and set(names) == set(known[line[0]]):
+                axes.set_yticklabels([])
             p = differ[model]
-            axes.set_title(f"{model}\n{'' if p is None else f'p = {p:.2g}'}", color=styles[model].colour)
+            finish(axes, model if pd.isna(p) else f"{model}\np = {p:.2g}", "AUC")
+            axes.title.set_color(styles[model].colour)
     return figure
 
 
-def _known(last: pd.DataFrame, model: str, class_names: Sequence[str]) -> list[str]:
-    rows = last[last["model"] == model]
-    return [name for name in class_names if rows[f"auc_{name}"].notna().all()]
+def _known(rows: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
+    """The classes of a model that the attack was judged on."""
+    return [name for name in class_names if f"auc_{name}" in rows and rows[f"auc_{name}"].notna().all()]
 
 
-def _class_panel(axes: Axes, rows: pd.DataFrame, order: Sequence[str], style: Style, named: bool) -> None:
-    known = [name for name in order if rows[f"auc_{name}"].notna().all()]
-    for place, name in enumerate(known):
+def _class_panel(axes: Axes, rows: pd.DataFrame, names: Sequence[str], style: Style) -> None:
+    for place, name in enumerate(names):
         value, low, high = rows[[f"auc_{name}", f"auc_{name}_low", f"auc_{name}_high"]].mean()
         _thin(axes, place, low, high, style.colour)
         axes.plot(value, place, style.marker, color=style.colour, markeredgecolor="white", markersize=7)
     axes.axvline(0.5, color=GREY, linestyle=":", zorder=0)
-    axes.set(yticks=range(len(known)), yticklabels=known if named else [], ylim=(len(known) - 0.5, -0.5))
-    finish(axes, "", "AUC")
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     axes.tick_params(axis="x", labelbottom=True)
 
 

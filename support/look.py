@@ -42,7 +42,6 @@ LOOK = {
     "legend.fontsize": SMALL,
     "legend.handlelength": 2.2,
     "legend.columnspacing": 1.0,
-    "text.parse_math": False,  # a name may hold two dollars
 }
 
 
@@ -73,7 +72,7 @@ def new_figure(
     """An empty figure, `height` inches, between a title with a legend of `handles` and a caption."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     # The title is the legend's, as the layout would put one over the other.
-    figure.legend(
+    legend = figure.legend(
         handles=handles,
         loc="outside upper left",
         ncols=columns,
@@ -81,13 +80,18 @@ def new_figure(
         title=textwrap.fill(f"{title} — {remark}" if remark else title, TITLE_LETTERS),
         title_fontproperties={"size": 13, "weight": "bold"},
     )
-    figure.supxlabel(textwrap.fill(caption, CAPTION_LETTERS), x=0.01, ha="left", fontsize=SMALL)
+    # A file's or a column's name may hold two dollars, between which mathematics would be read.
+    legend.get_title().set_parse_math(False)
+    words = textwrap.fill(caption, CAPTION_LETTERS)
+    figure.supxlabel(words, x=0.01, ha="left", fontsize=SMALL, parse_math=False)
     return figure
 
 
 def finish(axes: Axes, title: str, across: str, up: str = "") -> None:
     """Gives axes their title and the names of their sides."""
-    axes.set(title=title, xlabel=across, ylabel=up)
+    axes.set_title(title, parse_math=False)
+    axes.set_xlabel(across, parse_math=False)
+    axes.set_ylabel(up, parse_math=False)
     axes.tick_params(labelsize=SMALL)
 
 
