@@ -146,7 +146,8 @@ def _pool(losses: Losses, whose: str) -> tuple[np.ndarray, np.ndarray, np.ndarra
     members, nonmembers, *numbers = map(np.asarray, parts)
     values = np.concatenate([members, nonmembers]).astype(float)
     numbers = np.concatenate(numbers)
-    if numbers.shape != values.shape or len(np.unique(numbers)) < len(numbers):
+    ordered = np.sort(numbers)
+    if numbers.shape != values.shape or (ordered[1:] == ordered[:-1]).any():
         raise BadInput(
             f"the images of {whose}, members and non-members together, must have {len(values):,} different "
             "numbers, one for each loss; let those of non-members go on where those of members end"

@@ -1,10 +1,13 @@
-"""Who is a member: the official split of a data set, or a balanced part of it."""
+"""Who is a member: the official split of a data set or a balanced part of it, or half of a pool at random."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from data.cifar10 import Cifar10
+from support.command_line import BadInput
+
+HALVES = 0x68616C766573  # "halves" in ASCII, so that no other use of a pair's number draws the same
 
 
 class Examples(NamedTuple):
@@ -33,3 +36,38 @@ def official_split(
         chosen = choose(labels, classes, each)
         sets.append(Examples(images[chosen], labels[chosen].astype(np.int32), first_id + chosen))
     return sets[0], sets[1]
+
+
+def reference_split(
+    members: Examples, nonmembers: Examples, reference: int
+) -> tuple[Examples, Examples]:
+    """The images that reference model number `reference` is trained on, and the rest of the target's pool,
+    which is its members and non-members together. References 2 p and 2 p + 1 are pair p."""
+    pool = Examples(*(np.concatenate(both) for both in zip(members, nonmembers, strict=True)))
+    pair, half = divmod(reference, 2)
+    trained = halves(pool.labels, pair)[half]
+    return Examples(*(part[trained] for part in pool)), Examples(*(part[~trained] for part in pool))
+
+
+def halves(labels: np.ndarray, pair: int) -> tuple[np.ndarray, np.ndarray]:
+    """Halves a pool at random within each class, for one pair of reference models.
+
+    The halves depend on the labels and on the pair's number alone, so that they know nothing of any target's
+    members. Of a class with an odd number of images one half gets one more: the halves take turns, and a coin
+    decides which begins, so that their sizes differ by at most one as well.
+
+    labels: (N,) class numbers of the whole pool, members and non-members together. pair: from 0 on.
+    Returns two masks, bool (N,), each the other's complement; the same on every machine.
+    """
+    if pair < 0:
+        raise BadInput(f"a pair's number must be 0 or above, not {pair}")
+    labels = np.asarray(labels)
+    generator = np.random.Generator(np.random.PCG64([HALVES, pair]))
+    extra = int(generator.integers(2))
+    first = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        images = generator.permutation(np.flatnonzero(labels == label))
+        odd = len(images) % 2
+        first[images[: len(images) // 2 + extra * odd]] = True
+        extra ^= odd
+    return first, ~first

@@ -1,0 +1,474 @@
+"""leakage/calibration.py against exact arithmetic, plain loops and simulated truths; LiRA of the benchmark.
+
+Simulated losses are log-normal: an image's difficulty, which all models share, times each model's own chance,
+times a factor below 1 where the model was trained on it. Seeds are fixed. Tolerances are 4 standard errors of
+what is simulated: one such comparison in 16,000 fails with another seed.
+"""
+
+import decimal
+import math
+import time
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from benchmarks.references import lira_offline, lira_online, log_odds
+from leakage.calibration import calibrated, precision, precision_table, reference_losses
+from leakage.estimates import Losses, auc_with_interval, measure_leakage
+from training.members import halves
+
+NULL_SETS = 1000
+UNBIASED = 4 * math.sqrt(0.05 * 0.95 / NULL_SETS)  # of the share of 95% intervals that miss the truth
+
+
+def model(losses, trained, numbers=None):
+    """Losses (N,) of a model that was trained on some images, bool (N,)."""
+    numbers = np.arange(len(losses)) if numbers is None else numbers
+    return Losses(losses[trained], losses[~trained], numbers[trained], numbers[~trained])
+
+
+def simulated(generator, difficulty, trained, memory=1.0, quality=0.0):
+    """Losses (N,) of a model. memory: factor on the losses of what it was trained on. quality: lowers all."""
+    return np.exp(difficulty - quality + generator.normal(0, 0.5, len(difficulty))) * np.where(
+        trained, memory, 1.0
+    )
+
+
+def pair_of_references(generator, difficulty, pair, memory, qualities=(0.0, 0.0)):
+    masks = halves(np.zeros(len(difficulty)), pair)
+    return [
+        model(simulated(generator, difficulty, mask, memory, quality), mask)
+        for mask, quality in zip(masks, qualities, strict=True)
+    ]
+
+
+def split(members, nonmembers):
+    return np.arange(members + nonmembers) < members
+
+
+# ----------------------------------------------------------------------------------------------- the formula
+
+
+EXTREMES = [0.0, 1e-300, 3e-300, 1e-17, 1e-3, 0.7, 12.0, 800.0, 1e300, 3e300, math.inf]
+
+
+def exactly(own, inside, outside):
+    """L + log of the mean of the two means, by 700 decimal digits; and the size of the terms that it adds."""
+    with decimal.localcontext() as context:
+        context.prec = 700
+        context.Emin, context.Emax = decimal.MIN_EMIN, decimal.MAX_EMAX
+        if math.isinf(min(*inside, *outside)):
+            return (0.0 if math.isinf(own) else -math.inf), 1.0
+        if math.isinf(own):
+            return math.inf, 1.0
+        least = Decimal(min(*inside, *outside))
+        means = []
+        for group in (inside, outside):
+            relative = [(least - Decimal(loss)).exp() if loss < math.inf else Decimal(0) for loss in group]
+            means.append(sum(relative) / len(group))
+        gap, logarithm = Decimal(own) - least, (sum(means) / 2).ln()
+        return float(gap + logarithm), float(abs(gap) + abs(logarithm))
+
+
+def test_the_formula_in_exact_arithmetic_for_losses_from_0_to_inf():
+    """120 images with losses of all sizes, on 5 references; each was trained on its own choice of images."""
+    generator = np.random.default_rng(0)
+    own, losses = generator.choice(EXTREMES, 120), generator.choice(EXTREMES, (5, 120))
+    own[:5], losses[:, :10] = math.inf, math.inf
+    trained = generator.random((5, 120)) < 0.5
+    trained[0], trained[1] = trained[2] ^ trained[3], ~(trained[2] ^ trained[3])
+    target = model(own, split(70, 50))
+    found = calibrated(target, [model(*row) for row in zip(losses, trained, strict=True)])
+    for place, score in enumerate([*found.members, *found.nonmembers]):
+        column, mask = losses[:, place], trained[:, place]
+        expected, size = exactly(own[place], column[mask], column[~mask])
+        assert score == expected or abs(score - expected) <= 1e-14 * size
+
+
+def test_images_are_matched_by_number_and_the_target_keeps_its_order():
+    generator = np.random.default_rng(1)
+    losses, own = generator.random((4, 30)), generator.random(30)
+    masks = [*halves(np.zeros(30), 0), *halves(np.zeros(30), 1)]
+    numbers = generator.permutation(1000)[:30]
+    target = model(own, split(20, 10), numbers)
+    shuffled = []
+    for row, mask in zip(losses, masks, strict=True):
+        order = generator.permutation(30)
+        # Two more images, which are not the target's.
+        pool = np.append(row[order], [5.0, 6.0]), np.append(mask[order], [True, False])
+        shuffled.append(model(*pool, np.append(numbers[order], [2000, 2001])))
+    found = calibrated(target, shuffled)
+    expected = own + np.log(np.exp(-losses).mean(axis=0))
+    assert np.allclose(np.concatenate([found.members, found.nonmembers]), expected, rtol=0, atol=1e-14)
+    assert found.member_ids is target.member_ids
+    assert found.nonmember_ids is target.nonmember_ids
+    known, trained = reference_losses(target, shuffled)
+    assert np.array_equal(known, losses)
+    assert np.array_equal(trained, masks)
+
+
+def test_means_of_unequal_groups_count_alike():
+    """Three references trained on image 0 with probability 0.9, one not trained on it with 0.1: q = 0.5."""
+    masks = np.array([[1, 1, 0, 0, 1], [1, 0, 1, 1, 0], [1, 1, 0, 1, 0], [0, 0, 1, 0, 1]], dtype=bool)
+    losses = -np.log(np.where(masks, 0.9, 0.1))
+    target = model(np.full(5, -np.log(0.25)), split(3, 2))
+    found = calibrated(target, [model(*row) for row in zip(losses, masks, strict=True)])
+    assert np.allclose(found.members, np.log(0.5 / 0.25))
+    assert np.allclose(found.nonmembers, np.log(0.5 / 0.25))
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+def test_rmia_orders_alike(gamma):
+    """RMIA's online score of x is the share of images z, of a population that is no part of the target's
+    training, with [p(x | target) / p(x)] / [p(z | target) / p(z)] >= gamma, p(x) the mean over references. It
+    is a rising function of -(calibrated loss): no two images are in the opposite order, tied as they may be.
+    """
+    generator = np.random.default_rng(2)
+    difficulty = generator.normal(0, 1, 300)
+    references = [r for pair in range(2) for r in pair_of_references(generator, difficulty, pair, 0.7)]
+    own = simulated(generator, difficulty, split(200, 100), 0.7)
+    target = model(own, split(200, 100))
+    mean_probability = np.zeros(300)
+    for reference in references:
+        mean_probability[reference.member_ids] += np.exp(-reference.members) / 4
+        mean_probability[reference.nonmember_ids] += np.exp(-reference.nonmembers) / 4
+    ratio = np.exp(-own) / mean_probability
+    rmia = np.array([np.mean([ratio[x] / ratio[z] >= gamma for z in range(200, 300)]) for x in range(300)])
+    found = calibrated(target, references)
+    by_calibrated_loss = np.argsort(np.concatenate([found.members, found.nonmembers]))
+    assert len(np.unique(rmia)) > 50
+    assert (np.diff(rmia[by_calibrated_loss]) <= 0).all()
+
+
+# --------------------------------------------------------------------------------------------- null and gain
+
+
+@pytest.mark.parametrize(
+    ("difficulty_spread", "qualities", "pairs"),
+    [(0.5, (0.0, 0.0), 1), (0.5, (0.0, 2.0), 1), (3.0, (0.0, 0.0), 1), (3.0, (0.0, 2.0), 3)],
+    ids=["alike", "one half better", "easy for all", "easy for all, one half better, 3 pairs"],
+)
+def test_a_target_that_saw_none_of_the_pool_gives_one_half(difficulty_spread, qualities, pairs):
+    """In 1,000 simulated sets the interval of the AUC covers 0.5 in 95%, and the AUC is 0.5 on average."""
+    misses, aucs = 0, []
+    for seed in range(NULL_SETS):
+        generator = np.random.default_rng([3, seed])
+        difficulty = generator.normal(0, difficulty_spread, 150)
+        target = model(simulated(generator, difficulty, np.zeros(150, dtype=bool)), split(100, 50))
+        numbered = range(seed * pairs, (seed + 1) * pairs)
+        references = [
+            r for pair in numbered for r in pair_of_references(generator, difficulty, pair, 0.3, qualities)
+        ]
+        found = calibrated(target, references)
+        auc, low, high = auc_with_interval(found.members, found.nonmembers)
+        misses += not low <= 0.5 <= high
+        aucs.append(auc)
+    assert abs(misses / NULL_SETS - 0.05) < UNBIASED
+    assert abs(np.mean(aucs) - 0.5) < 4 * np.std(aucs) / math.sqrt(NULL_SETS)
+
+
+def test_calibration_finds_what_difficulty_hides():
+    """Membership lowers a loss by a quarter, a small step beside the spread of difficulty: the true AUC of
+    the loss alone is Phi(0.29 / sqrt(2 (2^2 + 0.5^2))) = 0.54. With references it is far above."""
+    generator = np.random.default_rng(4)
+    difficulty = generator.normal(0, 2, 6000)
+    own = simulated(generator, difficulty, split(4000, 2000), 0.75)
+    target = model(own, split(4000, 2000))
+    references = [r for pair in range(4) for r in pair_of_references(generator, difficulty, pair, 0.75)]
+    raw, low, high = auc_with_interval(target.members, target.nonmembers)
+    assert low < special.ndtr(-math.log(0.75) / math.sqrt(2 * (2**2 + 0.5**2))) < high
+    found = calibrated(target, references)
+    auc, low, _ = auc_with_interval(found.members, found.nonmembers)
+    assert low > high
+    assert auc > raw + 0.05
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+
+
+def pool(seed=5, members=200, nonmembers=100):
+    """A target and one pair of references."""
+    generator = np.random.default_rng(seed)
+    difficulty = generator.normal(0, 1, members + nonmembers)
+    target = model(simulated(generator, difficulty, split(members, nonmembers)), split(members, nonmembers))
+    return generator, difficulty, target, pair_of_references(generator, difficulty, 0, 0.5, (0.0, 1.0))
+
+
+def test_the_targets_complement_and_twin_would_tell_the_membership():
+    """A target that saw nothing, beside a pair that was halved by its supposed members, one reference being
+    the better one: by the formula alone the AUC is not 0.5, so the pair is refused, and either alone."""
+    generator, difficulty, target, fair = pool(members=2000, nonmembers=1000)
+    member = split(2000, 1000)
+    twin = model(simulated(generator, difficulty, member, 0.1, quality=2.0), member)
+    complement = model(simulated(generator, difficulty, ~member, 0.1), ~member)
+    own = np.concatenate([target.members, target.nonmembers])
+    mean = np.exp(-np.concatenate([twin.members, twin.nonmembers])) / 2
+    mean += np.exp(-np.concatenate([complement.nonmembers, complement.members])) / 2
+    score = own + np.log(mean)
+    _, low, high = auc_with_interval(score[:2000], score[2000:])
+    assert not low <= 0.5 <= high
+    for references, number in (
+        ([twin, complement], 1),
+        ([*fair, complement], 3),
+        ([twin, *fair], 1),
+        ([complement], 1),
+    ):
+        with pytest.raises(ValueError, match=f"reference {number} .* complement or twin"):
+            calibrated(target, references)
+
+
+def test_a_pool_of_two_refuses_the_complement_too():
+    target = Losses(np.array([0.1]), np.array([0.2]), np.array([0]), np.array([1]))
+    with pytest.raises(ValueError, match="complement or twin"):
+        calibrated(target, [Losses(target.nonmembers, target.members, np.array([1]), np.array([0]))])
+
+
+def test_a_reference_that_leans_towards_the_members_is_refused():
+    """Trained on 60% of 4,000 members and 40% of 2,000 non-members; no image decides, the shares do."""
+    generator, difficulty, target, fair = pool(6, 4000, 2000)
+    leaning = generator.random(6000) < np.where(split(4000, 2000), 0.6, 0.4)
+    references = [*fair, model(simulated(generator, difficulty, leaning), leaning)]
+    with pytest.raises(ValueError, match="reference 3 "):
+        calibrated(target, references)
+
+
+def test_one_of_many_models_whose_images_are_in_exactly_half_of_them_is_no_fair_target():
+    """Of 40 models each image is in 20; with the first as the target, members are in 19 of the others. No
+    reference alone shows it."""
+    generator = np.random.default_rng(7)
+    difficulty = generator.normal(0, 1, 300)
+    masks = np.argsort(np.argsort(generator.random((40, 300)), axis=0), axis=0) < 20
+    models = [model(simulated(generator, difficulty, mask), mask) for mask in masks]
+    with pytest.raises(ValueError, match="how many references were trained"):
+        calibrated(models[0], models[1:])
+
+
+def test_references_that_know_more_of_the_members_are_refused():
+    """One pair knows all images, a second only the members."""
+    generator, difficulty, target, fair = pool()
+    member = split(200, 100)
+    masks = halves(np.zeros(200), 1)
+    some = [model(simulated(generator, difficulty[member], mask), mask) for mask in masks]
+    with pytest.raises(ValueError, match="how many references were"):
+        calibrated(target, [*fair, *some])
+
+
+def test_fair_references_are_never_refused():
+    """Independent halves, independent uneven draws, lopsided pools, halves balanced among members and among
+    non-members: 400 sets of 6 references, none refused (by the bound fewer than one in a million)."""
+    generator = np.random.default_rng(8)
+    for trial in range(400):
+        member = split(*[(60, 40), (1000, 12), (12, 1000), (500, 500)][trial % 4])
+        size = len(member)
+        shares = [0.5] * 6 if trial % 8 < 4 else [0.02, 0.1, 0.5, 0.5, 0.9, 0.98]
+        masks = [generator.random(size) < share for share in shares]
+        masks[2:4] = halves(member, trial)
+        references = [model(np.ones(size), mask) for mask in masks]
+        reference_losses(model(np.ones(size), member), references)
+
+
+GOOD = Losses(np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5]), np.array([3, 5, 7]), np.array([9, 11]))
+SWAPPED = Losses(np.array([0.1, 0.4]), np.array([0.2, 0.3, 0.5]), np.array([3, 9]), np.array([5, 7, 11]))
+
+
+def changed(losses, **parts):
+    return Losses(**(vars(losses) | {name: np.array(value) for name, value in parts.items()}))
+
+
+@pytest.mark.parametrize(
+    ("target", "references", "message"),
+    [
+        (GOOD, [], "no reference is given"),
+        (GOOD, [Losses(GOOD.members, GOOD.nonmembers)], "reference 1 has no numbers"),
+        (Losses(GOOD.members, GOOD.nonmembers), [SWAPPED], "the target has no numbers"),
+        (GOOD, [SWAPPED], "5 of the target's 5 images lack a reference"),
+        (
+            GOOD,
+            [SWAPPED, Losses(np.array([0.2, 0.5]), np.array([0.1, 0.4]), [5, 11], [3, 9])],
+            "1 of the target's 5 images lack",
+        ),
+        (GOOD, [changed(SWAPPED, member_ids=[100, 101], nonmember_ids=[102, 103, 104])] * 2, "5 of the"),
+        (GOOD, [changed(SWAPPED, members=[0.1, np.nan])], "1 losses of reference 1 are NaN"),
+        (changed(GOOD, nonmembers=[np.nan, np.nan]), [SWAPPED], "2 losses of the target are NaN"),
+        (GOOD, [SWAPPED, changed(SWAPPED, members=[0.1, -np.inf])], "1 losses of reference 2"),
+        (changed(GOOD, nonmember_ids=[3, 9]), [SWAPPED], "target, .* 5 different numbers"),
+        (GOOD, [changed(SWAPPED, nonmember_ids=[3, 5, 7])], "reference 1, .* 5 different numbers"),
+        (GOOD, [changed(SWAPPED, member_ids=[3, 9, 13])], "reference 1, .* 5 different numbers"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(target, references, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        calibrated(target, references)
+    assert "\n" not in str(refused.value)
+
+
+def test_sixteen_references_on_the_whole_of_cifar_10_take_less_than_a_second():
+    labels = np.arange(60_000) % 10
+    masks = [mask for pair in range(8) for mask in halves(labels, pair)]
+    losses = np.random.default_rng(9).random((17, 60_000))
+    target = model(losses[16], split(50_000, 10_000))
+    references = [model(row, mask) for row, mask in zip(losses, masks, strict=False)]
+    durations = []
+    for _ in range(3):
+        start = time.process_time()  # of this process alone, whatever else the machine does
+        calibrated(target, references)
+        durations.append(time.process_time() - start)
+    assert min(durations) < 1
+
+
+# ------------------------------------------------------------------------------------------------ precision
+
+
+def report_of(members, nonmembers, caught, accused):
+    return {
+        "members": members,
+        "nonmembers": nonmembers,
+        "tpr_at_0p1pct_fpr": caught / members,
+        "realised_fpr_at_0p1pct": accused / nonmembers,
+    }
+
+
+def test_precision_is_bayes_rule():
+    """Counting: of 1,000 candidates 100 are members; 20 of them are named, and 9 of the 900 others."""
+    assert precision(0.2, 0.01, 0.1) == pytest.approx(20 / 29)
+    assert precision(0.3, 0.3, 0.01) == pytest.approx(0.01)
+    assert precision(0.2, 0.0, 0.1) == 1.0
+    assert precision(0.0, 0.2, 0.1) == 0.0
+    assert math.isnan(precision(0.0, 0.0, 0.5))
+
+
+@pytest.mark.parametrize("bad", [(1.1, 0.1, 0.5), (0.1, -0.1, 0.5), (0.1, 0.1, 2.0), (math.nan, 0.1, 0.5)])
+def test_precision_of_no_rates_is_refused(bad):
+    with pytest.raises(ValueError, match="must be from 0 to 1"):
+        precision(*bad)
+
+
+def test_the_table_takes_the_fpr_to_be_expected_on_other_nonmembers():
+    """10 of 10,000 non-members accused: 11 / 10,001 are to be expected of others."""
+    table = precision_table(report_of(50_000, 10_000, 155, 10))
+    assert table["prior"].tolist() == [0.5, 0.1, 0.01]
+    expected = [precision(155 / 50_000, 11 / 10_001, prior) for prior in (0.5, 0.1, 0.01)]
+    assert np.allclose(table["precision"], expected)
+    assert (table["precision_low"] < table["precision"]).all()
+    assert (table["precision"] < table["precision_high"]).all()
+
+
+@pytest.mark.parametrize("distance", [0.0, 2.0])
+def test_the_interval_of_the_precision_covers_the_truth(distance):
+    """Binormal losses, 600 sets. The true FPR of the threshold is that of an order statistic, drawn from
+    uniform ones as sums of exponentials; the true TPR follows from it, and the members caught are binomial.
+    The interval covers the precision on other candidates in 95%, either end missing alike."""
+    members, nonmembers, sets = 50_000, 10_000, 600
+    generator = np.random.default_rng(10)
+    below = generator.gamma(11, size=sets)
+    fprs = below / (below + generator.gamma(nonmembers - 10, size=sets))
+    tprs = special.ndtr(special.ndtri(fprs) + distance)
+    missed = np.zeros(2)
+    for fpr, tpr, caught in zip(fprs, tprs, generator.binomial(members, tprs), strict=True):
+        row = precision_table(report_of(members, nonmembers, caught, 10), [0.1]).iloc[0]
+        truth = precision(tpr, fpr, 0.1)
+        missed += truth < row["precision_low"], truth > row["precision_high"]
+    assert (np.abs(missed / sets - 0.025) < 4 * math.sqrt(0.025 * 0.975 / sets)).all()
+
+
+def test_nobody_caught_has_precision_0_and_an_upper_end_below_1():
+    row = precision_table(report_of(50_000, 10_000, 0, 10), [0.5]).iloc[0]
+    assert (row["precision"], row["precision_low"]) == (0.0, 0.0)
+    highest = stats.beta.ppf(0.975, 1, 50_000)
+    assert row["precision_high"] == pytest.approx(precision(highest, stats.beta.ppf(0.025, 11, 9990), 0.5))
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_too_few_nonmembers_leave_the_table_empty(missing):
+    report = report_of(500, 300, 0, 0) | {"tpr_at_0p1pct_fpr": missing, "realised_fpr_at_0p1pct": missing}
+    table = precision_table(report)
+    assert len(table) == 3
+    assert table[["precision", "precision_low", "precision_high"]].isna().all(axis=None)
+
+
+def test_the_report_of_measure_leakage_is_taken_as_it_is():
+    generator = np.random.default_rng(11)
+    report = measure_leakage(generator.normal(-3, 1, 20_000), generator.normal(0, 1, 20_000))
+    row = precision_table(report, [0.5]).iloc[0]
+    assert row["precision_low"] < precision(special.ndtr(special.ndtri(0.001) + 3), 0.001, 0.5)
+    assert precision(special.ndtr(special.ndtri(0.001) + 3), 0.001, 0.5) < row["precision_high"]
+
+
+def test_a_prior_that_leaves_no_doubt_is_refused():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        precision_table(report_of(100, 20_000, 1, 20), [0.5, 1.0])
+
+
+# ----------------------------------------------------------------------------------- LiRA, for the benchmark
+
+
+def test_log_odds_in_exact_arithmetic():
+    losses = np.array([1e-300, 1e-17, 1e-3, math.log(2), 12.0, 40.0, 800.0, 1e300])
+    with decimal.localcontext() as context:
+        context.prec = 700
+        for loss, found in zip(losses[:-1], log_odds(losses), strict=False):
+            probability = (-Decimal(float(loss))).exp()
+            expected = float((probability / (1 - probability)).ln())
+            assert abs(found - expected) <= 1e-15 * max(abs(expected), 1)
+    assert log_odds(losses)[-1] == -1e300
+    assert log_odds(np.array([0.0, math.inf])).tolist() == [math.inf, -math.inf]
+
+
+@pytest.fixture(scope="module")
+def matrices():
+    """Losses of a target and of 6 references on 400 images, and what the references were trained on."""
+    generator = np.random.default_rng(12)
+    difficulty = generator.normal(0, 1, 400)
+    trained = np.array([mask for pair in range(3) for mask in halves(np.zeros(400), pair)])
+    losses = np.array([simulated(generator, difficulty, mask, 0.5) for mask in trained])
+    return simulated(generator, difficulty, split(250, 150), 0.5), losses, trained
+
+
+def test_lira_online_is_the_ratio_of_two_normal_densities(matrices):
+    own, losses, trained = matrices
+    odds = [-math.log(math.expm1(loss)) for loss in own]
+    of_references = -np.log(np.expm1(losses))
+    means = {True: [], False: []}
+    spreads = {}
+    for kind, found in means.items():
+        deviations = []
+        for image in range(400):
+            values = of_references[trained[:, image] == kind, image]
+            found.append(values.mean())
+            deviations.extend(values - values.mean())
+        # Of three values around their own mean two are free.
+        spreads[kind] = math.sqrt(np.sum(np.square(deviations)) / (400 * 2))
+    ratio = [
+        stats.norm(inside, spreads[True]).logpdf(value) - stats.norm(outside, spreads[False]).logpdf(value)
+        for value, inside, outside in zip(odds, means[True], means[False], strict=True)
+    ]
+    assert np.allclose(lira_online(own, losses, trained), -np.array(ratio))
+
+
+def test_lira_offline_orders_as_the_one_sided_probability(matrices):
+    own, losses, trained = matrices
+    of_references = np.where(trained, np.nan, -np.log(np.expm1(losses)))
+    spread = np.sqrt(np.nanvar(of_references, axis=0).sum() / 400 * 3 / 2)
+    probability = stats.norm.logcdf(-np.log(np.expm1(own)), np.nanmean(of_references, axis=0), spread)
+    order = np.argsort(lira_offline(own, losses, trained))
+    assert (np.diff(probability[order]) <= 0).all()
+
+
+def test_a_single_pair_has_no_variance_and_needs_none(matrices):
+    """With equal variances the order is that of the squared distances, whatever the variance."""
+    own, losses, trained = matrices[0], matrices[1][:2], matrices[2][:2]
+    odds, of_references = -np.log(np.expm1(own)), -np.log(np.expm1(losses))
+    inside = np.where(trained[0], *of_references)
+    outside = np.where(trained[0], *of_references[::-1])
+    expected = ((odds - inside) ** 2 - (odds - outside) ** 2) / 2
+    assert np.allclose(lira_online(own, losses, trained), expected)
+
+
+def test_lira_finds_the_members(matrices):
+    own, losses, trained = matrices
+    raw, *_ = auc_with_interval(own[:250], own[250:])
+    for attack in (lira_online, lira_offline):
+        score = attack(own, losses, trained)
+        assert auc_with_interval(score[:250], score[250:])[1] > raw
