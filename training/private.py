@@ -1,0 +1,218 @@
+"""Private training: DP-SGD, and what it proves about every attack.
+
+A step of DP-SGD (Abadi et al. 2016, "Deep Learning with Differential Privacy", algorithm 1) draws each
+training image independently with the same probability, scales the gradient of each image drawn to a norm of
+at most C, adds these gradients up, and adds Gaussian noise of standard deviation sigma C. So no single image
+can move the sum by more than C, the sum's sensitivity, and the noise hides a movement of that size. An
+accountant adds up what all steps reveal about one image: neighbouring data sets differ by one image, added
+or removed.
+
+The proof assumes exact sums and ideal noise. Here both are float32, and the noise comes from a seeded
+generator, so that a training repeats: good for a study, not for a release.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import dp_accounting
+import numpy as np
+from dp_accounting.pld import PLDAccountant
+
+from support.command_line import BadInput
+
+# TensorFlow is imported where it is used, so that the accounting alone does not wait for it.
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+DELTA = 1e-5  # less than one in the number of training images, as is customary
+PRIVATE_EPOCHS = 30
+PRIVATE_BATCH = 1000
+PRIVATE_LEARNING_RATE = 0.002
+CLIPPING_NORM = 1.0
+
+NOISE_TOLERANCE = 1e-3  # relative, of the noise multiplier
+BOUND_EPSILONS = np.linspace(0, 20, 2001)  # from which the tightest bound is chosen; each gives a valid one
+
+
+def privacy_accountant(noise_multiplier: float, sampling_rate: float, steps: int) -> PLDAccountant:
+    """What a private training spends on one image: `.get_epsilon(delta)` and `.get_delta(epsilon)`.
+
+    noise_multiplier: sigma above 0, the noise's standard deviation in clipping norms. sampling_rate: each
+    image's probability of being in a step's batch, above 0, at most 1. steps: of the whole training, at
+    least 1. Neighbours: one image added or removed. The epsilon and delta are upper bounds, from the privacy
+    loss distribution (Doroshenko et al. 2022, "Connect the Dots"). Raises BadInput, a ValueError, for
+    numbers outside these ranges.
+    """
+    if not 0 < noise_multiplier < math.inf:
+        raise BadInput(f"the noise multiplier must be a finite number above 0, not {noise_multiplier}")
+    if not 0 < sampling_rate <= 1:
+        raise BadInput(f"the sampling rate must be above 0 and at most 1, not {sampling_rate}")
+    if steps < 1:
+        raise BadInput(f"a training has at least one step, not {steps}")
+    # Losses are rounded to multiples of an interval that is small beside a step's usual loss.
+    interval = min(1e-3, sampling_rate / noise_multiplier / 20)
+    step = dp_accounting.PoissonSampledDpEvent(sampling_rate, dp_accounting.GaussianDpEvent(noise_multiplier))
+    return PLDAccountant(value_discretization_interval=interval).compose(step, steps)
+
+
+@lru_cache
+def noise_multiplier(epsilon: float, delta: float, sampling_rate: float, steps: int) -> float:
+    """The smallest noise multiplier with which `steps` steps spend no more than epsilon at delta.
+
+    At most NOISE_TOLERANCE too large, by privacy_accountant, and never too small. epsilon: finite, above 0.
+    delta: between 0 and 1, both excluded. Raises BadInput, a ValueError, for numbers outside these ranges.
+    """
+    if not 0 < epsilon < math.inf:
+        raise BadInput(f"epsilon must be a finite number above 0, not {epsilon}")
+    if not 0 < delta < 1:
+        raise BadInput(f"delta must lie between 0 and 1, not be {delta}")
+
+    def spends_too_much(multiplier: float) -> bool:
+        return privacy_accountant(multiplier, sampling_rate, steps).get_epsilon(delta) > epsilon
+
+    too_small, enough = 0.0, 1.0
+    while spends_too_much(enough):
+        too_small, enough = enough, 2 * enough
+    while enough - too_small > NOISE_TOLERANCE * enough:
+        middle = (too_small + enough) / 2
+        too_small, enough = (middle, enough) if spends_too_much(middle) else (too_small, middle)
+    return enough
+
+
+def tpr_bound(accountant: PLDAccountant, fprs: np.ndarray) -> np.ndarray:
+    """The TPR that no attack on one image's membership can exceed, for each FPR from 0 to 1, same shape.
+
+    For every epsilon, TPR <= e^epsilon FPR + delta(epsilon) and, members and non-members exchanged,
+    1 - FPR <= e^epsilon (1 - TPR) + delta(epsilon) (Kairouz, Oh, Viswanath 2015, "The Composition Theorem
+    for Differential Privacy", theorem 2.1); the tightest holds. Rates are probabilities over the training's
+    randomness; a single training's measured rates scatter around them. Raises BadInput for other FPRs.
+    """
+    rates = np.asarray(fprs, dtype=float)[..., None]
+    if not ((rates >= 0) & (rates <= 1)).all():
+        raise BadInput("false positive rates must lie between 0 and 1")
+    deltas = accountant.get_delta(BOUND_EPSILONS)
+    few_accused = np.exp(BOUND_EPSILONS) * rates + deltas
+    few_missed = 1 - np.exp(-BOUND_EPSILONS) * (1 - rates - deltas)
+    return np.minimum(few_accused, few_missed).min(axis=-1).clip(max=1.0)
+
+
+def advantage_bound(accountant: PLDAccountant) -> float:
+    """The TPR - FPR that no attack on one image's membership can exceed: delta at epsilon 0, from 0 to 1."""
+    return float(accountant.get_delta(0.0))
+
+
+def clipped_sums(
+    network: "keras.Sequential", images: "tf.Tensor", labels: "tf.Tensor", clipping_norm: float
+) -> list["tf.Tensor"]:
+    """The sum over images (n, 32, 32, 3) with labels (n,), n >= 0, of each image's gradient of the
+    cross-entropy, scaled to a norm over all weights of at most clipping_norm; one tensor a weight.
+
+    No image's gradient is ever formed. With h the input of a dense layer and d the gradient at its output
+    before the activation, the image's gradient is h d^T for the kernel and d for the bias, of squared norm
+    (|h|^2 + 1) |d|^2 (Goodfellow 2015, "Efficient Per-Example Gradient Computations"); the sum of the scaled
+    gradients is one product of matrices, as without clipping.
+    """
+    import keras
+    import tensorflow as tf
+
+    inputs, outputs = [], []  # of the dense layers, (n, units)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        signal = images
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Dense):
+                inputs.append(signal)
+                outputs.append(tf.matmul(signal, layer.kernel) + layer.bias)
+                tape.watch(outputs[-1])
+                signal = layer.activation(outputs[-1])
+            else:
+                signal = layer(signal)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, signal)
+    # Of the sum of the losses; each row is one image's own, because no loss depends on two images.
+    gradients = tape.gradient(losses, outputs)
+    layers = list(zip(inputs, gradients, strict=True))
+    squares = [(tf.reduce_sum(h**2, axis=1) + 1) * tf.reduce_sum(d**2, axis=1) for h, d in layers]
+    factors = clipping_norm / tf.maximum(tf.sqrt(tf.add_n(squares)), clipping_norm)
+    sums = []
+    for h, d in layers:
+        scaled = factors[:, None] * d
+        sums += [tf.matmul(h, scaled, transpose_a=True), tf.reduce_sum(scaled, axis=0)]
+    return sums
+
+
+def _is_fit(layer: "keras.Layer") -> bool:
+    """Whether clipped_sums is right for this layer: no weights, or each used once for an image."""
+    import keras
+
+    if isinstance(layer, keras.layers.Dense):
+        return layer.use_bias and len(layer.input.shape) == 2
+    return isinstance(layer, keras.layers.Rescaling | keras.layers.Flatten)
+
+
+def private_epochs(
+    network: "keras.Sequential",
+    images: "tf.Tensor",
+    labels: "tf.Tensor",
+    *,
+    batch_size: int,
+    noise_multiplier: float,
+    clipping_norm: float,
+    learning_rate: float,
+    seed: int,
+) -> Callable[[int], None]:
+    """A function that trains `network` for one epoch, whose number (1, 2, ...) it is given.
+
+    images: uint8 (n, 32, 32, 3); labels: int32 (n,). An epoch is n // batch_size steps of Adam; each draws
+    every image with probability batch_size / n, so that batch_size images are expected, and any number,
+    none included, may come. noise_multiplier: in clipping norms; 0 trains without privacy. Repeats to the
+    last bit for one seed, on any number of threads. Raises BadInput, a ValueError, for layers other than
+    Rescaling, Flatten, and Dense after it, and for a batch size below 1 or above n.
+    """
+    import tensorflow as tf
+
+    from training.adam import Adam
+
+    unfit = [layer.name for layer in network.layers if not _is_fit(layer)]
+    if unfit:
+        raise BadInput(
+            f"{', '.join(unfit)} cannot be trained privately: the clipping is worked out for dense layers "
+            "after a Flatten, and a convolution uses its weights at many places; use a dense model"
+        )
+    if not 1 <= batch_size <= len(images):
+        raise BadInput(f"the batch size must be between 1 and {len(images):,} images, not {batch_size}")
+    optimizer = Adam(network.trainable_variables, learning_rate)
+    sizes = [math.prod(variable.shape) for variable in network.trainable_variables]
+    steps, sampling_rate = len(images) // batch_size, batch_size / len(images)
+    pixels, numbers = tf.TensorSpec(images.shape, tf.uint8), tf.TensorSpec([None], tf.int32)
+    seeds = tf.TensorSpec([steps, 2], tf.int32)
+
+    # One call an epoch, as in mia.py. Batch sizes differ, and so the batches are laid end to end: none is
+    # padded or cut, and the guarantee does not depend on how many images were drawn.
+    @tf.function(input_signature=[numbers, numbers, seeds, pixels, numbers])
+    def train_epoch(
+        drawn: tf.Tensor, ends: tf.Tensor, noise_seeds: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor
+    ) -> None:
+        for step in tf.range(steps):
+            batch = drawn[ends[step] : ends[step + 1]]
+            sums = clipped_sums(network, tf.gather(inputs, batch), tf.gather(targets, batch), clipping_norm)
+            noise = tf.random.stateless_normal([sum(sizes)], noise_seeds[step], alg="philox")
+            parts = tf.split(noise_multiplier * clipping_norm * noise, sizes)
+            # Divided by the expected batch size: the real one would tell how many images were drawn.
+            optimizer.apply(
+                [
+                    (total + tf.reshape(part, total.shape)) / batch_size
+                    for total, part in zip(sums, parts, strict=True)
+                ]
+            )
+
+    def train(number: int) -> None:
+        generator = np.random.default_rng([seed, number])
+        batches = [np.flatnonzero(generator.random(len(images)) < sampling_rate) for _ in range(steps)]
+        ends = np.cumsum([0, *map(len, batches)])
+        noise_seeds = generator.integers(2**31, size=(steps, 2))
+        chances = (np.concatenate(batches), ends, noise_seeds)
+        train_epoch(*(tf.constant(chance, tf.int32) for chance in chances), images, labels)
+
+    return train
