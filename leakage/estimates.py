@@ -8,31 +8,54 @@ share of non-members called members. All intervals are 95%.
 Every estimate here is, but for smaller terms, a mean over examples. The share that one example has in the
 deviation from the truth is its influence; the sum of the squared influences is the variance. If two models
 are judged on the same images, the influences are subtracted image by image before they are squared, and
-that is all there is to a paired comparison.
+that is all there is to a comparison of two trained models.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
+
+from support.command_line import BadInput
 
 CONFIDENCE = 0.95
 Z = float(special.ndtri(0.5 + CONFIDENCE / 2))  # half-width of the interval, in standard errors
 LOW_FPRS = {"1pct": 0.01, "0p1pct": 0.001}
+LOW_FNR = 0.01  # share of members that may be missed where non-members are to be recognised
 ROC_FPRS = 10 ** np.linspace(-4, 0, 33)
 TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
 QUANTILES = [*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)]
 FEWEST_ACCUSED = 10  # non-members that must fit below a false positive rate, or it is not reported
 FEWEST_EXAMPLES = 10  # members or non-members; of fewer the spread cannot be measured
-# Largest correlation between the errors of the two folds of the held-out advantage, see heldout_estimate.
+SPLITS = 20  # of the examples into halves, over which the held-out advantage is averaged
+PERMUTATIONS = 200  # of the labels; the chance level that they give has a standard error of 2%
+FEWEST_FOR_THE_LIMIT = (
+    1000  # members or non-members; of fewer the chance level is 1% and more below its limit
+)
+# Correlation between the errors of the two folds of the held-out advantage, at most. The influences count the
+# thresholds as given, but each half judges what the other has chosen and chooses for it. Say that nothing
+# leaks, and that a half chooses between two attacks alone, of which one is the other turned round: it takes the
+# sign of its error e. Then the two folds' errors are sign(e2) e1 and sign(e1) e2, with the mean product
+# E|e1| E|e2| = (2 / pi) E e^2. With the direction fixed and one threshold to take or leave it is half of that,
+# and where the leak is plain less than 0.2 (simulated): this is the worst case, and on the safe side. Over 20
+# splits the standard error is 15% to 25% larger than need be, and a leak is claimed where there is none in 0.5%
+# rather than 2.5% of cases.
 FOLD_CORRELATION = 2 / math.pi
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of one model. `members` (n,) and `nonmembers` (m,), and which examples these are: integers that
-    two models' losses share where they share the image; 0, 1, 2 ... if not given."""
+    """Losses of one trained model, and which examples they belong to.
+
+    members (n,) and nonmembers (m,): the losses. member_ids (n,) and nonmember_ids (m,): integers, which two
+    models' losses share where they share the example. One numbering serves members and non-members together:
+    a training image and a test image never share an id, and an image that is a member of one model and a
+    non-member of another keeps its id. Where ids are not given, examples at the same place are the same
+    example: members are numbered 0, 1, 2 ..., non-members -1, -2, -3 ...
+    """
 
     members: np.ndarray
     nonmembers: np.ndarray
@@ -49,84 +72,377 @@ class Estimate:
     nonmembers: np.ndarray
 
     @property
-    def fewest(self) -> int:
-        return min(len(self.members), len(self.nonmembers))
-
-    @property
     def standard_error(self) -> float:
-        if self.fewest < FEWEST_EXAMPLES:
+        """Over examples; infinite for fewer than 10 of either kind."""
+        if min(len(self.members), len(self.nonmembers)) < FEWEST_EXAMPLES:
             return math.inf
-        return float(np.sqrt((self.members**2).sum() + (self.nonmembers**2).sum()))
+        return math.sqrt(sum(float(np.square(of_kind).sum()) for of_kind in (self.members, self.nonmembers)))
 
 
 def measure_leakage(
     member_losses: np.ndarray, nonmember_losses: np.ndarray, *, seed: int = 0
-) -> dict[str, float]:
+) -> dict[str, float | int | None]:
     """Measures a threshold attack on member_losses (n,) and nonmember_losses (m,).
 
-    seed: of the split into halves for the held-out advantage.
-    Returns, each with `_low` and `_high` where an interval is given:
-        auc: probability that a random member has a lower loss than a random non-member, ties counted half;
-            interval after DeLong, DeLong, Clarke-Pearson 1988, on the logit scale.
+    seed: of the splits into halves for the held-out advantage.
+    Returns members, nonmembers: n and m; and, each with `_low` and `_high` where an interval is given:
+        auc: see auc_with_interval.
         advantage: largest |TPR - FPR| over all thresholds (Yeom et al. 2018), chosen and judged on the same
-            examples, and so positive even if nothing leaks: null_advantage is its mean then.
-        heldout_advantage: threshold and direction chosen on one half, TPR - FPR judged on the other, two
-            folds, averaged; its expectation is 0 if nothing leaks. Its interval is for the thresholds chosen
-            (the best possible one does a little better); it is a quarter wider than need be if much leaks.
-        tpr_at_1pct_fpr, tpr_at_0p1pct_fpr: the largest TPR whose FPR is at most that (Carlini et al. 2022),
-            with Clopper-Pearson intervals for the threshold taken; realised_fpr_at_1pct, ..._0p1pct: the
-            share of non-members really accused. NaN if fewer than 10 non-members fit below the FPR.
-    Fewer than 10 members or non-members that are not separated leave an interval as wide as its range.
-    Raises ValueError for input that is empty, not one-dimensional, or holds NaN. Infinite losses are losses.
+            examples, and so positive even if nothing leaks: chance_advantage is its mean then.
+        heldout_advantage: TPR - FPR at thresholds chosen on other examples, see heldout_estimate; 0 is to be
+            expected if nothing leaks. Its interval is for the thresholds chosen (the best possible one does a
+            little better).
+        tpr_at_1pct_fpr, tpr_at_0p1pct_fpr: see tpr_at_fpr; chance_tpr_at_1pct_fpr, ...: its mean if nothing
+            leaks and no losses tie, (a + 1) / (m + 1) with a = allowed(fpr, m); realised_fpr_at_1pct, ...:
+            the share of non-members really accused.
+        tnr_at_1pct_fnr, chance_tnr_at_1pct_fnr: the same attack the other way round, the share of non-members
+            recognised while at most 1% of the members are missed.
+    What cannot be given is None: a TPR if fewer than 10 non-members fit below the FPR, a TNR if fewer than 10
+    members do; nonmembers_needed says how many it takes.
+    Raises BadInput for input that is empty, not one-dimensional, or holds NaN. Infinite losses are losses.
     """
     members, nonmembers = checked(member_losses, "member"), checked(nonmember_losses, "non-member")
-    n, m = len(members), len(nonmembers)
-    auc, heldout = auc_estimate(members, nonmembers), heldout_estimate(members, nonmembers, seed)
-    auc_low, auc_high = _logit_interval(auc)
-    heldout_low, heldout_high = _logit_interval(heldout, least=-1.0)
+    ranked = _rank(members, nonmembers)
+    auc, heldout = _auc(ranked), _heldout(ranked, seed)
+    auc_low, auc_high = auc_interval(auc)
+    heldout_low, heldout_high = heldout_interval(heldout)
     report = {
-        "members": n,
-        "nonmembers": m,
+        "members": len(members),
+        "nonmembers": len(nonmembers),
         "auc": auc.value,
         "auc_low": auc_low,
         "auc_high": auc_high,
-        "advantage": abs(_best_threshold(members, nonmembers)[2]),
-        "null_advantage": null_advantage(n, m),
+        "advantage": _advantage(ranked),
+        "chance_advantage": _chance_advantage(ranked),
         "heldout_advantage": heldout.value,
         "heldout_advantage_low": heldout_low,
         "heldout_advantage_high": heldout_high,
     }
+    members, nonmembers = np.sort(members), np.sort(nonmembers)
     for name, fpr in LOW_FPRS.items():
-        caught, accused = _caught_at(members, nonmembers, fpr)
-        enough = fpr * m >= FEWEST_ACCUSED
-        low, high = clopper_pearson(caught, n) if enough else (math.nan, math.nan)
-        report[f"tpr_at_{name}_fpr"] = caught / n if enough else math.nan
-        report[f"tpr_at_{name}_fpr_low"] = low
-        report[f"tpr_at_{name}_fpr_high"] = high
-        report[f"realised_fpr_at_{name}"] = accused / m if enough else math.nan
-    return report
+        report |= _low_rate_report(f"tpr_at_{name}_fpr", members, nonmembers, fpr)
+        accused = _caught_at(members, nonmembers, fpr)[1] / len(nonmembers)
+        report[f"realised_fpr_at_{name}"] = accused if report[f"tpr_at_{name}_fpr"] is not None else None
+    return report | _low_rate_report("tnr_at_1pct_fnr", -nonmembers[::-1], -members[::-1], LOW_FNR)
+
+
+def _low_rate_report(
+    name: str, members: np.ndarray, nonmembers: np.ndarray, fpr: float
+) -> dict[str, float | None]:
+    value, low, high = _tpr_at_fpr(members, nonmembers, fpr)
+    m = len(nonmembers)
+    chance = None if value is None else (allowed(fpr, m) + 1) / (m + 1)
+    return {name: value, f"{name}_low": low, f"{name}_high": high, f"chance_{name}": chance}
+
+
+def checked(losses: np.ndarray, kind: str) -> np.ndarray:
+    """The losses as float64 (n,); BadInput if there are none, more than one dimension, or NaN."""
+    losses = np.asarray(losses, dtype=float)
+    if losses.ndim != 1 or not len(losses):
+        raise BadInput(
+            f"the {kind} losses must be one row of at least one number, not of shape {losses.shape}"
+        )
+    if np.isnan(losses).any():
+        raise BadInput(f"the {kind} losses hold {np.isnan(losses).sum():,} NaN; drop these examples first")
+    return losses
+
+
+# ------------------------------------------------------------------------------------ both kinds in one order
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Members and non-members in one order, from the lowest loss to the highest.
+
+    order (n + m,): where each stands among all losses, members first; is_member (n + m,): what it is; last
+    (k,): the place of the last of each run of equal losses. A threshold can only fall behind one of these.
+    """
+
+    order: np.ndarray
+    is_member: np.ndarray
+    last: np.ndarray
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """n and m."""
+        n = int(np.count_nonzero(self.is_member))
+        return n, len(self.is_member) - n
+
+    def back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values in this order, back to the members (n,) and the non-members (m,) as they were given."""
+        given = np.empty_like(values)
+        given[self.order] = values
+        n = self.sizes[0]
+        return given[:n], given[n:]
+
+
+def _rank(members: np.ndarray, nonmembers: np.ndarray) -> _Ranked:
+    losses = np.concatenate([members, nonmembers])
+    order = np.argsort(losses)
+    ordered = losses[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    return _Ranked(order, order < len(members), last)
+
+
+# ------------------------------------------------------------------------------------------------------- AUC
+
+
+def auc_estimate(members: np.ndarray, nonmembers: np.ndarray) -> Estimate:
+    """The probability that a random member has a lower loss than a random non-member, ties counted half.
+
+    members (n,), nonmembers (m,): losses. The influences are the placement values of DeLong, DeLong and
+    Clarke-Pearson (1988), so that the standard error is theirs.
+    """
+    return _auc(_rank(checked(members, "member"), checked(nonmembers, "non-member")))
 
 
 def auc_with_interval(members: np.ndarray, nonmembers: np.ndarray) -> tuple[float, float, float]:
-    """AUC of member losses (n,) and non-member losses (m,), and its 95% interval over examples."""
+    """AUC of member losses (n,) and non-member losses (m,), and its 95% interval over examples.
+
+    The interval is the wider, at either end, of DeLong's (1988) on the logit scale, which counts the spread
+    of these very losses, and of Newcombe's (2006, part 2) method 5, which also holds where there are so few,
+    or so nearly separated, that they show no spread.
+    """
     auc = auc_estimate(members, nonmembers)
-    return (auc.value, *_logit_interval(auc))
+    return (auc.value, *auc_interval(auc))
 
 
-def null_advantage(n: int, m: int) -> float:
-    """Mean advantage of n members and m non-members if nothing leaks: the mean of the two-sided
-    Kolmogorov-Smirnov statistic, sqrt(pi / 2) ln 2 sqrt((n + m) / (n m)), for large n and m."""
-    return math.sqrt(math.pi / 2) * math.log(2) * math.sqrt((n + m) / (n * m))
+def _auc(ranked: _Ranked) -> Estimate:
+    n, m = ranked.sizes
+    # Of either kind, how many stand up to each run of equal losses, and half of those within it.
+    run_sizes = np.diff(ranked.last, prepend=-1)
+    members_upto = np.cumsum(ranked.is_member)[ranked.last]
+    nonmembers_upto = ranked.last + 1 - members_upto
+    members_before, nonmembers_before = (np.append(0, upto[:-1]) for upto in (members_upto, nonmembers_upto))
+    # Whole numbers: twice the pairs in which the member has the lower loss. So the AUC is exact.
+    doubled = (members_upto + members_before) * (nonmembers_upto - nonmembers_before)
+    auc = int(doubled.sum()) / (2 * n * m)
+    # An example's placement: the share of the other kind that it is on the right side of.
+    of_members = 1 - (nonmembers_upto + nonmembers_before) / (2 * m)
+    of_nonmembers = (members_upto + members_before) / (2 * n)
+    influences = np.where(
+        ranked.is_member,
+        np.repeat((of_members - auc) / math.sqrt(n * max(n - 1, 1)), run_sizes),
+        np.repeat((of_nonmembers - auc) / math.sqrt(m * max(m - 1, 1)), run_sizes),
+    )
+    return Estimate(auc, *ranked.back(influences))
+
+
+def auc_interval(auc: Estimate) -> tuple[float, float]:
+    """The 95% interval of an AUC over examples, see auc_with_interval."""
+    n, m = len(auc.members), len(auc.nonmembers)
+    delong = _logit_interval(auc)
+    low, high = _newcombe_low(auc.value, n, m), 1 - _newcombe_low(1 - auc.value, n, m)
+    return min(low, delong[0]), max(high, delong[1])
+
+
+def _newcombe_low(auc: float, n: int, m: int) -> float:
+    """Lower end of Newcombe's (2006, part 2) method 5: the AUC from which the one found is Z standard errors
+    away, with Hanley and McNeil's (1982) standard error at that AUC, and (n + m) / 2 for both n and m within
+    it. The upper end is that of 1 - AUC, mirrored."""
+    half_sum = (n + m) / 2 - 1
+
+    def surplus(truth: float) -> float:
+        pairs = 1 + half_sum * ((1 - truth) / (2 - truth) + truth / (1 + truth))
+        return auc - truth - Z * math.sqrt(truth * (1 - truth) * pairs / (n * m))
+
+    # At 1 the standard error is 0, which solves the equation for a perfect separation, but is not meant.
+    end = min(auc, 1 - 1e-12)
+    return optimize.brentq(surplus, 0.0, end, xtol=1e-12) if end > 0 else 0.0
+
+
+def _logit_interval(estimate: Estimate, least: float = 0.0) -> tuple[float, float]:
+    """Around an estimate between `least` and 1; on the logit scale of its place between these it cannot leave
+    them, and covers better near the ends.
+
+    A perfect separation has no spread to measure: then as for n hits out of n, n the fewer of both kinds.
+    """
+    scale = 1 - least
+    place = (estimate.value - least) / scale
+    if place in (0.0, 1.0):
+        fewest = min(len(estimate.members), len(estimate.nonmembers))
+        end = ((1 - CONFIDENCE) / 2) ** (1 / fewest)
+        low, high = (end, 1.0) if place else (0.0, 1 - end)
+    else:
+        half = Z * estimate.standard_error / scale / (place * (1 - place))
+        low, high = special.expit(special.logit(place) + np.array([-half, half]))
+    return float(least + scale * low), float(least + scale * high)
+
+
+# ------------------------------------------------------------------------------------------------- advantage
+
+
+def _curve(is_member: np.ndarray, last: np.ndarray, n: int, m: int) -> np.ndarray:
+    """TPR - FPR behind each run of equal losses, times n m: whole numbers, so that equal ones are equal."""
+    return np.cumsum(np.where(is_member, m, -n))[last]
+
+
+def _advantage(ranked: _Ranked) -> float:
+    n, m = ranked.sizes
+    return int(np.abs(_curve(ranked.is_member, ranked.last, n, m)).max()) / (n * m)
+
+
+def chance_advantage(members: np.ndarray, nonmembers: np.ndarray) -> float:
+    """Mean advantage that losses like these, members (n,) and nonmembers (m,), would show if nothing leaked.
+
+    For many losses with hardly a tie, the mean of the two-sided Kolmogorov-Smirnov statistic in the limit of
+    large n and m, sqrt(pi / 2) ln 2 sqrt((n + m) / (n m)). Where more than 1% of the losses repeat others, or
+    where there are fewer than 1,000 of a kind, the mean of 200 permutations of who is a member (always the
+    same ones), with a standard error of 2%.
+    """
+    return _chance_advantage(_rank(checked(members, "member"), checked(nonmembers, "non-member")))
+
+
+def _chance_advantage(ranked: _Ranked) -> float:
+    n, m = ranked.sizes
+    if min(n, m) >= FEWEST_FOR_THE_LIMIT and len(ranked.last) >= 0.99 * (n + m):
+        return math.sqrt(math.pi / 2) * math.log(2) * math.sqrt((n + m) / (n * m))
+    generator = np.random.default_rng(0)
+    # It is enough to draw where the fewer of both kinds stand: for |TPR - FPR| the kinds can change places.
+    fewer = min(n, m)
+    advantages = []
+    for _ in range(PERMUTATIONS):
+        is_fewer = np.zeros(n + m, bool)
+        is_fewer[generator.choice(n + m, fewer, replace=False, shuffle=False)] = True
+        advantages.append(np.abs(_curve(is_fewer, ranked.last, fewer, n + m - fewer)).max() / (n * m))
+    return float(np.mean(advantages))
+
+
+def heldout_estimate(members: np.ndarray, nonmembers: np.ndarray, seed: int = 0) -> Estimate:
+    """TPR - FPR of members (n,) and nonmembers (m,) at thresholds that were chosen on other examples.
+
+    Both kinds are split at random into halves; the threshold with the largest TPR - FPR on one half is judged
+    on the other, and the other way round; the value is the mean over both folds of 20 such splits. A low loss
+    always means "member", so that members with the larger losses give about 0. The splits depend on n, m and
+    seed alone. 0 for a single example of a kind, which cannot be halved.
+    An example's influence is its deviation from the rate of its fold, averaged over the splits, and enlarged
+    because the errors of the two folds are correlated (FOLD_CORRELATION).
+    """
+    return _heldout(_rank(checked(members, "member"), checked(nonmembers, "non-member")), seed)
+
+
+def heldout_interval(heldout: Estimate) -> tuple[float, float]:
+    """The 95% interval of a held-out advantage over examples, for the thresholds chosen."""
+    return _logit_interval(heldout, least=-1.0)
+
+
+def _halves(n: int, m: int, seed: int) -> Iterator[np.ndarray]:
+    """Of each split, which of the n members and then of the m non-members are in its first half (n + m,)."""
+    generator = np.random.default_rng(seed)
+    for _ in range(SPLITS):
+        in_first = np.zeros(n + m, bool)
+        for begin, count in ((0, n), (n, m)):
+            in_first[begin + generator.choice(count, (count + 1) // 2, replace=False, shuffle=False)] = True
+        yield in_first
+
+
+def _heldout(ranked: _Ranked, seed: int) -> Estimate:
+    n, m = ranked.sizes
+    if min(n, m) < 2:
+        return Estimate(0.0, np.zeros(n), np.zeros(m))
+    # An example is of one of four groups: 0 and 1 non-members, 2 and 3 members, of the second and first half.
+    sizes = np.array([m // 2, (m + 1) // 2, n // 2, (n + 1) // 2])
+    # What an example adds to TPR - FPR in its half, times the sizes of both kinds there: whole numbers, so
+    # that equally good thresholds are exactly equal.
+    first_steps, second_steps = (np.where(ranked.is_member, sizes[half], -sizes[2 + half]) for half in (1, 0))
+    spread = np.array([-1, -1, 1, 1]) / (2 * np.sqrt(sizes * np.maximum(sizes - 1, 1)))
+    places, kind = np.arange(n + m), 2 * ranked.is_member.astype(np.uint8)
+    value, influences = 0.0, np.zeros(n + m)
+    for in_first in _halves(n, m, seed):
+        in_first = in_first[ranked.order]
+        # Either half chooses the place of a threshold: the best for itself.
+        by_first, by_second = (
+            ranked.last[np.argmax(np.cumsum(steps)[ranked.last])]
+            for steps in (first_steps * in_first, second_steps * ~in_first)
+        )
+        # And is judged at the other's.
+        called = places <= np.where(in_first, by_second, by_first)
+        outcome = 2 * (kind + in_first) + called
+        rates = np.bincount(outcome, minlength=8)[1::2] / sizes
+        value += (rates[2] + rates[3] - rates[0] - rates[1]) / 2
+        # An example's deviation from the rate of its group, not called and called.
+        influences += (spread[:, None] * ([0, 1] - rates[:, None])).ravel()[outcome]
+    influences *= math.sqrt(1 + FOLD_CORRELATION) / SPLITS
+    return Estimate(float(value / SPLITS), *ranked.back(influences))
+
+
+# ---------------------------------------------------------------------------------------- TPR at a low FPR
+
+
+def allowed(fpr: float, count: int) -> int:
+    """How many of `count` non-members may be called members at a false positive rate of `fpr`: the whole
+    number below fpr * count, where 0.07 * 100 is 7 although floating point makes it less."""
+    return math.floor(fpr * count + 1e-9)
+
+
+def nonmembers_needed(fpr: float) -> int:
+    """The fewest non-members with which the TPR at this FPR is reported: 10 of them may be accused. For a
+    TNR at this FNR, the fewest members."""
+    return math.ceil((FEWEST_ACCUSED - 1e-9) / fpr)
+
+
+def tpr_at_fpr(
+    members: np.ndarray, nonmembers: np.ndarray, fpr: float
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The largest TPR, of member losses (n,), whose FPR, of non-member losses (m,), is at most `fpr` (Carlini
+    et al. 2022), and its 95% interval; three times None if fewer than 10 non-members may be accused.
+
+    The threshold is estimated too, so the interval adds two distances as squares (MOVER, Zou and Donner
+    2008): that of the exact binomial interval of the members below this threshold, and that to the TPR at the
+    thresholds that the binomial interval of the non-members' quantile allows. It covers 95% to 98%.
+    Losses that tie are called together, so that the FPR may be less than allowed.
+    """
+    members, nonmembers = checked(members, "member"), checked(nonmembers, "non-member")
+    return _tpr_at_fpr(np.sort(members), np.sort(nonmembers), fpr)
+
+
+def _tpr_at_fpr(
+    members: np.ndarray, nonmembers: np.ndarray, fpr: float
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """Of sorted losses."""
+    n, m = len(members), len(nonmembers)
+    if allowed(fpr, m) < FEWEST_ACCUSED:
+        return None, None, None
+    caught = _caught_at(members, nonmembers, fpr)[0]
+    tpr = caught / n
+    from_members = clopper_pearson(caught, n)
+    # The true threshold lies, with 95%, between these two of the ordered non-members.
+    lower, upper = _quantile_ranks(m, fpr)
+    tpr_low = np.searchsorted(members, nonmembers[lower - 1], "left") / n if lower else 0.0
+    tpr_high = np.searchsorted(members, nonmembers[upper], "right") / n if upper < m else 1.0
+    low = tpr - math.hypot(tpr - from_members[0], tpr - tpr_low)
+    high = tpr + math.hypot(from_members[1] - tpr, tpr_high - tpr)
+    return tpr, max(low, 0.0), min(high, 1.0)
+
+
+@lru_cache
+def _quantile_ranks(m: int, fpr: float) -> tuple[int, int]:
+    """How many of m non-members fall below their true `fpr` quantile: the binomial's central 95%."""
+    lower, upper = stats.binom.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], m, fpr)
+    return int(lower), int(upper)
+
+
+def _caught_at(members: np.ndarray, nonmembers: np.ndarray, fpr: float) -> tuple[int, int]:
+    """Of sorted losses, members and non-members below the largest threshold that accuses at most `fpr` of the
+    latter."""
+    accused = allowed(fpr, len(nonmembers))
+    if accused >= len(nonmembers):
+        return len(members), len(nonmembers)
+    # Everything strictly below the first non-member that must not be accused.
+    threshold = nonmembers[accused]
+    return int(np.searchsorted(members, threshold)), int(np.searchsorted(nonmembers, threshold))
 
 
 def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
-    """Exact 95% interval of a proportion (Clopper and Pearson 1934)."""
-    interval = stats.binomtest(int(hits), int(trials)).proportion_ci(CONFIDENCE, method="exact")
-    return float(interval.low), float(interval.high)
+    """Exact 95% interval of a proportion (Clopper and Pearson 1934), `hits` of `trials` (at least 1)."""
+    tail = (1 - CONFIDENCE) / 2
+    low = special.betaincinv(hits, trials - hits + 1, tail) if hits else 0.0
+    high = special.betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
+    return float(low), float(high)
 
 
 def roc_curve(member_losses: np.ndarray, nonmember_losses: np.ndarray, fprs: np.ndarray) -> np.ndarray:
-    """The largest TPR whose FPR is at most each of `fprs`: members positive, ties called together."""
+    """The largest TPR (k,) whose FPR is at most each of `fprs` (k,): members positive, ties called together."""
     members = np.sort(checked(member_losses, "member"))
     nonmembers = np.sort(checked(nonmember_losses, "non-member"))
     return np.array([_caught_at(members, nonmembers, fpr)[0] for fpr in fprs]) / len(members)
@@ -140,98 +456,3 @@ def curve_points(member_losses: np.ndarray, nonmember_losses: np.ndarray) -> dic
         found = np.quantile(losses, QUANTILES)
         points |= {f"{kind}_loss_q{q:g}": float(loss) for q, loss in zip(QUANTILES, found, strict=True)}
     return points
-
-
-def checked(losses: np.ndarray, kind: str) -> np.ndarray:
-    losses = np.asarray(losses, dtype=float)
-    if losses.ndim != 1 or not len(losses):
-        raise ValueError(
-            f"the {kind} losses must be one row of at least one number, not of shape {losses.shape}"
-        )
-    if np.isnan(losses).any():
-        raise ValueError(f"the {kind} losses hold {np.isnan(losses).sum():,} NaN; drop these examples first")
-    return losses
-
-
-def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each of `others`, the share of `values` that are below it, ties counted half."""
-    ordered = np.sort(values)
-    below = np.searchsorted(ordered, others, "left") + np.searchsorted(ordered, others, "right")
-    return below / (2 * len(values))
-
-
-def auc_estimate(members: np.ndarray, nonmembers: np.ndarray) -> Estimate:
-    """AUC with its placement values as influences (DeLong et al. 1988)."""
-    of_nonmembers = _share_below(members, nonmembers)
-    of_members = 1 - _share_below(nonmembers, members)
-    auc = float(of_nonmembers.mean())
-    n, m = len(members), len(nonmembers)
-    return Estimate(
-        auc,
-        (of_members - auc) / math.sqrt(n * max(n - 1, 1)),
-        (of_nonmembers - auc) / math.sqrt(m * max(m - 1, 1)),
-    )
-
-
-def _logit_interval(estimate: Estimate, least: float = 0.0) -> tuple[float, float]:
-    """Around an estimate between `least` and 1; on the logit scale of its place between these it cannot leave
-    them, and covers better near the ends.
-
-    A perfect separation has no spread to measure: then as for n hits out of n, n the fewer of both kinds.
-    """
-    scale = 1 - least
-    place = (estimate.value - least) / scale
-    if place in (0.0, 1.0):
-        end = ((1 - CONFIDENCE) / 2) ** (1 / estimate.fewest)
-        low, high = (end, 1.0) if place else (0.0, 1 - end)
-    else:
-        half = Z * estimate.standard_error / scale / (place * (1 - place))
-        low, high = special.expit(special.logit(place) + np.array([-half, half]))
-    return float(least + scale * low), float(least + scale * high)
-
-
-def _best_threshold(members: np.ndarray, nonmembers: np.ndarray) -> tuple[float, int, float]:
-    """The threshold with the largest |TPR - FPR| (members: loss <= threshold), the sign of that difference,
-    and the signed difference. Sign -1 means that members have the larger losses."""
-    thresholds = np.unique(np.concatenate([members, nonmembers]))
-    difference = np.searchsorted(np.sort(members), thresholds, "right") / len(members)
-    difference -= np.searchsorted(np.sort(nonmembers), thresholds, "right") / len(nonmembers)
-    best = int(np.argmax(np.abs(difference)))
-    return float(thresholds[best]), -1 if difference[best] < 0 else 1, float(difference[best])
-
-
-def heldout_estimate(members: np.ndarray, nonmembers: np.ndarray, seed: int) -> Estimate:
-    """TPR - FPR on the half on which the threshold was not chosen, over two folds; 0 for a single example,
-    which cannot be halved. An example's influence is its deviation from the rate of its fold.
-
-    The thresholds count as given, but the folds' errors are correlated, because each half judges what the
-    other has chosen and chooses for it. Where nothing leaks and the choice is only one of direction, s = sign
-    of a half's error e, the two errors s2 e1 and s1 e2 have the mean product E|e1| E|e2| = (2 / pi) E e^2;
-    with thresholds to choose from it is 0.57 E e^2, and less than 0.2 E e^2 where the leak is plain
-    (simulated). The influences are enlarged for the worst case.
-    """
-    influences = [np.zeros(len(losses)) for losses in (members, nonmembers)]
-    if min(len(members), len(nonmembers)) < 2:
-        return Estimate(0.0, *influences)
-    generator = np.random.default_rng(seed)
-    groups = [(losses, generator.permutation(len(losses)) % 2 == 0) for losses in (members, nonmembers)]
-    value = 0.0
-    for judged in (True, False):
-        threshold, sign, _ = _best_threshold(*(losses[half != judged] for losses, half in groups))
-        for (losses, half), influence, direction in zip(groups, influences, (sign, -sign), strict=True):
-            called = losses[half == judged] <= threshold
-            value += direction * called.mean() / 2
-            spread = 2 * math.sqrt(len(called) * max(len(called) - 1, 1) / (1 + FOLD_CORRELATION))
-            influence[half == judged] = direction * (called - called.mean()) / spread
-    return Estimate(float(value), *influences)
-
-
-def _caught_at(members: np.ndarray, nonmembers: np.ndarray, fpr: float) -> tuple[int, int]:
-    """Members and non-members below the largest threshold that accuses at most `fpr` of the latter."""
-    ordered = np.sort(nonmembers)
-    allowed = math.floor(fpr * len(ordered) + 1e-9)
-    if allowed >= len(ordered):
-        return len(members), len(ordered)
-    # Everything strictly below the first non-member that must not be accused.
-    threshold = ordered[allowed]
-    return int((members < threshold).sum()), int((ordered < threshold).sum())
