@@ -2,22 +2,26 @@
 
 The question. A model that has learnt its training images by heart is more certain of them than of others.
 An attacker who sees how certain it is can then guess who was a member of the training set, which may be a
-secret: of a clinic's patients, say. Which networks give more away: convolutional or dense, deep or shallow,
-those that tell ten classes apart or four?
+secret: of a clinic's patients, say. Which networks give more away, and what helps?
 
-The idea. Train pairs of CIFAR-10 models until they overfit, and attack each with a threshold on the loss
-(Yeom, Giacomelli, Fredrikson, Jha 2018, "Privacy Risk in Machine Learning"): an image whose loss is below the
-threshold is called a member. Members are the training images, non-members the test images. The attack itself
-is tensorflow_privacy's. Around it stands what tells a finding from chance: intervals, the value expected if
-nothing leaks, an untrained model as a control, and verdicts on pairs that were fixed before the run.
+Three acts. (1) The attack: pairs of CIFAR-10 models are trained until they overfit, and each is attacked with
+a threshold on the loss (Yeom, Giacomelli, Fredrikson, Jha 2018, "Privacy Risk in Machine Learning"): an image
+whose loss is below the threshold is called a member. (2) The stronger attack: easy images have a low loss in
+any model, so each loss is compared with that of reference models, which the attacker trains. (3) The defence:
+a model is trained by DP-SGD, attacked both ways, and set beside the bound that no attack can exceed.
 
-What to expect. Seven models, trained 40 epochs, are attacked when untrained and after every second epoch. Two
-cores with AVX-512 take about seven minutes, once the images are there. A finished training keeps its losses
-in data/cache/, so a second run only draws. Figures and tables go into figures/, the findings to the console.
+Members are the training images, non-members the test images. The attack itself is tensorflow_privacy's.
+Around it stands what tells a finding from chance: intervals, the value that chance gives, an untrained model
+as a control, and verdicts on pairs of models that were fixed before the run.
 
-    python mia.py                       one training of each model
+What to expect. Seven models, trained 40 epochs, are attacked before training and after every second epoch.
+Two cores with AVX-512 take about seven minutes for act one, six for act two and two for act three, once the
+images are there. A finished training keeps its losses in data/cache/, so that a second run only draws.
+Figures and tables go into figures/, the findings to the console.
+
+    python mia.py                       one training of each model, two reference models for each
     python mia.py --seeds 5             five, without which nothing can be said about kinds of model
-    python mia.py --quick               a rehearsal with few images, under a minute, in figures/rehearsal/
+    python mia.py --quick               a rehearsal with few images, a minute or two, in figures/rehearsal/
     python mia.py --audit MEMBERS.npy NONMEMBERS.npy     the same report for the losses of your own model
     python mia.py --help
 """
@@ -25,9 +29,9 @@ in data/cache/, so a second run only draws. Figures and tables go into figures/,
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -36,29 +40,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import loky
 import numpy as np
 from scipy import special
-from tqdm import tqdm
 
-from data.cifar10 import CLASS_NAMES, DIGESTS, Cifar10, DataNotFound, digests_of, load_cifar10
+from data.cifar10 import CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
 from data.near_duplicates import near_duplicate_tests
-from leakage import (  # paired_contrast for those who import it from here
-    Losses,
-    auc_with_interval,
-    measure_leakage,
-)
-from leakage.findings import (
-    Trained,
-    findings_of_kind,
-    findings_of_pair,
-    findings_of_training,
-)
-from report.mia_figures import figures_of
-from report.mia_tables import Study, finished_line, print_conclusion, study_of
-from support.command_line import BadInput, OneLineParser, run, whole_number
+from leakage import Losses, auc_with_interval, measure_leakage
+from leakage.findings import CALIBRATED, THRESHOLD, Pair
+from report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
+from report.mia_tables import Study, joined, print_conclusion
+from study.acts import Run, act
+from support.command_line import BadInput, OneLineParser, run, seed_number, whole_number
 from support.files import output_folder, write_whole
 from support.look import save_figures, styles_of
 from training.code import key_of
-from training.jobs import Job, Workers, run_jobs
-from training.members import official_split
+from training.jobs import Job
+from training.members import Examples, official_split, reference_split
+from training.private import PRIVATE_BATCH, PRIVATE_EPOCHS, PRIVATE_LEARNING_RATE, private_training
 from training.repeatable import start_tensorflow
 from training.workers import cluster, processes
 
@@ -70,7 +66,6 @@ ATTACK_EVERY = 2  # epochs
 BATCH_SIZE = 50  # even, because a convolutional model takes it in halves
 LEARNING_RATE = 0.001
 FILTERS, UNITS = 32, 64  # of a convolutional and of a dense layer
-JUDGED = (("member_losses", "train_accuracy"), ("nonmember_losses", "test_accuracy"))
 QUICK_EPOCHS, QUICK_SHARE = 4, 0.1  # of a rehearsal: epochs, and share of the images
 
 ROOT = Path(__file__).resolve().parent
@@ -78,7 +73,7 @@ FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
 CELLS = ROOT / "data" / "cache" / "cells"
 TRAINING_LIBRARIES = ("tensorflow", "keras", "numpy", "scipy")
 PICTURED = ("cnn4_10c", "dense4_10c")  # models whose most exposed images are shown
-STATISTICS_LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")
+REFERENCE_SEEDS = 1_000_000  # from which those of reference models count
 
 
 # --------------------------------------------------------------------------------- models and experiments
@@ -93,6 +88,7 @@ class Model:
     dense: int
     classes: int
     images: int
+    epsilon: float | None = None  # of private training, at delta = DELTA; None for plain training
 
 
 MODELS = [
@@ -103,44 +99,47 @@ MODELS = [
     Model("dense7_4c", convolutional=0, dense=7, classes=4, images=20_000),
     Model("dense4_10c_20k", convolutional=0, dense=4, classes=10, images=20_000),
     Model("dense4_4c_8k", convolutional=0, dense=4, classes=4, images=8_000),
+    Model("dense4_10c_dp", convolutional=0, dense=4, classes=10, images=50_000, epsilon=3.0),
 ]
 
 
 class Experiment(NamedTuple):
     """One row of the table of experiments: a question, and the pairs of models whose verdicts answer it.
 
-    The pairs are fixed before the run, and their verdicts are on the AUC. `equal` says what the two models of
-    each pair have in common where more than one thing could differ.
+    The pairs are fixed before the run, and their verdicts are on the AUC.
     """
 
     name: str
     question: str
-    pairs: tuple[tuple[str, str], ...]
-    equal: tuple[str, ...] = ("",)
+    pairs: tuple[Pair, ...]
 
 
 EXPERIMENTS = [
     Experiment(
         "architecture",
         "Does a CNN leak more than a dense network with as many hidden layers?",
-        (("cnn4_10c", "dense4_10c"),),
+        (Pair("cnn4_10c", "dense4_10c"),),
     ),
-    Experiment("depth", "Do seven dense layers leak more than four?", (("dense7_10c", "dense4_10c"),)),
+    Experiment("depth", "Do seven dense layers leak more than four?", (Pair("dense7_10c", "dense4_10c"),)),
     Experiment(
         "depth_4class",
         "Do seven dense layers leak more than four, with four classes?",
-        (("dense7_4c", "dense4_4c"),),
+        (Pair("dense7_4c", "dense4_4c"),),
     ),
     Experiment(
         "classes",
         "Does telling ten classes apart leak more than telling four?",
         (
-            ("dense4_10c", "dense4_4c"),
-            ("dense4_10c_20k", "dense4_4c_8k"),
-            ("dense4_10c", "dense4_10c_20k"),
-            ("dense4_4c", "dense4_4c_8k"),
+            Pair("dense4_10c", "dense4_4c", equal="5,000 images a class"),
+            Pair("dense4_10c_20k", "dense4_4c_8k", equal="2,000 images a class"),
+            Pair("dense4_10c", "dense4_10c_20k", equal="ten classes"),
+            Pair("dense4_4c", "dense4_4c_8k", equal="four classes"),
         ),
-        ("5,000 images a class", "2,000 images a class", "ten classes", "four classes"),
+    ),
+    Experiment(
+        "defence",
+        "Does private training leak less?",
+        (Pair("dense4_10c", "dense4_10c_dp"),),
     ),
 ]
 
@@ -183,56 +182,83 @@ class Cell:
     seed: int
     epochs: int
     share: float  # of the images, training and test; below 1 for a rehearsal
+    reference: int | None = None  # number of a reference model; None for a target
     attack_every: int = ATTACK_EVERY
     batch_size: int = BATCH_SIZE
     learning_rate: float = LEARNING_RATE
 
     @property
     def name(self) -> str:
-        return f"{self.model.name}-seed{self.seed}"
+        return f"{self.model.name}-" + (
+            f"seed{self.seed}" if self.reference is None else f"reference{self.reference}"
+        )
 
     @property
     def attacked(self) -> list[int]:
-        """Epochs after which the model is judged; 0 is before training."""
-        return [*range(0, self.epochs, self.attack_every), self.epochs]
+        """Epochs after which the model is judged; 0 is before training. A reference is judged at the end."""
+        early = range(0, self.epochs, self.attack_every) if self.reference is None else ()
+        return [*early, self.epochs]
+
+
+def cell_of(model: Model, number: int, epochs: int | None, share: float, reference: bool = False) -> Cell:
+    """The training of a model with seed `number`, or of its reference model `number`, with seeds apart."""
+    private = {}
+    if model.epsilon is not None:
+        private = {"batch_size": round(PRIVATE_BATCH * share), "learning_rate": PRIVATE_LEARNING_RATE}
+    return Cell(
+        model,
+        number + REFERENCE_SEEDS * reference,
+        epochs or (PRIVATE_EPOCHS if private else EPOCHS),
+        share,
+        number if reference else None,
+        **private,
+    )
+
+
+def plain_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
+    """A function that trains the network for the epoch of a given number; nothing else is to be known."""
+    from training.plain import plain_epochs
+
+    settings = {"batch_size": cell.batch_size, "learning_rate": cell.learning_rate, "seed": cell.seed}
+    # A dense model's steps are too short to be shared by two threads.
+    parts = 2 if cell.model.convolutional else 1
+    return plain_epochs(network, members.images, members.labels, **settings, parts=parts), {}
+
+
+def private_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
+    """The same by DP-SGD; to be known are its privacy parameters and the advantage that no attack exceeds."""
+    settings = {"batch_size": cell.batch_size, "learning_rate": cell.learning_rate, "seed": cell.seed}
+    privacy = {"epsilon": cell.model.epsilon, "epochs": cell.epochs}
+    return private_training(network, members.images, members.labels, **privacy, **settings)
 
 
 def train_cell(
-    cell: Cell, data: Cifar10 | None, epoch_done: Callable[[], None], threads: int = 1
+    trainer: Callable, cell: Cell, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
 ) -> dict[str, object]:
-    """Trains one model, and judges all its members and non-members before and after.
+    """Trains one model, and judges its members and its non-members at each attacked epoch.
 
-    data: the images, or None to load CIFAR-10 here. epoch_done: called after each epoch. threads: on which a
-    convolutional model may work; each operation runs on one, so that the result is the same to the last bit
-    with any number. Returns `member_losses` (e, n) and `nonmember_losses` (e, m), float64, for e attacked
+    data: the images, or None to load CIFAR-10 here. threads: on which a convolutional model may work; each
+    operation runs on one, so that the result is the same to the last bit with any number. epoch_done: called
+    after each epoch. Returns `member_losses` (e, n) and `nonmember_losses` (e, m), float64, for e attacked
     epochs; `member_ids`, `member_labels` and those of the non-members; `epochs`, `steps`, `train_accuracy`
-    and `test_accuracy` (e,); and what is known of the model.
+    and `test_accuracy` (e,); `seconds`; and what is known of the model and its training.
     """
+    began = time.perf_counter()
     start_tensorflow(threads if cell.model.convolutional else 1)
     import tensorflow as tf
 
-    from training.plain import judge_of, plain_epochs
+    from training.plain import judge_of
 
     data = data or load_cifar10(report=lambda line: None)
-    members, nonmembers = official_split(
-        data,
-        cell.model.classes,
-        round(cell.model.images // cell.model.classes * cell.share),
-        round(len(data.test_labels) // 10 * cell.share),
-    )
+    each = (cell.model.images // cell.model.classes, len(data.test_labels) // 10)
+    split = official_split(data, cell.model.classes, *(round(count * cell.share) for count in each))
+    if cell.reference is not None:
+        split = reference_split(*split, cell.reference)
+    # Bytes, not floats: a quarter of the memory.
+    members, nonmembers = (examples._replace(images=tf.constant(examples.images)) for examples in split)
     network = build(cell.model, cell.seed)
-    train_epoch = plain_epochs(
-        network,
-        members.images,
-        members.labels,
-        batch_size=cell.batch_size,
-        learning_rate=cell.learning_rate,
-        seed=cell.seed,
-        # A dense model's steps are too short to be shared by two threads.
-        parts=2 if cell.model.convolutional else 1,
-    )
+    train_epoch, known = trainer(network, members, cell)
     logits_of = judge_of(network)
-    sets = [(tf.constant(examples.images), examples.labels) for examples in (members, nonmembers)]
     judged = []
     for epoch in range(cell.epochs + 1):
         if epoch:
@@ -240,23 +266,25 @@ def train_cell(
             epoch_done()
         if epoch in cell.attacked:
             found = {}
-            for (images, labels), names in zip(sets, JUDGED, strict=True):
-                logits = logits_of(images)
-                correct = np.mean(logits.argmax(axis=1) == labels)
-                found |= zip(names, (losses_from_logits(logits, labels), correct), strict=True)
+            for examples, kind, accuracy in ((members, "member", "train"), (nonmembers, "nonmember", "test")):
+                logits = logits_of(examples.images)
+                found[f"{kind}_losses"] = losses_from_logits(logits, examples.labels)
+                found[f"{accuracy}_accuracy"] = np.mean(logits.argmax(axis=1) == examples.labels)
             judged.append(found)
     return {
         "model": cell.model.name,
         "classes": cell.model.classes,
         "parameters": network.count_params(),
         "seed": cell.seed,
+        **known,
         "epochs": np.array(cell.attacked),
         "steps": np.array(cell.attacked) * (len(members.ids) // cell.batch_size),
-        **{name: np.array([found[name] for found in judged]) for names in JUDGED for name in names},
+        **{name: np.array([found[name] for found in judged]) for name in judged[0]},
         "member_ids": members.ids,
         "nonmember_ids": nonmembers.ids,
         "member_labels": members.labels,
         "nonmember_labels": nonmembers.labels,
+        "seconds": np.array(time.perf_counter() - began),
     }
 
 
@@ -315,55 +343,6 @@ def attack(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarr
     return report
 
 
-# -------------------------------------------------------------------------------------------- conclusion
-
-
-def findings_of_attack(trained: Trained, done: Callable[[], None]) -> dict:
-    """Of one training: a row of findings for each attacked epoch, and the curves of the last."""
-    return findings_of_training(trained, attack, done)
-
-
-def statistics_job(name: str, function: Callable, *arguments) -> Job:
-    """A job that finds something out from kept losses. Those are known by the keys of their files, which
-    stand in the arguments' text."""
-    code = f"{function.__module__}.{function.__name__}"
-    key = partial(key_of, repr(arguments), code, STATISTICS_LIBRARIES)
-    return Job(name, key, steps=1, cost=1, size=10**6, work=partial(function, *arguments))
-
-
-def conclude(trained: dict[str, list[Trained]], first_test_id: int, folder: Path, here: Workers) -> Study:
-    """All findings of one attack: on each training, on each kind of model, on each pair of an experiment.
-
-    trained: the trainings of each model. first_test_id: the number of the first test image. Each finding is
-    a job, kept in `folder`, so that a second run only reads them.
-    """
-    duplicates = [first_test_id + number for number in near_duplicate_tests()]
-    jobs = [
-        statistics_job(f"{model}-{seed}", findings_of_attack, training)
-        for model, trainings in trained.items()
-        for seed, training in enumerate(trainings)
-    ]
-    jobs += [statistics_job(model, findings_of_kind, kept, duplicates) for model, kept in trained.items()]
-    jobs += [
-        statistics_job("-".join(pair), findings_of_pair, *(trained[name] for name in pair), pair, duplicates)
-        for experiment in EXPERIMENTS
-        for pair in experiment.pairs
-    ]
-    found = {name: kept.read() for name, kept in run_jobs("findings", jobs, folder, here).items()}
-    return study_of(
-        next(iter(trained.values()))[0].attack,
-        [found[f"{model}-{seed}"] for model in trained for seed in range(len(trained[model]))],
-        {model: found[model] for model in trained},
-        [
-            {"experiment": experiment.name, "equal": equal} | row
-            for experiment in EXPERIMENTS
-            for pair, equal in zip(experiment.pairs, experiment.equal, strict=True)
-            for row in found["-".join(pair)]["rows"]
-        ],
-        PICTURED,
-    )
-
-
 # ------------------------------------------------------------------------------------------------- study
 
 
@@ -371,20 +350,22 @@ def training_job(cell: Cell, data: Cifar10 | None, data_digest: str, threads: in
     """A cell as a job. `data` goes to the workers; where it is None, each loads CIFAR-10 by itself."""
     # On a CPU, a convolution costs about ten times a dense layer.
     cost = cell.model.images * cell.share * (10 if cell.model.convolutional else 1 + cell.model.dense / 8)
-    examples = 1.5 * cell.model.images * cell.share
+    trainer = plain_trainer if cell.model.epsilon is None else private_trainer
+    code = ("mia.train_cell", f"mia.{trainer.__name__}")
     return Job(
         cell.name,
-        partial(key_of, [asdict(cell), data_digest], "mia.train_cell", TRAINING_LIBRARIES, known="data"),
+        partial(key_of, [asdict(cell), data_digest], code, TRAINING_LIBRARIES, known="data"),
         steps=cell.epochs,
         cost=cost,
-        size=int(examples * (8 * len(cell.attacked) + 12)),
-        work=partial(train_cell, cell, data, threads=threads),
+        size=int(1.5 * cell.model.images * cell.share) * (8 * len(cell.attacked) + 12),
+        work=partial(train_cell, trainer, cell, data, threads),
     )
 
 
 def main(
     epochs: int | None = None,
     seeds: int = 1,
+    references: int = 2,
     jobs: int | None = None,
     figures: str | os.PathLike | None = None,
     quick: bool = False,
@@ -392,13 +373,14 @@ def main(
     data: Cifar10 | None = None,
     cells_folder: str | os.PathLike | None = None,
 ) -> Study:
-    """Trains what has not been trained yet, attacks, concludes, draws.
+    """Trains what has not been trained yet, attacks, concludes and draws, act by act.
 
     epochs ... dask: as on the command line. data: images other than CIFAR-10. cells_folder: where finished
-    trainings and findings are kept, data/cache/cells/ if not given. Returns the study's tables,
-    which are also written as CSV files.
+    trainings and findings are kept, data/cache/cells/ if not given. Returns the study's tables, which are
+    also written as CSV files.
     """
-    epochs, share = epochs or (QUICK_EPOCHS if quick else EPOCHS), QUICK_SHARE if quick else 1.0
+    if references < 0 or references % 2:
+        raise BadInput(f"reference models come in pairs: --references must be even, not {references}")
     styles = styles_of([model.name for model in MODELS])
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
     kept_in = output_folder(cells_folder or CELLS)
@@ -406,38 +388,62 @@ def main(
         images = data or load_cifar10()
     except DataNotFound as problem:
         raise BadInput(str(problem)) from None
-    digest = "".join(DIGESTS.values()) if data is None else "".join(digests_of(images).values())
     jobs = jobs or loky.cpu_count()
-    cells = [Cell(model, seed, epochs, share) for seed in range(seeds) for model in MODELS]
-    print(f"{len(cells)} trainings of {epochs} epochs: {len(MODELS)} models, seeds 0 to {seeds - 1}")
-    with processes(jobs) as pool:
+    epochs, share = epochs or (QUICK_EPOCHS if quick else None), QUICK_SHARE if quick else 1.0
+    digest = "".join(digests_of(images).values())
+    duplicates = [len(images.train_labels) + number for number in near_duplicate_tests()]
 
-        def here() -> AbstractContextManager[Executor]:
-            return nullcontext(pool)
-
-        kept = run_jobs(
-            "trainings",
-            [training_job(cell, data, digest, threads=1 if dask else jobs) for cell in cells],
-            kept_in,
-            partial(cluster, dask) if dask else here,
-            done=lambda training: tqdm.write(finished_line(training)),
-        )
-        trained = {
-            model.name: [Trained(kept[cell.name].read) for cell in cells if cell.model is model]
-            for model in MODELS
+    def trainings(models: list[Model], count: int, reference: bool = False) -> dict[str, list[Job]]:
+        cells = {
+            model.name: [cell_of(model, number, epochs, share, reference) for number in range(count)]
+            for model in models
         }
-        study = conclude(trained, len(images.train_labels), kept_in, here)
-    print_conclusion(study, CLASS_NAMES)
+        threads = 1 if dask else jobs
+        return {
+            name: [training_job(cell, data, digest, threads) for cell in of_model]
+            for name, of_model in cells.items()
+        }
 
-    remark = f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else ""
-    questions = {experiment.name: experiment.question for experiment in EXPERIMENTS}
-    drawn = figures_of(
-        study, questions, images.train_images, images.train_labels, CLASS_NAMES, styles, remark
+    *plain, defence = EXPERIMENTS
+    stronger = [CALIBRATED] if references else []
+    acts = [
+        ("Act one, the attack", plain, [THRESHOLD], attack_figures),
+        ("Act two, the stronger attack", plain if references else [], stronger, stronger_figures),
+        ("Act three, the defence", [defence], [THRESHOLD, *stronger], defence_figures),
+    ]
+    drawing = Drawing(
+        {experiment.name: experiment.question for experiment in EXPERIMENTS},
+        images.train_images,
+        images.train_labels,
+        CLASS_NAMES,
+        styles,
+        f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else "",
     )
-    save_figures(folder, drawn)
-    for name, table in study.files().items():
-        write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
-    print(f"\n{len(drawn)} figures and {len(study.files())} tables written into {folder}")
+    study = None
+    with processes(jobs) as pool:
+        here = partial(nullcontext, pool)
+        run_of_acts = Run(kept_in, partial(cluster, dask) if dask else here, here, duplicates, attack)
+        for title, experiments, attacks, draw in acts:
+            if not experiments:
+                continue
+            names = {name for experiment in experiments for pair in experiment.pairs for name in pair[:2]}
+            models = [model for model in MODELS if model.name in names]
+            print(f"\n{title}: {len(models)} models, seeds 0 to {seeds - 1}")
+            found = act(
+                run_of_acts,
+                trainings(models, seeds),
+                trainings(models, references if CALIBRATED in attacks else 0, reference=True),
+                {experiment.name: experiment.pairs for experiment in experiments},
+                attacks,
+                PICTURED,
+            )
+            print_conclusion(found, CLASS_NAMES)
+            study = joined([study, found]) if study else found
+            drawn = draw(study.about(names) if draw is stronger_figures else found, drawing)
+            save_figures(folder, drawn)
+            for name, table in study.files().items():
+                write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
+            print(f"\n{title}: {', '.join(drawn)} and {len(study.files())} tables written into {folder}")
     return study
 
 
@@ -446,6 +452,12 @@ def command_line() -> None:
     parser = OneLineParser(description=__doc__.splitlines()[0], prog="mia.py")
     parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
     parser.add_argument("--seeds", type=whole_number, default=1, help="trainings of each model (default: 1)")
+    parser.add_argument(
+        "--references",
+        type=seed_number,
+        default=2,
+        help="reference models of each, even (default: 2)",
+    )
     parser.add_argument("--jobs", type=whole_number, help="cores to use, a training each (default: all)")
     parser.add_argument("--figures", metavar="DIR", help="folder of the results (default: figures/)")
     parser.add_argument("--quick", action="store_true", help="rehearsal, in figures/rehearsal/")

@@ -9,6 +9,7 @@ The functions return dicts of numbers, texts, lists and arrays, and call `done` 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +22,20 @@ from leakage.panels import curves_of
 
 Reader = Callable[[], dict]
 MEASURES = ("auc", "heldout_advantage")
+THRESHOLD, CALIBRATED = "threshold", "calibrated"  # the attacks
 # The same comparison made otherwise, to see whether a finding hangs on how it was made.
 AS_REPORTED = "as reported"
 EQUAL_STEPS = "at equal training steps"
 NO_DUPLICATES = "without near-duplicates"
 EARLY_STOPPING = "at each seed's own best epoch"
+
+
+class Pair(NamedTuple):
+    """Two kinds of model to be compared, and what they have in common where more than one thing differs."""
+
+    first: str
+    second: str
+    equal: str = ""
 
 
 class Trained(NamedTuple):
@@ -36,7 +46,37 @@ class Trained(NamedTuple):
 
     @property
     def attack(self) -> str:
-        return "calibrated" if self.references else "threshold"
+        return CALIBRATED if self.references else THRESHOLD
+
+
+def questions(
+    trained: dict[str, list[Trained]],
+    pairs: Sequence[Pair],
+    near_duplicates: Sequence[int],
+    measure: Callable[[Losses, np.ndarray, np.ndarray], dict],
+) -> dict[tuple[str, ...], partial]:
+    """All that is to be found out about one attack: of each training, each kind of model, and each pair.
+
+    trained: the trainings of each kind of model. near_duplicates: ids of non-members that nearly equal a
+    member. measure: called with losses and the labels of members and of non-members, for the findings of one
+    row. Returns functions to be called with `done`, by ("training", model, number), ("kind", model) and
+    ("pair", first, second).
+    """
+    asked = {
+        ("training", model, str(number)): partial(findings_of_training, measure, training)
+        for model, trainings in trained.items()
+        for number, training in enumerate(trainings)
+    }
+    asked |= {
+        ("kind", model): partial(findings_of_kind, near_duplicates, trainings)
+        for model, trainings in trained.items()
+    }
+    return asked | {
+        ("pair", first, second): partial(
+            findings_of_pair, near_duplicates, trained[first], trained[second], (first, second), bool(equal)
+        )
+        for first, second, equal in pairs
+    }
 
 
 def losses_at(training: dict, place: int, references: Sequence[dict] = ()) -> Losses:
@@ -53,13 +93,11 @@ def losses_at(training: dict, place: int, references: Sequence[dict] = ()) -> Lo
 
 
 def findings_of_training(
-    trained: Trained, measure: Callable[[Losses, np.ndarray, np.ndarray], dict], done: Callable[[], None]
+    measure: Callable[[Losses, np.ndarray, np.ndarray], dict], trained: Trained, done: Callable[[], None]
 ) -> dict:
     """`rows`, one for each attacked epoch, or for the last alone if the attack is calibrated, as references
-    are; and `curves`, those of the last epoch.
-
-    measure: called with losses and the labels of members and of non-members, for the row's findings.
-    """
+    are, and then with `auc_gain`, over the threshold attack on the same target; and `curves`, those of the
+    last epoch, with the bound on the TPR if the training has one."""
     training, references = trained.target(), [read() for read in trained.references]
     arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
     last = len(training["epochs"]) - 1
@@ -80,17 +118,21 @@ def findings_of_training(
             | measure(losses, training["member_labels"], training["nonmember_labels"])
         )
     done()
-    curves = curves_of(losses)
-    return {"rows": rows, "curves": {name: values.tolist() for name, values in curves._asdict().items()}}
+    if references:
+        gain = paired_contrast(losses, losses_at(training, last), (CALIBRATED, THRESHOLD))
+        ends = {f"auc_gain_{end}": gain[f"auc_{end}"] for end in ("low", "high")}
+        rows[-1] |= {"auc_gain": gain["auc_difference"]} | ends
+    done()
+    curves = curves_of(losses)._asdict()
+    curves |= {name: training[name] for name in ("bound_fprs", "bound_tprs") if name in training}
+    return {"rows": rows, "curves": {name: values.tolist() for name, values in curves.items()}}
 
 
 def findings_of_kind(
-    trainings: Sequence[Trained], near_duplicates: np.ndarray, done: Callable[[], None]
+    near_duplicates: Sequence[int], trainings: Sequence[Trained], done: Callable[[], None]
 ) -> dict:
     """Of all trainings of one model: `rows`, its measures with their intervals, one for each way to look, and
     `classes_p`, whether the classes differ; and the parts of an Exposure, under names that begin so.
-
-    near_duplicates: ids of non-members that nearly equal a member.
     """
     held = [(trained.target(), [read() for read in trained.references]) for trained in trainings]
     rows = []
@@ -132,13 +174,17 @@ def _by_class(trainings: Sequence[Losses], training: dict) -> list[list[Losses]]
 
 
 def findings_of_pair(
+    near_duplicates: Sequence[int],
     first: Sequence[Trained],
     second: Sequence[Trained],
     names: tuple[str, str],
-    near_duplicates: np.ndarray,
+    at_equal_steps: bool,
     done: Callable[[], None],
 ) -> dict:
-    """Of two models: `rows`, the first less the second with intervals, one for each way to look."""
+    """Of two models: `rows`, the first less the second with intervals, one for each way to look.
+
+    at_equal_steps: whether to look also after equally many training steps, if both were attacked there.
+    """
     held = [
         [(trained.target(), [read() for read in trained.references]) for trained in kind]
         for kind in (first, second)
@@ -147,8 +193,9 @@ def findings_of_pair(
     steps = min(training["steps"][-1] for kind in held for training, _ in kind)
     at_epochs = all(steps in training["steps"] for kind in held for training, _ in kind)
     differ = any(training["steps"][-1] != steps for kind in held for training, _ in kind)
+    equal_steps = EQUAL_STEPS if at_equal_steps and at_epochs and differ else None
     rows = []
-    for way in _ways([*first, *second], EQUAL_STEPS if at_epochs and differ else None):
+    for way in _ways([*first, *second], equal_steps):
         kinds = [
             [_losses(training, references, way, near_duplicates, steps) for training, references in kind]
             for kind in held
@@ -178,7 +225,7 @@ def _losses(
     training: dict,
     references: Sequence[dict],
     way: str,
-    near_duplicates: np.ndarray,
+    near_duplicates: Sequence[int],
     steps: int | None = None,
 ) -> Losses:
     """The losses of one training, looked at in one of the ways."""

@@ -43,8 +43,8 @@ class Point(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve, and
-    `advantage` stands in the loss panel's legend."""
+    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve, whose
+    line style is `line`, and `advantage` stands in the loss panel's legend."""
 
     label: str
     style: Style
@@ -53,6 +53,7 @@ class Shown(NamedTuple):
     advantage: float
     trainings: Sequence[Curves]
     points: Sequence[Point] = ()
+    line: str = "-"
 
 
 def curves_of(losses: Losses) -> Curves:
@@ -102,8 +103,8 @@ def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log
         fprs, tprs = fprs[seen], np.array([training.tprs[seen] for training in model.trainings])
         colour, marker = model.style
         if len(tprs) > 1:
-            axes.plot(fprs, tprs.T, color=colour, linewidth=0.7, alpha=FAINT)
-        axes.plot(fprs, tprs.mean(axis=0), color=colour, linewidth=2, label=model.label)
+            axes.plot(fprs, tprs.T, model.line, color=colour, linewidth=0.7, alpha=FAINT)
+        axes.plot(fprs, tprs.mean(axis=0), model.line, color=colour, linewidth=2, label=model.label)
         for point in model.points:
             axes.plot([point.fpr] * 2, [point.low, point.high], "_-", color=colour, linewidth=1.2)
             axes.plot(point.fpr, point.tpr, marker, color=colour, markeredgecolor="white", markersize=7)

@@ -8,6 +8,7 @@ too. With one training of each model there are thin bars alone.
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,46 +20,64 @@ from matplotlib.ticker import MaxNLocator
 
 from leakage.contrasts import NO_VERDICT
 from leakage.estimates import LOW_FPRS, nonmembers_needed
-from leakage.findings import AS_REPORTED, EQUAL_STEPS
+from leakage.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
 from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
-from report.mia_tables import LEVEL, Study, caution, classes_differ, ends_of, last_epoch
+from report.mia_tables import FEW_TRAININGS, LEVEL, Study, classes_differ, ends_of, last_epoch
 from support.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 
 ABREAST = 4  # models beside each other
 PICTURES = 10  # most, and least, exposed images shown of a model
+ATTACK_LINES = {THRESHOLD: ":", CALIBRATED: "-"}
 THIN, THICK = 1.2, 5.0  # of bars, in points
 SETS = "Members: the images that a model was trained on; non-members: the test images of the same classes."
 
 
-def figures_of(
-    study: Study,
-    questions: dict[str, str],
-    images: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    styles: dict[str, Style],
-    remark: str = "",
-) -> dict[str, Figure]:
-    """All figures of the threshold attack by the names of their files.
+class Drawing(NamedTuple):
+    """What the figures need beside the tables: the experiments' questions by name; the training images
+    (N, 32, 32, 3) uint8 with labels (N,) and the classes' names; a style for each model; and a remark that
+    goes behind every title."""
 
-    questions: of each experiment. images (N, 32, 32, 3) uint8 and labels (N,): the training images. styles:
-    of each model. remark: goes behind every title.
-    """
-    with looked_at():
-        drawn = {
-            f"mia_{experiment}.png": experiment_figure(study, experiment, question, styles, remark)
-            for experiment, question in questions.items()
-        }
-        drawn["mia_summary.png"] = summary_figure(study, styles, remark)
-        drawn["mia_per_class.png"] = per_class_figure(study, class_names, styles, remark)
-        drawn["mia_samples.png"] = samples_figure(study, images, labels, class_names, styles, remark)
-    return drawn
+    questions: dict[str, str]
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: Sequence[str]
+    styles: dict[str, Style]
+    remark: str = ""
+
+
+@looked_at()
+def attack_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
+    """The figures of act one by the names of their files; study: of the threshold attack."""
+    drawn = {
+        f"mia_{experiment}.png": experiment_figure(study, experiment, drawing)
+        for experiment in study.pairs["experiment"].unique()
+    }
+    drawn["mia_summary.png"] = summary_figure(study, drawing)
+    drawn["mia_per_class.png"] = per_class_figure(study, drawing)
+    return drawn | {"mia_samples.png": samples_figure(study, drawing)}
+
+
+@looked_at()
+def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
+    """The figures of act two by the names of their files; study: of both attacks."""
+    return {
+        "mia_attacks.png": attacks_figure(study, drawing),
+        "mia_samples.png": samples_figure(study, drawing),
+    }
+
+
+@looked_at()
+def defence_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
+    """The figure of act three by the name of its file; study: of the pair of plain and private models."""
+    return {"mia_defence.png": defence_figure(study, drawing)}
 
 
 # ------------------------------------------------------------------------------------- what the figures share
 
 
-def _bars(axes: Axes, place: float, row: pd.Series, measure: str, style: Style) -> None:
+def _bars(
+    axes: Axes, place: float, row: pd.Series, measure: str, style: Style, fill: str | None = None
+) -> None:
     """A horizontal bar for the interval of a row of kinds or pairs, thick if it is over trainings too, and a
     marker for the value."""
     low, high = (row[end] for end in ends_of(measure))
@@ -66,9 +85,13 @@ def _bars(axes: Axes, place: float, row: pd.Series, measure: str, style: Style) 
         thick = row["over"] != "examples"
         width, alpha = (THICK, 0.45) if thick else (THIN, 1.0)
         axes.plot([low, high], [place] * 2, "-", color=style.colour, linewidth=width, alpha=alpha)
-    axes.plot(
-        row[measure], place, style.marker, color=style.colour, markeredgecolor="white", markersize=8, zorder=3
-    )
+    _mark(axes, row[measure], place, style, fill)
+
+
+def _mark(axes: Axes, across: float, place: float, style: Style, fill: str | None = None) -> None:
+    """A model's marker, filled with its colour or with another."""
+    face, edge = (style.colour, "white") if fill is None else (fill, style.colour)
+    axes.plot(across, place, style.marker, markerfacecolor=face, markeredgecolor=edge, markersize=8, zorder=3)
 
 
 def _thin(axes: Axes, place: float, low: float, high: float, colour: str) -> None:
@@ -94,9 +117,9 @@ def _bars_mean(study: Study) -> str:
     """What the bars are, and what so many trainings do not allow."""
     count = int(study.kinds["trainings"].min())
     if count == 1:
-        return f"Bars and bands: 95% intervals over examples. {caution(count)}"
-    words = f"{count} trainings of each model. Thick bars: 95% intervals over trainings and examples."
-    return f"{words} {caution(count)}".strip()
+        return "One training of each model: bars are 95% intervals over examples and say nothing about kinds."
+    few = " Fewer than five: “no difference” says little." if count < FEW_TRAININGS else ""
+    return f"{count} trainings of each model. Thick bars: 95% intervals over trainings and examples.{few}"
 
 
 def shown(study: Study, model: str, style: Style) -> Shown:
@@ -140,24 +163,22 @@ def answer_of(pairs: pd.DataFrame) -> str:
     return "; ".join(words)
 
 
-def experiment_figure(
-    study: Study, experiment: str, question: str, styles: dict[str, Style], remark: str = ""
-) -> Figure:
+def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     """The differences with their verdicts; accuracy and AUC per epoch; ROC curves and losses at the end."""
     pairs = study.pairs[study.pairs["experiment"] == experiment]
     models = list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
     rows = study.results[study.results["model"].isin(models)]
     caption = (
-        f"{SETS} {_bars_mean(study)} Star: the epoch of the best mean test accuracy. Grey bands: where 95% "
-        "of models that leak nothing lie. (f) bars at 0.1% and 1% FPR: 95% intervals over examples."
+        f"{SETS} {_bars_mean(study)} Star: epoch of the best mean test accuracy. Grey: where 95% of models "
+        "that leak nothing lie. (f) bars at 0.1% and 1% FPR: over examples."
     )
     lines = len(pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))])
     figure = new_figure(
         7.2 + 0.5 * lines + 0.25 * len(models),
-        f"{question} {answer_of(pairs)}",
+        f"{drawing.questions[experiment]} {answer_of(pairs)}",
         caption,
-        remark=remark,
-        handles=_model_handles(rows, styles),
+        remark=drawing.remark,
+        handles=_model_handles(rows, drawing.styles),
     )
     panels = figure.subplot_mosaic(
         [["answer"] * 6, [*["auc"] * 2, *["accuracy"] * 2, *["losses"] * 2], [*["roc"] * 3, *["low"] * 3]],
@@ -165,8 +186,8 @@ def experiment_figure(
     )
     answer, auc, accuracy, losses, whole, low = panels.values()
     _answer_panel(answer, pairs)
-    _epoch_panels(auc, accuracy, study, models, styles)
-    curves = [shown(study, model, styles[model]) for model in models]
+    _epoch_panels(auc, accuracy, study, models, drawing.styles)
+    curves = [shown(study, model, drawing.styles[model]) for model in models]
     loss_panel(losses, curves, "(d) Distributions of the loss")
     roc_panel(whole, curves, "(e) ROC curves", "linear")
     roc_panel(low, curves, "(f) ROC curves at a low FPR", "log", key=False)
@@ -264,12 +285,11 @@ def leaking_sentence(study: Study) -> str:
     return f"{who}: AUC {smallest:.3f} to {largest:.3f}, where chance is 0.5 and certainty 1"
 
 
-def summary_figure(study: Study, styles: dict[str, Style], remark: str = "") -> Figure:
+def summary_figure(study: Study, drawing: Drawing) -> Figure:
     """Every model's leakage at its last epoch, beside what chance gives."""
     caption = (
         f"{SETS} {_bars_mean(study)} Held-out advantage: TPR - FPR at a threshold chosen on other images. "
-        "Gap: training minus test accuracy. Members named (TPR): with 95% intervals over examples; left out "
-        f"where it would take more non-members ({nonmembers_needed(0.001):,} for 0.1%)."
+        "Gap: training minus test accuracy. Members named (TPR): thin bars over examples."
     )
     handles = [
         Line2D([], [], color=GREY, marker="o", linestyle="", label="untrained model (epoch 0)"),
@@ -277,12 +297,14 @@ def summary_figure(study: Study, styles: dict[str, Style], remark: str = "") -> 
         Line2D([], [], color=GREY, linestyle=":", label="chance level"),
         Patch(color=GREY, alpha=0.25, linewidth=0, label="95% of models that leak nothing"),
     ]
-    figure = new_figure(5.6, leaking_sentence(study), caption, remark=remark, handles=handles, columns=4)
+    figure = new_figure(
+        5.6, leaking_sentence(study), caption, remark=drawing.remark, handles=handles, columns=4
+    )
     auc, advantage, *ratios = figure.subplots(1, 4, sharey=True, width_ratios=[4, 4, 3, 3])
     last = last_epoch(study.results)
     kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
     for place, (model, kind) in enumerate(kinds.iterrows()):
-        style, rows = styles[model], last[last["model"] == model]
+        style, rows = drawing.styles[model], last[last["model"] == model]
         starts = study.results[(study.results["model"] == model) & (study.results["epoch"] == 0)]
         auc.plot(starts["auc"], [place + 0.3] * len(starts), "o", color=GREY, markersize=4)
         _bars(auc, place, kind, "auc", style)
@@ -312,26 +334,35 @@ def summary_figure(study: Study, styles: dict[str, Style], remark: str = "") -> 
 
 
 def _tpr_in_multiples(
-    axes: Axes, place: float, rows: pd.DataFrame, name: str, fpr: float, style: Style
+    axes: Axes,
+    place: float,
+    rows: pd.DataFrame,
+    name: str,
+    fpr: float,
+    style: Style,
+    fill: str | None = None,
+    band: bool = True,
+    middle: float | None = None,
 ) -> None:
-    """TPR at a low FPR over its chance level: mean over the trainings of value and of interval."""
-    measure = f"tpr_at_{name}_fpr"
+    """TPR at a low FPR over its chance level: mean over the trainings of value and of interval; with `band`,
+    where models lie that leak nothing, around the height `middle`."""
+    measure, middle = f"tpr_at_{name}_fpr", place if middle is None else middle
     value, low, high, chance = rows[[measure, *ends_of(measure), f"chance_{measure}"]].astype(float).mean()
     if math.isnan(value):
-        across = axes.get_yaxis_transform()
-        needed = f"needs {nonmembers_needed(fpr):,}\nnon-members"
-        axes.text(0.5, place, needed, transform=across, ha="center", va="center", fontsize=SMALL)
+        if band:
+            across = axes.get_yaxis_transform()
+            needed = f"needs {nonmembers_needed(fpr):,}\nnon-members"
+            axes.text(0.5, middle, needed, transform=across, ha="center", va="center", fontsize=SMALL)
         return
-    sizes = int(rows["members"].iloc[0]), int(rows["nonmembers"].iloc[0])
-    [least], [most] = no_leak_band(*sizes, (fpr,)) / chance
-    axes.barh(place, most - least, 0.6, least, color=GREY, alpha=0.25)
+    if band:
+        sizes = int(rows["members"].iloc[0]), int(rows["nonmembers"].iloc[0])
+        [least], [most] = no_leak_band(*sizes, (fpr,)) / chance
+        axes.barh(middle, most - least, 0.7, least, color=GREY, alpha=0.25)
     _thin(axes, place, low / chance, high / chance, style.colour)
-    axes.plot(value / chance, place, style.marker, color=style.colour, markeredgecolor="white", markersize=8)
+    _mark(axes, value / chance, place, style, fill)
 
 
-def per_class_figure(
-    study: Study, class_names: Sequence[str], styles: dict[str, Style], remark: str = ""
-) -> Figure:
+def per_class_figure(study: Study, drawing: Drawing) -> Figure:
     """The AUC of the attack on each class by itself at the last epoch, a panel for each model."""
     last, differ = last_epoch(study.results), classes_differ(study)
     surely = [model for model, p in differ.items() if not pd.isna(p) and p < LEVEL]
@@ -344,30 +375,30 @@ def per_class_figure(
         "classes' AUCs differ at all, over trainings and examples, adjusted over the models (Holm); where "
         f"it is not below {LEVEL:g}, no class is to be named. Dotted: chance."
     )
-    known = {model: _known(last[last["model"] == model], class_names) for model in differ.index}
+    known = {model: _known(last[last["model"] == model], drawing.class_names) for model in differ.index}
     # Models that know equally many classes stand in one line, so that these can be compared.
     lines: list[list[str]] = []
     for count in sorted({len(names) for names in known.values()}, reverse=True):
         alike = [model for model, names in known.items() if len(names) == count]
         lines += [alike[start : start + ABREAST] for start in range(0, len(alike), ABREAST)]
     heights = [len(known[line[0]]) + 2 for line in lines]
-    figure = new_figure(1.6 + 0.28 * sum(heights), title, caption, remark=remark)
+    figure = new_figure(1.6 + 0.28 * sum(heights), title, caption, remark=drawing.remark)
     grid = figure.subplots(len(lines), ABREAST, sharex=True, squeeze=False, height_ratios=heights)
     # A model that knows a few classes only would move the means, so that it has no say in the order.
     most = [model for model, names in known.items() if len(names) == len(known[lines[0][0]])]
-    means = {name: last[last["model"].isin(most)][f"auc_{name}"].mean() for name in class_names}
-    order = sorted(class_names, key=lambda name: -np.nan_to_num(means[name]))
+    means = {name: last[last["model"].isin(most)][f"auc_{name}"].mean() for name in drawing.class_names}
+    order = sorted(drawing.class_names, key=lambda name: -np.nan_to_num(means[name]))
     for line, panels in zip(lines, grid, strict=True):
         for axes in panels[len(line) :]:
             axes.set_axis_off()
         for axes, model in zip(panels, line, strict=False):
             names = [name for name in order if name in known[model]]
-            _class_panel(axes, last[last["model"] == model], names, styles[model])
+            _class_panel(axes, last[last["model"] == model], names, drawing.styles[model])
             if axes is not panels[0] and set(names) == set(known[line[0]]):
                 axes.set_yticklabels([])
             p = differ[model]
             finish(axes, model if pd.isna(p) else f"{model}\np = {p:.2g}", "AUC")
-            axes.title.set_color(styles[model].colour)
+            axes.title.set_color(drawing.styles[model].colour)
     return figure
 
 
@@ -386,32 +417,202 @@ def _class_panel(axes: Axes, rows: pd.DataFrame, names: Sequence[str], style: St
     axes.tick_params(axis="x", labelbottom=True)
 
 
-def samples_figure(
-    study: Study,
-    images: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    styles: dict[str, Style],
-    remark: str = "",
-) -> Figure:
-    """The training images that are most and least exposed, for each exposure that the study has."""
-    caption = (
-        "Most exposed: the images that the attack names first, because their loss is lowest. Least exposed: "
-        "members that pass for images that the model has never seen."
-    )
-    shown_of = study.exposures
+def samples_figure(study: Study, drawing: Drawing) -> Figure:
+    """The training images that each attack names first, and last, for each model that is pictured."""
+    attacks = list(dict.fromkeys(attack for _, attack in study.exposures))
     title = "The attack on the loss names easy images first"
-    figure = new_figure(0.9 + 2.9 * len(shown_of), title, caption, remark=remark)
-    panels = figure.subplots(len(shown_of), squeeze=False)[:, 0]
-    for axes, ((model, _), exposure) in zip(panels, shown_of.items(), strict=True):
+    if CALIBRATED in attacks:
+        title += "; the calibrated attack names those that were learnt by heart"
+    caption = (
+        "Most exposed: the members that the attack names first, by their mean rank over the trainings. Least "
+        "exposed: members that pass for images that the model has never seen."
+    )
+    exposures = sorted(study.exposures.items(), key=lambda item: list(drawing.styles).index(item[0][0]))
+    figure = new_figure(0.9 + 2.75 * len(exposures), title, caption, remark=drawing.remark)
+    panels = figure.subplots(len(exposures), squeeze=False)[:, 0]
+    for axes, ((model, attack), exposure) in zip(panels, exposures, strict=True):
         for top, kind in ((0, "most"), (1.3, "least")):
             axes.text(-0.1, top + 0.5, f"{kind}\nexposed", ha="right", va="center")
             for left, index in zip(1.1 * np.arange(PICTURES), getattr(exposure, kind), strict=False):
-                axes.imshow(images[index], extent=(left, left + 1, top + 1, top))
-                name = class_names[labels[index]]
+                axes.imshow(drawing.images[index], extent=(left, left + 1, top + 1, top))
+                name = drawing.class_names[drawing.labels[index]]
                 axes.text(left + 0.5, top - 0.05, name, ha="center", fontsize=SMALL)
         axes.set(xlim=(-1, 1.1 * PICTURES), ylim=(2.4, -0.3), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         axes.set_xlabel(textwrap.fill(exposure.stability, 125), loc="left", fontsize=SMALL)
-        axes.set_title(model, color=styles[model].colour, fontweight="bold")
+        axes.set_title(f"{model}, {attack} attack", color=drawing.styles[model].colour, fontweight="bold")
     return figure
+
+
+# -------------------------------------------------------------------------------------------- the two attacks
+
+
+def gain_sentence(study: Study) -> str:
+    """How much more the calibrated attack finds than the threshold attack on the same targets."""
+    calibrated = last_epoch(study.of(CALIBRATED).results)
+    gains = calibrated.groupby("model", sort=False)["auc_gain"].mean()
+    sure = calibrated.groupby("model", sort=False)["auc_gain_low"].min() > 0
+    return (
+        f"Calibrated by reference models, the attack gains {gains.min():+.3f} to {gains.max():+.3f} in AUC; "
+        f"in {sure.sum()} of {len(sure)} models every interval lies above 0"
+    )
+
+
+def attacks_figure(study: Study, drawing: Drawing) -> Figure:
+    """Threshold and calibrated attack beside each other: every model's AUC and TPR at low FPRs, and the ROC
+    curves of the models that are pictured."""
+    caption = (
+        f"{_bars_mean(study)} Both attacks on the same targets. Members named (TPR): thin bars over examples. "
+        "Grey: where 95% of models that leak nothing lie."
+    )
+    handles = [
+        Line2D([], [], color=BLACK, marker="o", markerfacecolor="white", linestyle=":", label="threshold"),
+        Line2D([], [], color=BLACK, marker="o", label="calibrated"),
+        Line2D([], [], color=GREY, linestyle=":", label="chance level"),
+    ]
+    models = list(study.results["model"].unique())
+    pictured = list(dict.fromkeys(model for model, _ in study.exposures))[:2]
+    figure = new_figure(
+        5.6 + 0.42 * len(models),
+        gain_sentence(study),
+        caption,
+        remark=drawing.remark,
+        handles=handles,
+        columns=3,
+    )
+    mosaic = [["auc", "auc", "1pct", "1pct", "0p1pct", "0p1pct"]]
+    mosaic += [[name for name in pictured for _ in range(6 // len(pictured))]]
+    panels = figure.subplot_mosaic(mosaic, height_ratios=[0.42 * len(models) + 0.6, 3.2])
+    for shift, attack in ((-0.17, THRESHOLD), (0.17, CALIBRATED)):
+        part = study.of(attack)
+        kinds = part.kinds[part.kinds["variant"] == AS_REPORTED].set_index("model")
+        last = last_epoch(part.results)
+        for place, model in enumerate(models):
+            style, rows = drawing.styles[model], last[last["model"] == model]
+            fill = None if attack == CALIBRATED else "white"
+            _bars(panels["auc"], place + shift, kinds.loc[model], "auc", style, fill)
+            for name, fpr in LOW_FPRS.items():
+                band = shift < 0
+                _tpr_in_multiples(panels[name], place + shift, rows, name, fpr, style, fill, band, place)
+    for name, chance, title, across in (
+        ("auc", 0.5, "(a) AUC after the last epoch", "AUC"),
+        ("1pct", 1, "(b) Members named at 1% FPR", "multiples of chance"),
+        ("0p1pct", 1, "(c) Members named at 0.1% FPR", "multiples of chance"),
+    ):
+        axes = panels[name]
+        axes.axvline(chance, color=GREY, linestyle=":", zorder=0)
+        named = models if name == "auc" else []
+        axes.set(yticks=range(len(models)), ylim=(len(models) - 0.4, -0.6))
+        axes.set_yticklabels(named or [""] * len(models))
+        axes.tick_params(axis="y", length=0)
+        finish(axes, title, across)
+    for letter, model in zip("de", pictured, strict=False):
+        curves = []
+        for attack, line in ATTACK_LINES.items():
+            one = shown(study.of(attack), model, drawing.styles[model])
+            curves.append(one._replace(label=f"{attack}, {one.label}", line=line))
+        roc_panel(panels[model], curves, f"({letter}) ROC curves of {model}", "log")
+    return figure
+
+
+# ------------------------------------------------------------------------------------------------ the defence
+
+
+def defence_sentence(study: Study) -> str:
+    """Whether private training leaks less, by both attacks."""
+    reported = study.pairs[study.pairs["variant"] == AS_REPORTED]
+    words = [
+        f"By the {row['attack']} attack: {row['verdict'].split(':')[0]}" for _, row in reported.iterrows()
+    ]
+    return f"Does private training leak less? {'; '.join(words)}"
+
+
+def defence_figure(study: Study, drawing: Drawing) -> Figure:
+    """Accuracy and AUC per epoch of the plain and of the private model; ROC curves of all attacks under the
+    bound that none can exceed; advantages beside theirs; and both models at equal test accuracy."""
+    last = last_epoch(study.results)
+    private = last[last["epsilon"].notna()]
+    model, epsilon, delta = private[["model", "epsilon", "delta"]].iloc[0]
+    [plain] = [name for name in last["model"].unique() if name != model]
+    threshold = study.of(THRESHOLD)
+    nearest = equal_accuracy(threshold.results, plain, model)
+    caption = (
+        f"{_bars_mean(study)} {model}: DP-SGD, epsilon {epsilon:g} at delta {delta:g}; on average no attack "
+        f"lies above the bound. (e) {plain} at epoch {nearest['epoch']}, where its test accuracy is nearest: "
+        "early stopping may protect as well, but promises nothing."
+    )
+    figure = new_figure(
+        8.4,
+        defence_sentence(study),
+        caption,
+        remark=drawing.remark,
+        handles=_model_handles(last, drawing.styles),
+    )
+    panels = figure.subplot_mosaic(
+        [["roc"] * 3 + ["advantage"] * 3, ["accuracy"] * 2 + ["auc"] * 2 + ["equal"] * 2],
+        height_ratios=[3.2, 2.6],
+    )
+    curves = []
+    for attack in study.results["attack"].unique():
+        for name in (plain, model):
+            one = shown(study.of(attack), name, drawing.styles[name])
+            curves.append(one._replace(label=f"{name}, {attack}", line=ATTACK_LINES[attack], points=()))
+    bound = study.curves[(study.curves["curve"] == "bound") & (study.curves["seed"] == private["seed"].min())]
+    bound = bound[bound["attack"] == THRESHOLD]
+    panels["roc"].plot(bound["x"], bound["y"], color=BLACK, linewidth=1, linestyle="--", label="proven bound")
+    roc_panel(panels["roc"], curves, "(a) ROC curves under the proven bound", "log")
+    _advantage_panel(panels["advantage"], study, (plain, model), drawing.styles)
+    _epoch_panels(panels["auc"], panels["accuracy"], threshold, (plain, model), drawing.styles)
+    finish(panels["accuracy"], "(c) Accuracy", "epoch", "share classified correctly")
+    finish(panels["auc"], "(d) AUC of the threshold attack", "epoch", "AUC")
+    _equal_panel(panels["equal"], nearest, (plain, model), drawing.styles)
+    return figure
+
+
+def equal_accuracy(results: pd.DataFrame, plain: str, private: str) -> dict[str, object]:
+    """The epoch at which the plain model's mean test accuracy is nearest to the private one's last; and the
+    rows of both there, by model."""
+    ends = last_epoch(results[results["model"] == private])
+    rows = results[results["model"] == plain]
+    gaps = (rows.groupby("epoch")["test_accuracy"].mean() - ends["test_accuracy"].mean()).abs()
+    epoch = int(gaps.idxmin())
+    return {"epoch": epoch, plain: rows[rows["epoch"] == epoch], private: ends}
+
+
+def _advantage_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
+    """Held-out advantage of each attack on each model, beside the bound of the private one."""
+    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED]
+    names = []
+    for model in models:
+        for _, kind in kinds[kinds["model"] == model].iterrows():
+            fill = "white" if kind["attack"] == THRESHOLD else None
+            _bars(axes, len(names), kind, "heldout_advantage", styles[model], fill)
+            names.append(f"{model},\n{kind['attack']}")
+    bound = study.results["advantage_bound"].max()
+    axes.axvline(0, color=GREY, linestyle=":", zorder=0)
+    axes.plot([bound] * 2, [len(names) / 2 - 0.5, len(names) - 0.5], "--", color=BLACK)
+    axes.text(bound, len(names) / 2 - 0.55, f"bound {bound:.3f}", ha="center", va="bottom", fontsize=SMALL)
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    finish(axes, "(b) Held-out advantage (dotted: chance)", "TPR - FPR")
+
+
+def _equal_panel(
+    axes: Axes, nearest: dict[str, object], models: Sequence[str], styles: dict[str, Style]
+) -> None:
+    """AUC against test accuracy of both models, each training a point."""
+    for model in models:
+        rows, style = nearest[model], styles[model]
+        axes.plot(
+            rows["test_accuracy"],
+            rows["auc"],
+            style.marker,
+            color=style.colour,
+            markeredgecolor="white",
+            markersize=8,
+        )
+        for _, row in rows.iterrows():
+            axes.plot([row["test_accuracy"]] * 2, [row["auc_low"], row["auc_high"]], "_-", color=style.colour)
+    axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
+    axes.margins(x=0.3)
+    finish(axes, "(e) At equal test accuracy", "test accuracy", "AUC, threshold attack")

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from leakage.calibration import precision_table
 from leakage.contrasts import holm, verdict
 from leakage.estimates import LOW_FPRS, Z, nonmembers_needed
 from leakage.exposure import Exposure
-from leakage.findings import AS_REPORTED
+from leakage.findings import AS_REPORTED, CALIBRATED, Pair
 from support.command_line import show
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
@@ -38,72 +39,102 @@ class Study(NamedTuple):
     exposures: dict[tuple[str, str], Exposure]
 
     def files(self) -> dict[str, pd.DataFrame]:
-        """The tables by the names of their files."""
-        return {f"mia_{name}.csv": getattr(self, name) for name in ("results", "curves", "kinds", "pairs")}
+        """The tables by the names of their files; of exposures, a training image's mean rank in each."""
+        tables = {f"mia_{name}.csv": getattr(self, name) for name in self._fields[:4]}
+        ranks = [
+            pd.Series(exposure.ranks, pd.Index(exposure.ids, name="image"), name=f"{model}_{attack}_rank")
+            for (model, attack), exposure in self.exposures.items()
+        ]
+        if ranks:
+            tables["mia_exposure.csv"] = pd.concat(ranks, axis=1).reset_index()
+        return tables
 
     def of(self, attack: str) -> Study:
         """The part of the tables that is about one attack."""
         tables = [table[table["attack"] == attack] for table in self[:4]]
         return Study(*tables, {key: value for key, value in self.exposures.items() if key[1] == attack})
 
+    def about(self, models: Sequence[str]) -> Study:
+        """The part of the tables that is about these models, and pairs of these alone."""
+        tables = [table[table["model"].isin(models)] for table in self[:3]]
+        pairs = self.pairs[self.pairs["first"].isin(models) & self.pairs["second"].isin(models)]
+        exposures = {key: value for key, value in self.exposures.items() if key[0] in models}
+        return Study(*tables, pairs, exposures)
+
+    def judged(self) -> Study:
+        """With verdicts: one for each pair and attack, as reported, on the AUC, adjusted over all these."""
+        reported = self.pairs["variant"] == AS_REPORTED
+        p_values = [None if pd.isna(p) else p for p in self.pairs.loc[reported, "auc_p"]]
+        pairs = self.pairs.assign(auc_adjusted_p=np.nan, verdict="")
+        pairs.loc[reported, "auc_adjusted_p"] = np.array(holm(p_values), dtype=float)
+        pairs.loc[reported, "verdict"] = [
+            verdict({**row, "auc_p": None if pd.isna(row["auc_p"]) else row["auc_p"]}, row["auc_adjusted_p"])
+            for _, row in pairs[reported].iterrows()
+        ]
+        return self._replace(pairs=pairs)
+
 
 def joined(studies: Sequence[Study]) -> Study:
-    """Several studies in one."""
+    """Several studies in one; what stands in several of them, once."""
+    keys = (["model", "seed", "attack", "epoch"], None, ["model", "attack", "variant"], None)
     tables = [
-        pd.concat(parts, ignore_index=True) for parts in zip(*(study[:4] for study in studies), strict=True)
+        pd.concat(parts, ignore_index=True).drop_duplicates(key, ignore_index=True)
+        for parts, key in zip(zip(*(study[:4] for study in studies), strict=True), keys, strict=True)
     ]
     return Study(*tables, {key: value for study in studies for key, value in study.exposures.items()})
 
 
 def study_of(
     attack: str,
-    trainings: Sequence[dict],
-    kinds: dict[str, dict],
-    pairs: Sequence[dict],
+    answers: dict[tuple[str, ...], dict],
+    experiments: dict[str, Sequence[Pair]],
     pictured: Sequence[str],
 ) -> Study:
-    """The tables of one attack, from what leakage.findings found of each training, kind of model and pair.
+    """The tables of one attack, from the answers to leakage.findings' questions.
 
-    pairs: rows with the experiment and what both models have in common. pictured: models whose exposure is
-    kept. The verdicts are made here: one for each pair, on the AUC, as reported, adjusted over all pairs.
+    experiments: their pairs, by name. pictured: models of which the exposure of single images is kept.
     """
-    judged = [row for row in pairs if row["variant"] == AS_REPORTED]
-    for row, adjusted in zip(judged, holm([row["auc_p"] for row in judged]), strict=True):
-        row |= {"auc_adjusted_p": adjusted, "verdict": verdict(row, adjusted)}
-    curves = [
-        {name: training["rows"][-1][name] for name in ("model", "seed", "attack")} | point
-        for training in trainings
-        for point in curve_rows(training["curves"])
-    ]
+    trainings = [answer for (about, *_), answer in answers.items() if about == "training"]
+    kinds = {which[1]: answer for which, answer in answers.items() if which[0] == "kind"}
+    pairs = [(name, pair) for name, of_experiment in experiments.items() for pair in of_experiment]
     return Study(
-        pd.DataFrame([row for training in trainings for row in training["rows"]]),
-        pd.DataFrame(curves),
+        pd.DataFrame(row for training in trainings for row in training["rows"]),
         pd.DataFrame(
-            [
-                {"model": model, "attack": attack} | row
-                for model, kind in kinds.items()
-                for row in kind["rows"]
-            ]
+            {name: training["rows"][-1][name] for name in ("model", "seed", "attack")} | point
+            for training in trainings
+            for point in _points(training["curves"])
         ),
-        pd.DataFrame({"attack": attack} | row for row in pairs),
+        pd.DataFrame(
+            {"model": model, "attack": attack} | row for model, kind in kinds.items() for row in kind["rows"]
+        ),
+        pd.DataFrame(
+            {"experiment": name, "attack": attack, "equal": pair.equal} | row
+            for name, pair in pairs
+            for row in answers["pair", pair.first, pair.second]["rows"]
+        ),
         {
             (model, attack): Exposure(
-                **{name: kinds[model][f"exposure_{name}"] for name in ("ids", "ranks", "agreement", "chance")}
+                **{part: kinds[model][f"exposure_{part}"] for part in ("ids", "ranks", "agreement", "chance")}
             )
             for model in pictured
+            if model in kinds
         },
     )
 
 
-def curve_rows(curves: dict[str, list[float]]) -> list[dict]:
+def _points(curves: dict[str, list[float]]) -> list[dict]:
     """The points of one training's curves, as rows of the table of curves."""
     points = {
-        "roc": (curves["fprs"], curves["tprs"]),
-        "member losses": (curves["member_losses"], curves["levels"]),
-        "non-member losses": (curves["nonmember_losses"], curves["levels"]),
+        "roc": ("fprs", "tprs"),
+        "member losses": ("member_losses", "levels"),
+        "non-member losses": ("nonmember_losses", "levels"),
+        "bound": ("bound_fprs", "bound_tprs"),
     }
     return [
-        {"curve": name, "x": x, "y": y} for name, both in points.items() for x, y in zip(*both, strict=True)
+        {"curve": name, "x": x, "y": y}
+        for name, both in points.items()
+        if both[0] in curves
+        for x, y in zip(*(curves[part] for part in both), strict=True)
     ]
 
 
@@ -268,20 +299,63 @@ def caution(trainings: int) -> str:
     return ""
 
 
+def gains_table(study: Study) -> pd.DataFrame:
+    """One row per model: what the calibrated attack finds more than the threshold attack on the same target,
+    means over the trainings of the gain in AUC and of its interval over examples."""
+    columns = ["auc_gain", "auc_gain_low", "auc_gain_high"]
+    return pd.DataFrame(
+        {"model": model, "gain in AUC": with_interval(group[columns].mean(), "auc_gain", "+")}
+        for model, group in last_epoch(study.results).groupby("model", sort=False)
+    )
+
+
+def precisions_table(study: Study) -> pd.DataFrame:
+    """One row per model: of those named at 0.1% FPR, how many are members (%), by the share of members among
+    the candidates; the first training's, with 95% intervals over examples. Models with too few non-members
+    are left out."""
+    rows = []
+    for model, group in last_epoch(study.results).groupby("model", sort=False):
+        report = group.iloc[0].to_dict()
+        if not pd.isna(report["tpr_at_0p1pct_fpr"]):
+            table = precision_table(report)
+            rows.append(
+                {"model": model}
+                | {
+                    f"if {row.prior:.0%} are members": f"{row.precision:.1%} "
+                    f"[{row.precision_low:.1%}, {row.precision_high:.1%}]"
+                    for row in table.itertuples()
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def print_conclusion(study: Study, class_names: Sequence[str]) -> None:
-    """All that is to be said after the last epoch of one attack: models, pairs, control, ways to look."""
-    over = study.kinds["over"].iloc[0]
-    print(f"\nAfter {study.results['epoch'].max()} epochs; in brackets 95% intervals over {over}")
-    show(models_table(study))
-    print("Chance: AUC 0.5, held-out advantage 0. gap: training minus test accuracy.\n")
-    show(extremes_table(study))
-    print("In brackets 95% intervals over examples; after the comma what chance gives.\n")
-    show(pairs_table(study))
-    for _, row in study.pairs[study.pairs["variant"] == AS_REPORTED].iterrows():
-        print(f"  {row['first']} - {row['second']}: {row['verdict']}")
-    print(caution(int(study.kinds["trainings"].min())))
-    print("\nAUC, looked at in other ways (described, not judged)")
-    show(sensitivity_table(study))
-    print(f"\n{control_sentence(study.results)}\n{class_sentence(study, class_names)}")
-    for (model, _), exposure in study.exposures.items():
-        print(f"{model}: {exposure.stability}")
+    """All that is to be said at the end of an act, attack by attack."""
+    for attack in study.results["attack"].unique():
+        part = study.of(attack)
+        over = part.kinds["over"].iloc[0]
+        epochs = last_epoch(part.results)["epoch"]
+        print(f"\nThe {attack} attack after the last epoch ({epochs.min()} to {epochs.max()}); in brackets")
+        print(f"95% intervals over {over}. Chance: AUC 0.5, held-out advantage 0.")
+        show(models_table(part))
+        print("\nMembers named, and non-members recognised, almost without mistakes: value [interval over")
+        print("examples], what chance gives")
+        show(extremes_table(part))
+        print("\nFirst minus second")
+        show(pairs_table(part))
+        for _, row in part.pairs[part.pairs["variant"] == AS_REPORTED].iterrows():
+            print(f"  {row['first']} - {row['second']}: {row['verdict']}")
+        print("\nAUC, looked at in other ways (described, not judged)")
+        show(sensitivity_table(part))
+        if attack == CALIBRATED:
+            print("\nThe calibrated attack less the threshold attack on the same targets, over examples")
+            show(gains_table(part))
+            print("\nOf those named at 0.1% FPR, how many are members")
+            show(precisions_table(part))
+        else:
+            print(f"\n{control_sentence(part.results)}")
+        print(class_sentence(part, class_names))
+        for (model, _), exposure in part.exposures.items():
+            print(f"{model}: {exposure.stability}")
+    if words := caution(int(study.kinds["trainings"].min())):
+        print(f"\n{words}")

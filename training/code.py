@@ -22,11 +22,12 @@ class _Module(NamedTuple):
     imports: dict[str, str]  # the name here -> module.name there, or module
 
 
-def key_of(recipe: object, code: str, libraries: Sequence[str], known: str = "") -> str:
-    """A digest of a recipe (anything that JSON can hold), of the code that it is for (`module.name`, see
-    code_digest), and of the versions of the libraries that take part."""
+def key_of(recipe: object, code: Sequence[str], libraries: Sequence[str], known: str = "") -> str:
+    """A digest of a recipe (anything that JSON can hold), of the code that it is for (see code_digest), and
+    of the versions of the libraries that take part."""
+    digests = [code_digest(name, known) for name in code]
     versions = {name: metadata.version(name) for name in libraries}
-    return hashlib.sha256(json.dumps([recipe, code_digest(code, known), versions]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([recipe, digests, versions]).encode()).hexdigest()
 
 
 @cache

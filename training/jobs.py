@@ -11,10 +11,12 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from tqdm import tqdm
 
 from support.command_line import BadInput
 from support.files import write_whole
+from training.code import key_of
 
 WATCH_SECONDS = 0.5
 Workers = Callable[[], AbstractContextManager[Executor]]
@@ -39,6 +42,19 @@ class Job(NamedTuple):
     cost: float
     size: int
     work: Callable[[Callable[[], None]], dict]
+
+
+def question_job(name: str, question: partial, libraries: Sequence[str]) -> Job:
+    """A job that finds something out from kept results: `question`, a function of this project with its
+    arguments, some of which read the results. These are known by their keys, which stand in their text; a
+    function among the arguments is known by its code."""
+    functions = [
+        question.func,
+        *(argument for argument in question.args if isinstance(argument, FunctionType)),
+    ]
+    recipe = repr([argument for argument in question.args if argument not in functions])
+    code = [f"{function.__module__}.{function.__qualname__}" for function in functions]
+    return Job(name, partial(key_of, recipe, code, libraries), steps=1, cost=1, size=10**6, work=question)
 
 
 class Kept(NamedTuple):

@@ -38,9 +38,7 @@ def official_split(
     return sets[0], sets[1]
 
 
-def reference_split(
-    members: Examples, nonmembers: Examples, reference: int
-) -> tuple[Examples, Examples]:
+def reference_split(members: Examples, nonmembers: Examples, reference: int) -> tuple[Examples, Examples]:
     """The images that reference model number `reference` is trained on, and the rest of the target's pool,
     which is its members and non-members together. References 2 p and 2 p + 1 are pair p."""
     pool = Examples(*(np.concatenate(both) for both in zip(members, nonmembers, strict=True)))

@@ -34,6 +34,7 @@ PRIVATE_LEARNING_RATE = 0.002
 CLIPPING_NORM = 1.0
 
 NOISE_TOLERANCE = 1e-3  # relative, of the noise multiplier
+BOUND_FPRS = np.geomspace(1e-4, 1, 49)  # at which the bound on the TPR is kept
 BOUND_EPSILONS = np.linspace(0, 20, 2001)  # from which the tightest bound is chosen; each gives a valid one
 
 
@@ -149,6 +150,44 @@ def _is_fit(layer: "keras.Layer") -> bool:
     if isinstance(layer, keras.layers.Dense):
         return layer.use_bias and len(layer.input.shape) == 2
     return isinstance(layer, keras.layers.Rescaling | keras.layers.Flatten)
+
+
+def private_training(
+    network: "keras.Sequential",
+    images: "tf.Tensor",
+    labels: "tf.Tensor",
+    *,
+    epsilon: float,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> tuple[Callable[[int], None], dict[str, object]]:
+    """private_epochs with the noise for `epochs` epochs that spend no more than epsilon at DELTA; and what is
+    to be known of them: the privacy parameters, and the advantage and the TPRs that no attack can exceed."""
+    sampling_rate, steps = batch_size / len(labels), epochs * (len(labels) // batch_size)
+    noise = noise_multiplier(epsilon, DELTA, sampling_rate, steps)
+    train_epoch = private_epochs(
+        network,
+        images,
+        labels,
+        batch_size=batch_size,
+        noise_multiplier=noise,
+        clipping_norm=CLIPPING_NORM,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    accountant = privacy_accountant(noise, sampling_rate, steps)
+    return train_epoch, {
+        "epsilon": epsilon,
+        "delta": DELTA,
+        "noise_multiplier": noise,
+        "sampling_rate": sampling_rate,
+        "private_steps": steps,
+        "advantage_bound": advantage_bound(accountant),
+        "bound_fprs": BOUND_FPRS,
+        "bound_tprs": tpr_bound(accountant, BOUND_FPRS),
+    }
 
 
 def private_epochs(
