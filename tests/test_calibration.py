@@ -366,15 +366,26 @@ def test_the_table_takes_the_fpr_to_be_expected_on_other_nonmembers():
     assert table["prior"].tolist() == [0.5, 0.1, 0.01]
     expected = [precision(155 / 50_000, 11 / 10_001, prior) for prior in (0.5, 0.1, 0.01)]
     assert np.allclose(table["precision"], expected)
-    assert (table["precision_low"] < table["precision"]).all()
-    assert (table["precision"] < table["precision_high"]).all()
+
+
+def test_the_two_errors_of_the_precision_add_as_squares():
+    """On the scale of log odds, from the quantiles of Clopper and Pearson and of the order statistic."""
+    row = precision_table(report_of(50_000, 10_000, 155, 10), [0.1]).iloc[0]
+    least, most = stats.beta.ppf([0.025, 0.975], [155, 156], [50_000 - 154, 50_000 - 155])
+    low_fpr, high_fpr = stats.beta.ppf([0.025, 0.975], 11, 9990)
+    tpr, fpr = 155 / 50_000, 11 / 10_001
+    down = math.sqrt(math.log(tpr / least) ** 2 + math.log(high_fpr / fpr) ** 2)
+    up = math.sqrt(math.log(most / tpr) ** 2 + math.log(fpr / low_fpr) ** 2)
+    value, low, high = special.logit(row[["precision", "precision_low", "precision_high"]].astype(float))
+    assert value - low == pytest.approx(down)
+    assert high - value == pytest.approx(up)
 
 
 def test_the_interval_of_the_precision_covers_the_truth():
     """Binormal losses, 500 sets without a leak and 500 with a distance of 2. The true FPR of the threshold is
     that of an order statistic, made of sums of exponentials; the true TPR follows from it, and the members
-    caught are binomial. The interval covers the precision on other candidates in 95%, each end missing alike:
-    an interval that is too wide fails as well as one that is too narrow."""
+    caught are binomial. The interval covers the precision on other candidates in 95%, either end missing it
+    as often."""
     members, nonmembers, sets = 50_000, 10_000, 1000
     generator = np.random.default_rng(10)
     below = generator.gamma(11, size=sets)
