@@ -230,10 +230,12 @@ def test_the_targets_complement_and_twin_would_tell_the_membership():
             calibrated(target, references)
 
 
-def test_a_pool_of_two_refuses_the_complement_too():
+def test_a_pool_of_two_refuses_them_too():
     target = Losses(np.array([0.1]), np.array([0.2]), np.array([0]), np.array([1]))
-    with pytest.raises(ValueError, match="complement or twin"):
-        calibrated(target, [Losses(target.nonmembers, target.members, np.array([1]), np.array([0]))])
+    complement = Losses(target.nonmembers, target.members, target.nonmember_ids, target.member_ids)
+    for reference in (target, complement):
+        with pytest.raises(ValueError, match="complement or twin"):
+            calibrated(target, [reference])
 
 
 def test_a_reference_that_leans_towards_the_members_is_refused():
