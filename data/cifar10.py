@@ -127,7 +127,7 @@ def fetch(scratch: Path) -> tuple[Cifar10, str]:
         try:
             data, place = read(scratch)
             check(data, place)
-        except (OSError, ValueError, ImportError) as error:  # noqa: PERF203, each source may fail
+        except (OSError, ValueError, ImportError) as error:  # each source may fail
             failures.append(f"{source}: {error}")
         else:
             return data, "\n  not from ".join([f"{source}, {place}", *failures])

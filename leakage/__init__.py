@@ -1,5 +1,6 @@
 """Losses in, findings out, for anybody's model."""
 
+from leakage.calibration import calibrated, precision, precision_table
 from leakage.contrasts import (
     contrast_of_kinds,
     groups_differ,
@@ -16,7 +17,6 @@ from leakage.estimates import (
     auc_with_interval,
     chance_advantage,
     clopper_pearson,
-    curve_points,
     heldout_estimate,
     measure_leakage,
     nonmembers_needed,
@@ -30,10 +30,10 @@ __all__ = [
     "allowed",
     "auc_estimate",
     "auc_with_interval",
+    "calibrated",
     "chance_advantage",
     "clopper_pearson",
     "contrast_of_kinds",
-    "curve_points",
     "groups_differ",
     "heldout_estimate",
     "holm",
@@ -41,6 +41,8 @@ __all__ = [
     "measure_leakage",
     "nonmembers_needed",
     "paired_contrast",
+    "precision",
+    "precision_table",
     "roc_curve",
     "tpr_at_fpr",
     "verdict",

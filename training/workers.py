@@ -42,7 +42,12 @@ def processes(workers: int) -> Iterator[Executor]:
     """An executor of so many processes on this machine. They start with the first job, and end with the
     context, or when this process is killed."""
     pool = get_reusable_executor(
-        max_workers=workers, timeout=None, initializer=_quiet_child, initargs=(os.getpid(),)
+        max_workers=workers,
+        timeout=None,
+        initializer=_quiet_child,
+        initargs=(os.getpid(),),
+        # Else a process that has loaded TensorFlow and images, 300 MB, would be replaced after its first job.
+        env={"LOKY_MAX_MEMORY_LEAK_SIZE": "1e12"},
     )
     try:
         yield _Shielded(pool)
