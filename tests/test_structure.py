@@ -1,4 +1,4 @@
-"""The house: which room may import which, read from the syntax trees of all modules, type-only imports too."""
+"""The house: which room may import which, read from all syntax trees, type-only imports included."""
 
 import ast
 import sys
