@@ -6,7 +6,7 @@ Adam, each in a fresh process on one thread. In an environment of its own Opacus
 PyTorch, without and with its ghost clipping. All counts are of processor time, which other programs on the
 machine lengthen less than the clock's.
 
-They get that environment in data/cache/ at the first run; --python names one that is there.
+That environment is made in data/cache/ at the first run; --python names one that is there.
 
     python benchmarks/private_training.py [--rounds N] [--epochs N] [--python FILE]
 """
