@@ -199,19 +199,20 @@ class Cell:
         return [*early, self.epochs]
 
 
+def members_of(model: Model, share: float, reference: bool) -> float:
+    """How many members a training has: the model's training images, or for a reference half of its pool."""
+    return share * ((model.images + 1000 * model.classes) / 2 if reference else model.images)
+
+
 def cell_of(model: Model, number: int, epochs: int | None, share: float, reference: bool = False) -> Cell:
     """The training of a model with seed `number`, or of its reference model `number`, with seeds apart."""
-    private = {}
+    which = {"reference": number} if reference else {}
     if model.epsilon is not None:
-        private = {"batch_size": round(PRIVATE_BATCH * share), "learning_rate": PRIVATE_LEARNING_RATE}
-    return Cell(
-        model,
-        number + REFERENCE_SEEDS * reference,
-        epochs or (PRIVATE_EPOCHS if private else EPOCHS),
-        share,
-        number if reference else None,
-        **private,
-    )
+        # In proportion to the images, which keeps sampling rate and noise.
+        batch_size = round(PRIVATE_BATCH * members_of(model, share, reference) / model.images)
+        which |= {"batch_size": batch_size, "learning_rate": PRIVATE_LEARNING_RATE}
+    own_epochs = EPOCHS if model.epsilon is None else PRIVATE_EPOCHS
+    return Cell(model, number + REFERENCE_SEEDS * reference, epochs or own_epochs, share, **which)
 
 
 def plain_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
@@ -345,17 +346,18 @@ def attack(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarr
 
 def training_job(cell: Cell, data: Cifar10 | None, data_digest: str, threads: int) -> Job:
     """A cell as a job. `data` goes to the workers; where it is None, each loads CIFAR-10 by itself."""
-    pool = (cell.model.images + 1000 * cell.model.classes) * cell.share
-    members = cell.model.images * cell.share if cell.reference is None else pool / 2
-    trainer = plain_trainer if cell.model.epsilon is None else private_trainer
+    trainer, libraries = plain_trainer, TRAINING_LIBRARIES
+    if cell.model.epsilon is not None:
+        trainer, libraries = private_trainer, (*TRAINING_LIBRARIES, "dp-accounting")
     code = ("mia.train_cell", f"mia.{trainer.__name__}")
+    members = members_of(cell.model, cell.share, cell.reference is not None)
     return Job(
         cell.name,
-        partial(key_of, [asdict(cell), data_digest], code, TRAINING_LIBRARIES, known="data"),
+        partial(key_of, [asdict(cell), data_digest], code, libraries, known="data"),
         steps=cell.epochs,
         # On a CPU, a convolution costs about ten times a dense layer.
         cost=members * (10 if cell.model.convolutional else 1 + cell.model.dense / 8),
-        size=int(pool) * (8 * len(cell.attacked) + 12),
+        size=int(2 * members) * (8 * len(cell.attacked) + 12),
         work=partial(train_cell, trainer, cell, data, threads),
     )
 
