@@ -181,18 +181,13 @@ def fake_answer(numbers, read, step_done):
 
 def test_a_question_is_known_by_its_code_and_by_what_it_reads(tmp_path):
     kept = run_jobs("fakes", fake_jobs(tmp_path, 0), tmp_path / "cells", partial(processes, 1))
-    three, four = kept["job3"], kept["job4"]
-    asked = [
-        partial(fake_answer, numbers, read) for numbers, read in (((1, 2), three.read), ((1,), four.read))
-    ]
+    three, four = kept["job3"].read, kept["job4"].read
+    asked = [partial(fake_answer, (1, 2), three), partial(fake_answer, (1,), four)]
     jobs = [question_job(f"question{i}", question, ["numpy"]) for i, question in enumerate(asked)]
-    found = {
-        name: one.read()["sum"] for name, one in run_jobs("x", jobs, tmp_path, partial(processes, 1)).items()
-    }
-    assert found == {"question0": 6, "question1": 5}
-    keys = {job.key() for job in jobs}
-    keys |= {question_job("other", partial(fake_answer, (1, 2), four.read), ["numpy"]).key()}
-    assert len(keys) == 3
+    found = run_jobs("questions", jobs, tmp_path, partial(processes, 1))
+    assert {name: one.read()["sum"] for name, one in found.items()} == {"question0": 6, "question1": 5}
+    other = question_job("other", partial(fake_answer, (1, 2), four), ["numpy"])
+    assert len({job.key() for job in (*jobs, other)}) == 3
     assert question_job("again", asked[0], ["numpy"]).key() == jobs[0].key()
 
 
