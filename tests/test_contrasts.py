@@ -366,8 +366,8 @@ def groups_of(generator, count, trainings, distances, common=0.2, own=0.1, n=150
 
 @pytest.mark.parametrize("trainings", [1, 2, 5, 10])
 def test_groups_that_leak_alike_seldom_differ(trainings):
-    """Ten groups; 5% nominal, at most 7% of 250 replicates (standard error 1.4%); the mean of p is 0.5 within 4
-    standard errors."""
+    """Ten groups; 5% nominal, at most 7% of 250 replicates (standard error 1.4%); the mean of p is 0.5 within
+    4 standard errors."""
     generator, replicates = np.random.default_rng([14, trainings]), 250
     p_values = [
         groups_differ(groups_of(generator, 10, trainings, [0.3] * 10))["p"] for _ in range(replicates)
