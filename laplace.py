@@ -170,7 +170,7 @@ def repeated_quantile(
     grid = np.unique(np.asarray(candidates, float))
     if not len(grid) or not lower <= grid[0] <= grid[-1] <= upper:
         raise BadInput("the candidates must be at least one number, all within the bounds")
-    iterations, epsilon = _asked_for(iterations, privacy_budget)
+    iterations, epsilon = _asked_for(iterations, privacy_budget, math.ulp(0.0))
     values, target = np.sort(values), quantile * len(values)
     below, up_to = (np.searchsorted(values, grid, side) for side in ("left", "right"))
     score = -np.maximum(0, np.maximum(below - target, target - up_to))
@@ -211,13 +211,13 @@ def _finite(name: str, number: float) -> float:
     return float(number)
 
 
-def _asked_for(iterations: int, privacy_budget: float) -> tuple[int, float]:
+def _asked_for(iterations: int, privacy_budget: float, smallest: float) -> tuple[int, float]:
     """How many answers, and epsilon of each."""
     answers, epsilon = operator.index(iterations), _finite("privacy_budget", privacy_budget)
     if not 1 <= answers <= MOST_ANSWERS:
         raise BadInput(f"the number of iterations must be 1 to {MOST_ANSWERS:,}, not {answers:,}")
-    if epsilon < SMALLEST_EPSILON:
-        raise BadInput(f"privacy_budget (epsilon) must be at least {SMALLEST_EPSILON:.2g}, not {epsilon:g}")
+    if epsilon < smallest:
+        raise BadInput(f"privacy_budget (epsilon) must be at least {smallest:.2g}, not {epsilon:g}")
     return answers, epsilon
 
 
@@ -242,7 +242,7 @@ def _with_noise(
     scale, or as fine as floating-point numbers allow. Every answer can then come from every data set, up to
     a probability of about exp(epsilon - 44) / 2, 1e-19 at epsilon 1: numpy's geometric ends at 44 scales.
     """
-    iterations, epsilon = _asked_for(iterations, epsilon)
+    iterations, epsilon = _asked_for(iterations, epsilon, SMALLEST_EPSILON)
     # math.fsum does not depend on the order of the rows, but it rounds, and so does the division by n. On a
     # grid no finer than four times the spacing of floating-point numbers, that stays below a step.
     finest = max(sensitivity / epsilon / GRID_STEPS_PER_SCALE, 4 * math.ulp(largest_answer))
@@ -408,9 +408,8 @@ def main(
     )
     print_conclusion(study)
     if figures is None:  # those of another column must not take the place of the study's
-        figures = (
-            FIGURES if column == STUDY_COLUMN else FIGURES / f"column_{re.sub('[^A-Za-z0-9]', '_', column)}"
-        )
+        own = "column_" + re.sub("[^A-Za-z0-9]", "_", column)
+        figures = FIGURES if column == STUDY_COLUMN else FIGURES / own
     folder, drawn = output_folder(figures), study_figures(study)
     save_figures(folder, drawn)
     print(f"\n{len(drawn)} figures written into {folder}")
@@ -426,29 +425,17 @@ def command_line() -> None:
     add("--column", default=STUDY_COLUMN, help="a numeric column of it (default: %(default)s)")
     add("--month", help=f"value of its {MONTH} column, if it has one (default: {STUDY_MONTH})")
     add("--person", metavar="COLUMN", help=f"says whose a row is (default: {CUSTOMER}, if there)")
-    add(
-        "--rows-per-person",
-        type=typed.whole_number,
-        metavar="K",
-        help="rows of a person that count (default: one)",
-    )
-    add(
-        "--missing-as",
-        type=typed.finite_number,
-        metavar="VALUE",
-        help="what gaps count as (default: left out)",
-    )
+    add("--rows-per-person", type=typed.whole_number, metavar="K", help="its rows that count (default: one)")
+    add("--missing-as", type=typed.finite_number, metavar="X", help="what gaps count as (default: left out)")
     add("--lower", type=typed.finite_number, help=f"declared lower bound, {bound % DECLARED_BOUNDS[0]}")
     add("--upper", type=typed.finite_number, help=f"declared upper bound, {bound % DECLARED_BOUNDS[1]}")
     add(
         "--iterations",
         type=typed.whole_number,
         default=ITERATIONS,
-        help="answers to each query (default: %(default)s)",
+        help="answers a query (default: %(default)s)",
     )
-    add(
-        "--epsilon", type=typed.positive_number, default=EPSILON, help="of each answer (default: %(default)s)"
-    )
+    add("--epsilon", type=typed.positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
     add("--seed", type=typed.seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
     # Before Python 3.14 argparse takes -5e3 for an option, but not " -5e3".

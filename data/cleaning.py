@@ -21,6 +21,7 @@ JUNK = {"", "_", "_______", "NM", "!@9#%8", "#F%$D@*&8", "__10000__", "__-333333
 MISSING = JUNK | {"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"}
 PLAUSIBLE = {"Age": (0, 120)}  # the file also writes -500 or 8,688 where the age is not known
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+HEADER_BYTES = 1 << 20  # of a file, to find its first line in
 ARCHIVES = {
     b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gzip",
@@ -32,7 +33,7 @@ ARCHIVES = {
 
 def csv_columns(location: str | os.PathLike) -> list[str]:
     """The names in the header line of a CSV; BadInput if it cannot be read as one."""
-    return _header(location, _reader(location))
+    return _header(location, _reader(location, HEADER_BYTES))
 
 
 def similar_name(name: str, present: Iterable[str]) -> str | None:
@@ -221,10 +222,11 @@ class prepareData:
         return values
 
 
-def _reader(location: str | os.PathLike):
-    """A csv.reader at the first line; BadInput for what is no text in UTF-8."""
+def _reader(location: str | os.PathLike, most: int = -1):
+    """A csv.reader of a file, or of the lines in its first bytes; BadInput for what is no text in UTF-8."""
     try:
-        content = Path(location).read_bytes()
+        with Path(location).open("rb") as file:
+            content = file.read(most)
     except OSError as problem:
         raise BadInput(f"cannot read {location}: {problem.strerror or problem}; name a CSV file") from None
     for start, kind in ARCHIVES.items():
@@ -232,14 +234,16 @@ def _reader(location: str | os.PathLike):
             raise BadInput(f"{location} is a {kind} archive, not a CSV; unpack it and name the file inside")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadInput(f"{location} is a CSV in UTF-16; save it as UTF-8")
+    if len(content) == most:
+        content = content[: content.rfind(b"\n") + 1] or content
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        raise _unreadable(location, line, "it holds the character 0, which no text does")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise _unreadable(location, line, "it is not UTF-8, perhaps Latin-1; save it as UTF-8") from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise _unreadable(location, line, "it holds the character 0, which no text does")
     return csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True)
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from report.laplace_tables import DELTA, SKEW_CORRECTED, Asked, Study, amount, total_epsilon
 from support.look import BLACK, BLUE, GREY, VERMILION, finish, looked_at, new_figure
@@ -34,6 +34,12 @@ def _short(column: str) -> str:
     """The column's name, cut if it is too long for a title."""
     column = " ".join(column.split())
     return column if len(column) <= NAME_LETTERS else f"{column[:NAME_LETTERS]}…"
+
+
+def _remark(study: Study, epsilon: float | None = None) -> str:
+    """What data these are, with blanks at which "n = 12,500" is not broken."""
+    where = study.where if epsilon is None else f"{study.where}, epsilon {epsilon:g}"
+    return where.replace(" = ", "\u00a0=\u00a0").replace("epsilon ", "epsilon\u00a0")
 
 
 def _box(axes: Axes, rows: dict[str, np.ndarray], colours: list[str]) -> None:
@@ -66,7 +72,9 @@ def distribution_figure(study: Study) -> Figure:
     """Histograms over box plots of the column as recorded, on a linear and on a log axis."""
     values, upper, name = study.values, study.clamp[1], _short(study.column)
     extreme, total = values > upper, values.sum()
-    title = f"{name}: {extreme.mean():.2%} of the values lie above {upper:,.10g}"
+    title = (
+        f"{name}: {f'{extreme.mean():.2%} of the' if extreme.any() else 'no'} values lie above {upper:,.10g}"
+    )
     if values.min() >= 0 and total > 0 and extreme.any():
         title += f" and make up {values[extreme].sum() / total:.0%} of the sum"
     caption = f"{study.skew} Boxes: quartiles; whiskers: the middle 95% of the values."
@@ -75,7 +83,7 @@ def distribution_figure(study: Study) -> Figure:
         Patch(color=VERMILION, label=f"{extreme.sum():,} values above"),
         Line2D([], [], color=BLACK, linestyle="--", label=f"bound {upper:,.10g}"),
     ]
-    figure = new_figure(7, title, caption, remark=study.where, handles=handles, columns=3)
+    figure = new_figure(7, title, caption, remark=_remark(study), handles=handles, columns=3)
     grid = figure.subplots(2, 2, height_ratios=[3, 1], sharex="col")
     for [histogram, box], logarithmic in zip(grid.T, (False, True), strict=True):
         shown = values[values > 0] if logarithmic else values
@@ -85,6 +93,8 @@ def distribution_figure(study: Study) -> Figure:
         finish(histogram, scale, "", "values per bin")
         finish(box, "", name)
         if not len(shown):
+            for panel in (histogram, box):
+                panel.set_axis_off()
             continue
         edges = _edges(shown, logarithmic)
         for part, colour in ((shown[shown <= upper], BLUE), (shown[shown > upper], VERMILION)):
@@ -94,6 +104,10 @@ def distribution_figure(study: Study) -> Figure:
             panel.axvline(upper, color=BLACK, linestyle="--", linewidth=1)
         if logarithmic:
             box.set_xscale("log")
+            if shown.max() < 100 * shown.min():
+                box.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            for axis in (box.xaxis, histogram.yaxis):
+                axis.set_minor_locator(NullLocator())
             histogram.set_yscale("log")  # so that bins of one value show beside those of hundreds
             histogram.set_ylim(bottom=0.5)
         else:
@@ -139,7 +153,7 @@ def average_figure(study: Study, data_set: str) -> Figure:
         Line2D([], [], color=BLACK, linestyle="--", label=f"true average {amount(truth, unit)}"),
         Patch(color=GREY, alpha=0.25, linewidth=0, label=interval),
     ]
-    remark = f"{study.where}, epsilon {result.epsilon:g}"
+    remark = _remark(study, result.epsilon)
     figure = new_figure(5, title, caption, remark=remark, handles=handles, columns=2)
     own, shared = figure.subplots(1, 2, width_ratios=[3, 2])
 
@@ -178,6 +192,8 @@ def normalized_figure(study: Study) -> Figure:
     }
     ratio = wide.scale * factors[0] / (narrow.scale * factors[1])
     title = f"{name}: without skew correction the noise is {ratio:,.3g} times as wide"
+    if 0.95 < ratio < 1.05:
+        title = f"{name}: with and without skew correction the noise is about equally wide"
     title += ", relative to the true average" if relative else ""
     limit, close = (
         min(
@@ -192,7 +208,7 @@ def normalized_figure(study: Study) -> Figure:
         f"{limit / close:,.3g} times narrower than that of the other panels. Boxes: quartiles; whiskers: the "
         "middle 95% of the answers."
     )
-    figure = new_figure(6.5, title, caption, remark=f"{study.where}, epsilon {study.epsilon:g}")
+    figure = new_figure(6.5, title, caption, remark=_remark(study, study.epsilon))
     grid = figure.subplots(2, 2)
     across = "private average minus truth" + (" (% of the truth)" if relative else "")
     unit = "% of the truth" if relative else ""

@@ -20,13 +20,13 @@ from support.command_line import show
 DELTA = 1e-6  # of the total: far below one in n
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one
 LARGEST_ACCOUNTED = 50.0  # epsilon of an answer; beyond, the accountants' exponentials overflow
-SKEW_CORRECTED, UNKNOWN = "skew-corrected", "not known"
+SKEW_CORRECTED = "skew-corrected"
 CONTRADICTION = 2.0  # times the median of the same person's other months: no longer the same income
 
 QUERIES_REMARK = (
     "bias: true value of the data set minus true value as recorded. One person can move the maximum from\n"
-    "one bound to the other, so its noise spans the whole range; a high quantile tells more. Skew correction\n"
-    "reads all values, which no budget pays for: its answers do not have the epsilon at which they were asked."
+    "one bound to the other, so its noise spans the whole range; a high quantile tells more. The correction\n"
+    "reads all values, which no budget pays for: its answers do not have the epsilon they were asked at."
 )
 
 
@@ -85,7 +85,7 @@ class Study:
         lower, upper = self.clamp
         extreme, below = self.values > upper, (self.values < lower).sum()
         said = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the bound {upper:,.10g}."
-        if np.isfinite(self.others).any():
+        if extreme.any() and np.isfinite(self.others).any():
             contradicted = (extreme & (self.values > CONTRADICTION * self.others)).sum()
             said += (
                 f" {contradicted:,} of them contradict the same person's other months: they are more than "
@@ -143,13 +143,13 @@ def answers_table(results: list[Result]) -> pd.DataFrame:
     rows = []
     for result in results:
         several = len(result.answers) > 1
-        spread, unit = result.answers.std(), max(abs(result.truth), abs(result.upper - result.lower) * 1e-6)
+        spread, unit = result.answers.std(), max(abs(result.truth), result.scale or 0.0)
         rows.append(
             {
                 "query": result.query,
                 "data set": result.data_set,
                 "epsilon": f"{result.epsilon:g}",
-                "upper bound": amount(result.upper, result.upper),
+                "upper bound": f"{result.upper:,.8g}",
                 "true value": amount(result.truth, unit),
                 "bias": amount(result.bias, unit),
                 "noise scale b": "" if result.scale is None else f"{result.scale:,.6g}",
@@ -263,20 +263,19 @@ def spending_table(study: Study) -> pd.DataFrame:
     rows.append(("all but skew-corrected", "everything", known + bounds))
     table = []
     for data_set, queries, asked in rows:
-        basic, (total, method) = (
-            math.fsum(row.epsilon * row.answers for row in asked),
-            total_epsilon(tuple(asked)),
-        )
+        basic = math.fsum(row.epsilon * row.answers for row in asked)
+        total, method = total_epsilon(tuple(asked))
+        spent = (f"{basic:,.10g}", f"{amount(total, total)} ({method})")
+        if data_set == SKEW_CORRECTED:
+            spent = ("not known", "not known")
         table.append(
             {
                 "data set": data_set,
                 "each of": queries,
                 "answers": f"{sum(row.answers for row in asked):,}",
                 "epsilon each": f"{asked[0].epsilon:g}" if len(asked) == 1 else "",
-                "basic composition": UNKNOWN if data_set == SKEW_CORRECTED else f"{basic:,.10g}",
-                f"at delta {DELTA:g}": UNKNOWN
-                if data_set == SKEW_CORRECTED
-                else f"{amount(total, total)} ({method})",
+                "basic composition": spent[0],
+                f"at delta {DELTA:g}": spent[1],
             }
         )
     return pd.DataFrame(table)
@@ -286,8 +285,8 @@ def print_conclusion(study: Study) -> None:
     """All that is to be said after the last answer: queries, bounds, spending, and what averaging undoes."""
     result = study.results[0]
     print(
-        f"{study.column}: {study.where}; {len(result.answers):,} answers at epsilon {study.epsilon:g} each, "
-        f"seed {study.seed}\n"
+        f"{study.column}: {study.where}; N = {len(result.answers):,} answers at epsilon {study.epsilon:g} "
+        f"each, seed {study.seed}\n"
     )
     show(answers_table(study.results))
     print(QUERIES_REMARK)
