@@ -175,7 +175,7 @@ def repeated_quantile(
     below, up_to = (np.searchsorted(values, grid, side) for side in ("left", "right"))
     score = -np.maximum(0, np.maximum(below - target, target - up_to))
     cumulated = np.cumsum(np.exp(epsilon / 2 * (score - score.max())))
-    uniform = _generator(seed, (values.tobytes(), quantile, epsilon)).random(iterations)
+    uniform = _generator(seed, (hash(values.tobytes()), quantile, epsilon)).random(iterations)
     return grid[np.searchsorted(cumulated, uniform * cumulated[-1], side="right").clip(max=len(grid) - 1)]
 
 
