@@ -406,11 +406,12 @@ def main(
         bound_share=BOUND_SHARE,
         seed=seed,
     )
-    print_conclusion(study)
     if figures is None:  # those of another column must not take the place of the study's
         own = "column_" + re.sub("[^A-Za-z0-9]", "_", column)
         figures = FIGURES if column == STUDY_COLUMN else FIGURES / own
-    folder, drawn = output_folder(figures), study_figures(study)
+    folder = output_folder(figures)
+    print_conclusion(study)
+    drawn = study_figures(study)
     save_figures(folder, drawn)
     print(f"\n{len(drawn)} figures written into {folder}")
     return results
@@ -429,12 +430,7 @@ def command_line() -> None:
     add("--missing-as", type=typed.finite_number, metavar="X", help="what gaps count as (default: left out)")
     add("--lower", type=typed.finite_number, help=f"declared lower bound, {bound % DECLARED_BOUNDS[0]}")
     add("--upper", type=typed.finite_number, help=f"declared upper bound, {bound % DECLARED_BOUNDS[1]}")
-    add(
-        "--iterations",
-        type=typed.whole_number,
-        default=ITERATIONS,
-        help="answers a query (default: %(default)s)",
-    )
+    add("--iterations", type=typed.whole_number, default=ITERATIONS, help="of a query (default: %(default)s)")
     add("--epsilon", type=typed.positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
     add("--seed", type=typed.seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")

@@ -104,12 +104,12 @@ def distribution_figure(study: Study) -> Figure:
             panel.axvline(upper, color=BLACK, linestyle="--", linewidth=1)
         if logarithmic:
             box.set_xscale("log")
+            histogram.set_yscale("log")  # so that bins of one value show beside those of hundreds
+            histogram.set_ylim(bottom=0.5)
             if shown.max() < 100 * shown.min():
                 box.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (box.xaxis, histogram.yaxis):
                 axis.set_minor_locator(NullLocator())
-            histogram.set_yscale("log")  # so that bins of one value show beside those of hundreds
-            histogram.set_ylim(bottom=0.5)
         else:
             box.xaxis.set_major_locator(MaxNLocator(5))
         box.xaxis.set_major_formatter(THOUSANDS)

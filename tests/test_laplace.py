@@ -3,11 +3,14 @@
 Random tests use fixed seeds and say how often a correct program would fail them with another seed.
 """
 
+import io
 import itertools
 import math
 import os
+import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,7 @@ from scipy import optimize, stats
 
 import laplace
 from data import credit
+from data.credit import describe_csv
 from report import laplace_figures
 from report.laplace_tables import (
     MOST_PLD_ANSWERS,
@@ -892,3 +896,116 @@ def test_nothing_is_cut_off_and_no_tick_labels_overlap(content, tmp_path, monkey
             assert caption.count("\n") <= 2, caption
             assert "mathdefault" not in " ".join(texts_of(figure))
     assert [str(warning.message) for warning in recwarn] == []
+
+
+# ----------------------------------------------------------------------------------------------- the README
+
+
+README = (ROOT / "README.md").read_text().split("\n## The Laplace mechanism", 1)[1].split("\n## ", 1)[0]
+NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-\d+)?%?(?![\w%])")
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The study of the Kaggle file, as README's command runs it, and what main prints of it."""
+    own = credit.READERS_COPY
+    if not own.exists() or describe_csv(own).description != credit.KAGGLE_NAME:
+        pytest.skip("data/test.csv, Kaggle's file, is not there")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
+        caught = []
+        patch.setattr(laplace, "study_figures", lambda study: caught.append(study) or {})
+        patch.setattr(laplace, "save_figures", lambda folder, figures: None)
+        laplace.main(data=own)
+    return caught[0], printed.getvalue()
+
+
+def readme_table(number_of_table):
+    """A Markdown table of the section: heads, and rows of cells."""
+    lines = re.findall(r"(?:^\|.*\n)+", README, re.MULTILINE)[number_of_table].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return rows[0], rows[2:]
+
+
+def test_the_readme_s_tables_are_those_of_the_run(reference):
+    study, _ = reference
+    answers = answers_table(study.averages).set_index("data set")
+    heads, rows = readme_table(0)
+    assert heads[1:] == list(answers.index)
+    stated = {name: cells for name, *cells in rows}
+    for name in ("upper bound", "true value", "noise scale b", "std / true", "in 95% interval"):
+        assert stated[name] == answers[name].tolist(), name
+    usual = study.usual.mean()
+    biases = [f"{result.truth - usual:+,.2f}" for result in study.averages]
+    assert stated["bias against the usual values"] == biases
+    bounds = bounds_table(study)
+    heads, rows = readme_table(1)
+    assert rows == bounds[heads].values.tolist()
+
+
+def test_every_number_of_the_readme_s_prose_is_in_what_the_run_prints(reference):
+    """Or follows from it, or is one of the run's own constants."""
+    study, printed = reference
+    wide, narrow = (study.of("average", name) for name in ("as recorded", "skew-corrected"))
+    ratio = wide.scale / wide.truth / (narrow.scale / narrow.truth)
+    allowed = {match.lstrip("+-") for match in NUMBER.findall(printed)}
+    allowed |= {f"{wide.scale / narrow.scale:g}", f"{ratio:.1f}", f"{study.values.max():,.0f}"}
+    allowed |= {f"{laplace.SKEW_QUANTILE:g}", f"{laplace.BOUND_QUANTILE:g}", "95%", "2006", "2012"}
+    prose = re.sub(r"^\|.*\n", "", README, flags=re.MULTILINE)
+    prose = re.sub(r"\]\([^)]*\)|```.*?```", "", prose, flags=re.DOTALL)
+    found = [match.lstrip("+-") for match in NUMBER.findall(prose)]
+    assert len(found) > 40
+    assert [match for match in found if match not in allowed] == []
+
+
+def test_what_the_readme_says_of_the_run(reference):
+    """Its sentences, with the numbers put in their places."""
+    study, _ = reference
+    values, recorded = study.values, study.averages[0]
+    wide, narrow = (study.of("average", name) for name in ("as recorded", "skew-corrected"))
+    ratio = wide.scale / wide.truth / (narrow.scale / narrow.truth)
+    extreme = values > 200_000
+    wrong = (values > 2 * study.others)[extreme]
+    quantile = study.of("0.985 quantile", "as recorded")
+    everything = spending_table(study).iloc[-1]
+    total = total_epsilon((Asked(1.0, 1000),))[0]
+    for sentence in (
+        f"{extreme.sum()} of the {len(values):,} incomes ({extreme.mean():.2%}) lie above 200,000, the "
+        f"largest at {values.max():,.0f}. All {wrong.sum()} are more than 2 times",
+        f"as recorded is {values.mean():,.2f}; the average of each customer's most frequent value is "
+        f"{study.usual.mean():,.2f}",
+        f"the noise as recorded is {ratio:.1f} times as wide",
+        f"b is {wide.scale / narrow.scale:g} times what it is at 200,000",
+        f"an epsilon of 1,000 by basic composition, and {total:,.2f} at delta",
+        f"The run gives {everything['answers']} answers about the same people, without the skew-corrected "
+        f"ones: {everything['basic composition']} by basic composition, "
+        f"{everything['at delta 1e-06'].split()[0]} by dp_accounting",
+        f"off by {recorded.scale:,.2f} on average, the mean of the 1,000 by "
+        f"{abs(recorded.answers.mean() - recorded.truth):,.2f}, their median by "
+        f"{abs(np.median(recorded.answers) - recorded.truth):,.2f} (to be expected: "
+        f"{math.sqrt(2 / 1000) * recorded.scale:,.2f} and {math.sqrt(1 / 1000) * recorded.scale:,.2f})",
+        f"where the maximum is {values.max():,.2f}. The 0.985 quantile, {np.quantile(values, 0.985):,.2f},",
+        f"a mean of {quantile.answers.mean():,.2f} and a standard deviation of {quantile.answers.std():,.6g}",
+    ):
+        assert sentence in README
+
+
+def test_the_private_bound_is_of_use_on_the_real_file(reference):
+    """By whole releases against the usual values: at epsilon 1 its error is a third of the declared bound's
+    or less, at 0.01 more than ten times that. 300 releases have a standard error of 5%."""
+    study, _ = reference
+    values, truth = study.values, study.usual.mean()
+    generator = np.random.default_rng(6)
+    for epsilon, useful in ((1.0, True), (0.01, False)):
+        bought, declared = (
+            np.mean(
+                [
+                    abs(laplace.repeated_average(1, values, left, upper_bound=cut, seed=generator)[0] - truth)
+                    for cut in cuts
+                ]
+            )
+            for cuts, left in (
+                (study.private_bounds[epsilon][:300], 0.9 * epsilon),
+                ([200_000.0] * 300, epsilon),
+            )
+        )
+        assert bought < declared / 3 if useful else bought > 10 * declared
