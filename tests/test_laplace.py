@@ -619,9 +619,18 @@ def test_several_rows_a_person_widen_every_scale(small, monkeypatch, capsys, tmp
     assert "may have 2 rows here, so every sensitivity counts 2 times" in capsys.readouterr().out
     with pytest.raises(BadInput, match="400 of 400 persons"):
         laplace.main(data=tmp_path / "two.csv", figures=tmp_path / "figures")
-    # The bound and the quantile are asked as often as the rows count: alone they are twice as near.
-    alone = studied(monkeypatch, data=small, iterations=300, epsilon=0.25)
-    assert np.ptp(np.log(alone.private_bounds[0.25])) > 0
+
+
+def test_a_row_s_share_of_epsilon_and_of_the_bound_is_what_the_quantile_gets(small, monkeypatch, tmp_path):
+    """At epsilon 0.5 and two rows a person: a tenth of 0.25 for a bound, 0.25 for the quantile."""
+    pd.read_csv(small).drop(columns="Month").to_csv(tmp_path / "two.csv", index=False)
+    asked, ask = [], laplace.repeated_quantile
+    monkeypatch.setattr(
+        laplace, "repeated_quantile", lambda *given, **named: asked.append(given) or ask(*given, **named)
+    )
+    studied(monkeypatch, data=tmp_path / "two.csv", iterations=5, rows_per_person=2, epsilon=0.5)
+    assert [epsilon for _, _, epsilon, _ in asked] == pytest.approx([0.025, 0.0025, 0.00025, 0.25])
+    assert [quantile for *_, quantile in asked] == [0.95, 0.95, 0.95, 0.985]
 
 
 # ------------------------------------------------------------------------------------------------ the tables
