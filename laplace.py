@@ -1,34 +1,33 @@
 """Why skewed data need more noise: private sums, averages and maxima by the Laplace mechanism.
 
-The question. A bank publishes the average income of its customers. It may not betray any one of them, so it
-adds random noise. How much noise does that take, and why does it take so much more when the column is skewed?
+The question. A bank publishes the average income of its customers. It must not reveal any single income, so
+it adds random noise. How much noise does that take, and why so much more when the column is skewed?
 
 The idea. The Laplace mechanism (Dwork, McSherry, Nissim, Smith 2006, "Calibrating Noise to Sensitivity in
-Private Data Analysis") adds noise whose scale is sensitivity / epsilon. The sensitivity is the most that one
-person can change the answer. Two data sets are neighbouring here if they differ in one person's value; the
-number of people, n, is public. If every value is clamped to [lower, upper], the sensitivity is
+Private Data Analysis") adds noise of scale sensitivity / epsilon. The sensitivity is the most that one person
+can change the answer. Two data sets are neighbouring if they differ in one person's value; the number of
+values, n, is public. With every value clamped to [lower, upper] it is
 
     sum      upper - lower
     average  (upper - lower) / n
     maximum  upper - lower
 
-So the noise follows the upper bound, not the typical value. One income of 24 million among thousands of
-50 thousand makes everybody's noise hundreds of times wider.
+and K times that if a person may have K rows. So the noise follows the upper bound, not the typical value:
+one income of 24 million among thousands of 50 thousand makes everybody's noise hundreds of times wider.
 
-What is run. December's incomes, three times over: as recorded, skew-corrected (values above the 0.985
-quantile redrawn at random from those below it), and clamped at a bound that was declared without a look at
-the data. Each query is asked N times and spends epsilon each time, which no real release may do: the last
-table shows what that repetition costs.
+What is run. December's incomes as four data sets: as recorded; skew-corrected (values above the 0.985
+quantile redrawn from those below it); clamped at a bound declared without a look at the data; and clamped at
+a bound that a tenth of epsilon buys, the 0.95 quantile by the exponential mechanism. Each query is asked N
+times and spends epsilon each time, which no real release may do: the last tables show what that costs.
 
-What to expect. Four figures in figures/ and three tables on the console, in a few seconds.
+What to expect. Four figures in figures/ and four tables on the console, in a few seconds.
 
     python laplace.py                  the real data if they can be had, else a fictional sample
-    python laplace.py --data FILE      your own copy of the Kaggle file, or any CSV, and any numeric column:
     python laplace.py --data FILE --column Monthly_Balance --lower 0 --upper 2000
     python laplace.py --help
 
-The generator is numpy's and seeded, so that figures repeat. Whoever knows the seed can subtract the noise: a
-real release takes its randomness from the operating system (and one answer, not a thousand).
+The generator is numpy's and seeded, so that figures repeat. Whoever knows the seed can subtract the noise,
+and two runs with one seed share theirs: a real release takes its randomness from the operating system.
 """
 
 import copy
@@ -36,6 +35,8 @@ import math
 import numbers
 import operator
 import os
+import re
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,58 +44,45 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from dp_accounting.dp_event import LaplaceDpEvent, SelfComposedDpEvent
-from dp_accounting.pld.pld_privacy_accountant import PLDAccountant
-from dp_accounting.rdp.rdp_privacy_accountant import RdpAccountant
 
-from data.cleaning import csv_columns, prepareData
-from data.credit import CreditSource, describe_csv, find_credit_csv
-from report.laplace_figures import distribution_figure, normalized_figure, repeated_average_figure
-from report.laplace_tables import answers_table, averaging_table, bounds_table
-from support.command_line import (
-    BadInput,
-    OneLineParser,
-    finite_number,
-    positive_number,
-    run,
-    seed_number,
-    show,
-    whole_number,
-)
+from data.cleaning import prepareData
+from data.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
+from report.laplace_figures import study_figures
+from report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion
+from support import command_line as typed
+from support.command_line import BadInput, OneLineParser, run
 from support.files import output_folder
 from support.look import save_figures
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer
-DELTA = 1e-6  # of the total: far below one in n
 SKEW_QUANTILE = 0.985
 SEED = 0
 FIGURES = Path(__file__).resolve().parent / "figures"
 
-CUSTOMER, MONTH = "Customer_ID", "Month"
-STUDY_COLUMN, STUDY_MONTH = "Annual_Income", "December"
+STUDY_COLUMN = "Annual_Income"
 # Declared, not looked up: hardly anybody who asks a high-street bank for credit earns over 200,000 a year.
 DECLARED_BOUNDS = (0.0, 200_000.0)
 # An entry form may still let through eight digits. A bound meant to change no record has to be that wide.
 WIDEST_BOUNDS = (0.0, 25_000_000.0)
-CONTRADICTION = 2.0  # times the median of the same customer's other months: no longer the same income
+# A tenth of epsilon finds a quantile to about ln(candidates) * 20 / epsilon ranks, 1% of 12,500 at epsilon 1.
+# So the quantile lies well below 1. The candidates are dense where a skewed column is: near the lower bound.
+BOUND_SHARE, BOUND_QUANTILE, CANDIDATE_STEPS = 0.1, 0.95, np.geomspace(1e-5, 1, 200)
 
-MAXIMUM_REMARK = (
-    "bias: true value of the data set less true value as recorded. One person can move the maximum from one\n"
-    "bound to the other, so its noise spans the whole range: ask for a high quantile instead."
-)
 GRID_STEPS_PER_SCALE = 2.0**40  # Google, "Secure Noise Generation"
 SMALLEST_EPSILON = 2.0**-20  # below this the noise would not fit the whole numbers it is drawn from
-LARGEST_PLD = 10_000  # answers; beyond, the PLD accountant takes gigabytes
+LARGEST_EPSILON = 1000.0  # of the study: at more an answer is the truth itself
+MOST_ANSWERS = 10_000_000  # of one query: more would not fit into a laptop's memory
 
 
 # ----------------------------------------------------------------------------------------- the mechanism
 
 Seed = int | np.random.Generator | None  # of numpy's generator; None for a fresh one
+_asked: dict[int, tuple] = {}  # integer seed -> the question that it has answered in this process
 
 
 class PrivacyLeakWarning(UserWarning):
-    """Something that should have been declared was taken from the data, and gives them away."""
+    """What should have been declared was taken from the data, or noise was used twice: that reveals data."""
 
 
 def repeated_sum(
@@ -108,11 +96,13 @@ def repeated_sum(
 ) -> np.ndarray:
     """Private sums of `data`, each spending `privacy_budget`.
 
-    iterations: number of answers, at least 1.
+    iterations: number of answers, 1 to 10 million.
     data: finite numbers, one per person; their number is public. Each is clamped to the bounds.
-    privacy_budget: epsilon of one answer, at least 2^-20.
+    privacy_budget: epsilon of one answer, at least 2^-20; where a person has up to K rows, epsilon / K.
     lower_bound, upper_bound: declared range of one value. Without an upper bound the data's own maximum is
-        taken, and a PrivacyLeakWarning says that this leaks.
+        taken, and a PrivacyLeakWarning says that this leaks. A lower bound of 0 warns where it clips.
+    seed: pass one Generator on to all calls. Two answers with one integer seed have the same noise, so that
+        their difference is exact; a PrivacyLeakWarning says so.
     Returns float64 (iterations,). Raises ValueError or TypeError for what cannot be used.
     """
     values, lower, upper = _clamped(data, lower_bound, upper_bound)
@@ -145,17 +135,55 @@ def repeated_max(
     seed: Seed = None,
 ) -> np.ndarray:
     """Private maxima of `data`: as repeated_sum. One person can move the maximum from one bound to the other,
-    so the noise spans the whole range."""
+    so the noise spans the whole range; repeated_quantile tells more."""
     values, lower, upper = _clamped(data, lower_bound, upper_bound)
     largest = max(abs(lower), abs(upper))
     return _with_noise(float(values.max()), largest, upper - lower, iterations, privacy_budget, seed)
 
 
+def repeated_quantile(
+    iterations: int,
+    data: Sequence[float],
+    privacy_budget: float,
+    quantile: float,
+    *,
+    lower_bound: float,
+    upper_bound: float,
+    candidates: int | Sequence[float] = 1001,
+    seed: Seed = None,
+) -> np.ndarray:
+    """Private quantiles of `data`, each a candidate drawn by the exponential mechanism.
+
+    As repeated_sum, and: quantile: 0 to 1. candidates: the public values that an answer can be, within the
+    bounds; or how many of them, at equal distances from bound to bound.
+    A candidate c has the score -distance of quantile * n from the interval [values below c, values up to c].
+    One person's value changes either count by at most 1, so the score's sensitivity is 1, and c is drawn
+    with probability proportional to exp(epsilon * score / 2) (McSherry and Talwar 2007, "Mechanism Design
+    via Differential Privacy"; Smith 2011, for quantiles). That holds but for events of probability 2^-53
+    per candidate, the finest step of the uniform number it is drawn with.
+    """
+    values, lower, upper = _clamped(data, lower_bound, upper_bound)
+    if not 0 <= _finite("quantile", quantile) <= 1:
+        raise BadInput(f"the quantile must lie between 0 and 1, not {quantile}")
+    if isinstance(candidates, numbers.Integral):
+        candidates = np.linspace(lower, upper, max(int(candidates), 0))
+    grid = np.unique(np.asarray(candidates, float))
+    if not len(grid) or not lower <= grid[0] <= grid[-1] <= upper:
+        raise BadInput("the candidates must be at least one number, all within the bounds")
+    iterations, epsilon = _asked_for(iterations, privacy_budget, math.ulp(0.0))
+    values, target = np.sort(values), quantile * len(values)
+    below, up_to = (np.searchsorted(values, grid, side) for side in ("left", "right"))
+    score = -np.maximum(0, np.maximum(below - target, target - up_to))
+    cumulated = np.cumsum(np.exp(epsilon / 2 * (score - score.max())))
+    uniform = _generator(seed, (hash(values.tobytes()), quantile, epsilon)).random(iterations)
+    return grid[np.searchsorted(cumulated, uniform * cumulated[-1], side="right").clip(max=len(grid) - 1)]
+
+
 def _clamped(data: Sequence[float], lower: float, upper: float | None) -> tuple[np.ndarray, float, float]:
     """The data clamped to the bounds, and the bounds."""
     values = np.asarray(data)
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"the data must be numbers without gaps, not {values.dtype}")
+    if values.dtype.kind not in "iuf" or np.ma.is_masked(data):
+        raise TypeError(f"the data must be floats or integers without gaps, not {values.dtype} or masked")
     if values.ndim != 1 or not len(values):
         raise BadInput(f"the data must be one row of at least one number, not of shape {values.shape}")
     values = values.astype(float)
@@ -163,16 +191,15 @@ def _clamped(data: Sequence[float], lower: float, upper: float | None) -> tuple[
         raise BadInput("the data hold NaN or infinite values; drop them first")
     if upper is None:
         upper = float(values.max())
-        warnings.warn(
-            "no upper_bound was declared: the data's own maximum is taken, and the noise betrays it",
-            PrivacyLeakWarning,
-            stacklevel=3,
-        )
+        told = "no upper_bound was declared: the data's own maximum is taken, and the noise reveals it"
+        warnings.warn(told, PrivacyLeakWarning, stacklevel=3)
     lower, upper = _finite("lower_bound", lower), _finite("upper_bound", upper)
     if lower >= upper:
         raise BadInput(f"lower_bound {lower:g} must be below upper_bound {upper:g}")
     if upper - lower < 1e-100 or max(abs(lower), abs(upper)) > 1e100:
         raise BadInput("the bounds must lie within +-1e100, and 1e-100 apart; change the unit")
+    if lower == 0 and (values < 0).any():
+        warnings.warn("lower_bound is 0, so negative values count as 0", UserWarning, stacklevel=3)
     return np.clip(values, lower, upper), lower, upper
 
 
@@ -184,6 +211,24 @@ def _finite(name: str, number: float) -> float:
     return float(number)
 
 
+def _asked_for(iterations: int, privacy_budget: float, smallest: float) -> tuple[int, float]:
+    """How many answers, and epsilon of each."""
+    answers, epsilon = operator.index(iterations), _finite("privacy_budget", privacy_budget)
+    if not 1 <= answers <= MOST_ANSWERS:
+        raise BadInput(f"the number of iterations must be 1 to {MOST_ANSWERS:,}, not {answers:,}")
+    if epsilon < smallest:
+        raise BadInput(f"privacy_budget (epsilon) must be at least {smallest:.2g}, not {epsilon:g}")
+    return answers, epsilon
+
+
+def _generator(seed: Seed, question: tuple) -> np.random.Generator:
+    """The generator; a warning if this integer seed has answered another question before."""
+    if isinstance(seed, numbers.Integral) and _asked.setdefault(int(seed), question) != question:
+        told = f"seed {seed} has answered before: equal seeds give equal noise. Pass one Generator on instead"
+        warnings.warn(told, PrivacyLeakWarning, stacklevel=4)
+    return np.random.default_rng(seed)
+
+
 def _with_noise(
     true_answer: float, largest_answer: float, sensitivity: float, iterations: int, epsilon: float, seed: Seed
 ) -> np.ndarray:
@@ -193,42 +238,24 @@ def _with_noise(
     answer, so the low bits of an answer can give it away (Mironov 2012, "On Significance of the Least
     Significant Bits for Differential Privacy"). Here the true answer is rounded to a multiple of a power of
     two, the grid, and the noise is a whole number k of grid steps with probability proportional to
-    exp(-rate |k|), after Google's "Secure Noise Generation" (2020). Every answer can then come from every
-    data set. The grid is 2^40 times finer than the scale, or as fine as floating-point numbers allow.
+    exp(-rate |k|), after Google's "Secure Noise Generation" (2020). The grid is 2^40 times finer than the
+    scale, or as fine as floating-point numbers allow. Every answer can then come from every data set, up to
+    a probability of about exp(epsilon - 44) / 2, 1e-19 at epsilon 1: numpy's geometric ends at 44 scales.
     """
-    iterations = operator.index(iterations)
-    if iterations < 1:
-        raise BadInput(f"the number of iterations must be at least 1, not {iterations}")
-    epsilon = _finite("privacy_budget", epsilon)
-    if epsilon < SMALLEST_EPSILON:
-        raise BadInput(f"privacy_budget (epsilon) must be at least {SMALLEST_EPSILON:.2g}, not {epsilon:g}")
+    iterations, epsilon = _asked_for(iterations, epsilon, SMALLEST_EPSILON)
     # math.fsum does not depend on the order of the rows, but it rounds, and so does the division by n. On a
     # grid no finer than four times the spacing of floating-point numbers, that stays below a step.
     finest = max(sensitivity / epsilon / GRID_STEPS_PER_SCALE, 4 * math.ulp(largest_answer))
     grid = 2.0 ** math.ceil(math.log2(finest))
     # Neighbours' answers therefore differ by at most the sensitivity, one step for that rounding, and one
     # for the rounding to the grid.
+    if 2 * grid > sensitivity / 1000:
+        raise BadInput("the bounds are too far from 0 for their distance; subtract a constant from the data")
     rate = epsilon * grid / (sensitivity + 2 * grid)
     stop = -math.expm1(-rate)
-    generator = np.random.default_rng(seed)
+    generator = _generator(seed, (true_answer, sensitivity, epsilon))
     noise = generator.geometric(stop, iterations) - generator.geometric(stop, iterations)
     return (round(true_answer / grid) + noise) * grid
-
-
-def total_epsilon(epsilon: float, iterations: int, delta: float = DELTA) -> tuple[float, str]:
-    """Epsilon of all answers together at `delta`, and the accountant of dp_accounting that gave it.
-
-    That is its PLD accountant, or, where that would take gigabytes, its RDP accountant (Mironov 2017, "Renyi
-    Differential Privacy"), which is looser. Basic composition, epsilon * iterations at delta 0,
-    is the ceiling of both. The accountants assume ideal Laplace noise.
-    """
-    if iterations <= LARGEST_PLD:
-        accountant, method = PLDAccountant(value_discretization_interval=epsilon / 1000), "PLD"
-    else:
-        accountant, method = RdpAccountant(), "RDP"
-    # The noise multiplier is scale / sensitivity: in which way neighbours differ is already in it.
-    accountant.compose(SelfComposedDpEvent(LaplaceDpEvent(1 / epsilon), iterations))
-    return min(accountant.get_epsilon(delta), epsilon * iterations), method
 
 
 # --------------------------------------------------------------------------------------------- the study
@@ -257,97 +284,50 @@ class DataSet:
     name: str
     prepared: prepareData
     bounds: tuple[float, float]
+    share: float = 1.0  # of epsilon that is left for an answer
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one query gave on one data set. All but `answers` (iterations,) in the column's unit."""
-
-    query: str
-    data_set: str
-    lower: float
-    upper: float
-    truth: float  # of this data set
-    bias: float  # truth of this data set, less truth of the data as recorded
-    scale: float  # of the Laplace noise
-    answers: np.ndarray
-
-    @property
-    def coverage(self) -> float:
-        """The share of answers in the 95% interval, truth +- scale * ln 20."""
-        return float(np.mean(np.abs(self.answers - self.truth) <= self.scale * math.log(20)))
-
-
-def load(source: CreditSource, column: str, month: str | None) -> tuple[prepareData, np.ndarray, np.ndarray]:
-    """The column's known values in one month, with what the same customers' other months say of them.
-
-    Returns the prepared data (n rows); usual (n,), the customer's most frequent value over all months, the
-    smaller where two are equally frequent; others (n,), the median of the customer's other months. Both are
-    NaN where the file names no customers or no months.
-    """
-    present = csv_columns(source.path)
-    keys = [key for key in (CUSTOMER, MONTH) if key in present or (key == MONTH and month)]
-    prepared = prepareData(source.path, [*keys, column], {column: float})
-    everything = prepared.dataframe
-    if MONTH in keys:
-        prepared.apply_column_filter({MONTH: month or STUDY_MONTH})
-    prepared.dataframe = prepared.dataframe.dropna(subset=column).reset_index(drop=True)
-    usual = others = np.full(len(prepared.dataframe), np.nan)
-    if keys == [CUSTOMER, MONTH]:
-        customers = prepared.dataframe[CUSTOMER]
-        counts = everything.groupby([CUSTOMER, column], as_index=False).size()
-        commonest = counts.sort_values("size", ascending=False, kind="stable").drop_duplicates(CUSTOMER)
-        usual = customers.map(commonest.set_index(CUSTOMER)[column]).to_numpy(float)
-        rest = everything[everything[MONTH] != (month or STUDY_MONTH)]
-        others = customers.map(rest.groupby(CUSTOMER)[column].median()).to_numpy(float)
-    return prepared, usual, others
-
-
-def describe_skew(values: np.ndarray, others: np.ndarray, bound: float) -> str:
-    """How many values (n,) lie above the bound, and how many of these the other months (n,) contradict."""
-    extreme = values > bound
-    sentence = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the bound {bound:,.10g}."
-    if np.isfinite(others).any():
-        contradicted = (extreme & (values > CONTRADICTION * others)).sum()
-        sentence += (
-            f" {contradicted:,} of them contradict the same customer's other months: they are more than "
-            f"{CONTRADICTION:g} times the median of these."
-        )
-    return sentence
-
-
-def three_data_sets(
-    recorded: prepareData,
-    column: str,
-    lower: float | None,
-    upper: float | None,
-    generator: np.random.Generator,
-) -> list[DataSet]:
-    """As recorded, skew-corrected and clamped. Says so if bounds had to be taken from the data."""
-    values = recorded.dataframe[column].to_numpy(float)
+def declared_bounds(
+    values: np.ndarray, column: str, lower: float | None, upper: float | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The bounds of the data as recorded, and those to clamp at. Says so where they come from the data."""
     smallest, largest = float(values.min()), float(values.max())
-    if column == STUDY_COLUMN:
-        defaults, widest = DECLARED_BOUNDS, WIDEST_BOUNDS
-    else:
-        defaults = (smallest, float(np.quantile(values, SKEW_QUANTILE)))
-        widest = (math.inf, -math.inf)
-        if lower is None or upper is None:
+    wide, clamp = WIDEST_BOUNDS, DECLARED_BOUNDS
+    if column != STUDY_COLUMN:
+        wide = clamp = smallest, float(np.quantile(values, SKEW_QUANTILE))
+        sides = [side for side, given in (("lower", lower), ("upper", upper)) if given is None]
+        if sides:
             print(
-                f"Warning: bounds of {column} were not declared, so they come from the data, and leak. "
-                "Declare what is known beforehand with --lower and --upper."
+                f"Warning: no {' and no '.join(sides)} bound of {column} was declared; it is taken from the "
+                f"data, and leaks. Declare what is known beforehand with --{' and --'.join(sides)}."
             )
-    low, high = defaults[0] if lower is None else lower, defaults[1] if upper is None else upper
+    low, high = clamp[0] if lower is None else lower, clamp[1] if upper is None else upper
     if low >= high:
         raise BadInput(f"the lower bound {low:g} must be below the upper bound {high:g}; declare others")
-    widest = (min(low, widest[0]), max(high, widest[1]))
-    if smallest < widest[0] or largest > widest[1]:
-        widest = (min(smallest, widest[0]), max(largest, widest[1]))
-        print("Warning: as recorded, the data exceed the declared bounds; their own are used, and leak.")
-    corrected = copy.deepcopy(recorded).clean_skewness(column, SKEW_QUANTILE, generator)
+    declared = lower is not None or upper is not None or column != STUDY_COLUMN
+    if declared and low <= smallest and largest <= high:
+        return (low, high), (low, high)
+    wide = min(low, wide[0]), max(high, wide[1])
+    if smallest < wide[0] or largest > wide[1]:
+        wide = min(smallest, wide[0]), max(largest, wide[1])
+        print("Warning: as recorded, the data exceed the bounds; their own are used there, and leak.")
+    return wide, (low, high)
+
+
+def four_data_sets(
+    recorded: prepareData,
+    column: str,
+    wide: tuple[float, float],
+    clamp: tuple[float, float],
+    private: float,
+    seed: np.random.Generator,
+) -> list[DataSet]:
+    """As recorded, skew-corrected, clamped at declared bounds, and at a `private` upper bound."""
     rows = [
-        DataSet("as recorded", recorded, widest),
-        DataSet("skew-corrected", corrected, (low, high)),
-        DataSet("clamped", copy.deepcopy(recorded), (low, high)),
+        DataSet("as recorded", recorded, wide),
+        DataSet(SKEW_CORRECTED, copy.deepcopy(recorded).clean_skewness(column, SKEW_QUANTILE, seed), clamp),
+        DataSet("clamped", copy.deepcopy(recorded), clamp),
+        DataSet("private bound", copy.deepcopy(recorded), (clamp[0], private), 1 - BOUND_SHARE),
     ]
     for row in rows:
         row.prepared.dataframe[column] = row.prepared.dataframe[column].clip(*row.bounds)
@@ -355,23 +335,21 @@ def three_data_sets(
 
 
 def ask(
-    data_sets: list[DataSet], column: str, iterations: int, epsilon: float, generator: np.random.Generator
+    data_sets: list[DataSet], column: str, iterations: int, epsilon: float, rows: int, seed: Seed
 ) -> list[Result]:
-    """Every query on every data set, `iterations` times."""
+    """Every query on every data set. A person with up to K `rows` changes an answer up to K times as much
+    (group privacy), so that epsilon of one row is epsilon / K."""
     results = []
     for query in QUERIES:
         recorded_truth = query.true(data_sets[0].prepared, column)
         for row in data_sets:
-            values = row.prepared.dataframe[column].to_numpy(float)
-            lower, upper = row.bounds
-            truth = query.true(row.prepared, column)
-            scale = query.sensitivity(upper - lower, len(values)) / epsilon
-            answers = query.private(
-                iterations, values, epsilon, lower_bound=lower, upper_bound=upper, seed=generator
-            )
-            results.append(
-                Result(query.name, row.name, lower, upper, truth, truth - recorded_truth, scale, answers)
-            )
+            values, (lower, upper) = row.prepared.dataframe[column].to_numpy(float), row.bounds
+            truth, spent = query.true(row.prepared, column), epsilon * row.share
+            scale = rows * query.sensitivity(upper - lower, len(values)) / spent
+            bounds = {"lower_bound": lower, "upper_bound": upper}
+            answers = query.private(iterations, values, spent / rows, **bounds, seed=seed)
+            bias = truth - recorded_truth
+            results.append(Result(query.name, row.name, lower, upper, truth, bias, scale, spent, answers))
     return results
 
 
@@ -379,57 +357,61 @@ def main(
     data: str | os.PathLike | None = None,
     column: str = STUDY_COLUMN,
     month: str | None = None,
+    person: str | None = None,
+    rows_per_person: int | None = None,
+    missing_as: float | None = None,
     lower: float | None = None,
     upper: float | None = None,
     iterations: int = ITERATIONS,
     epsilon: float = EPSILON,
     seed: int = SEED,
-    figures: str | os.PathLike = FIGURES,
+    figures: str | os.PathLike | None = None,
 ) -> list[Result]:
     """Runs the study and writes the four figures; the arguments are those of the command line."""
+    if epsilon > LARGEST_EPSILON:
+        raise BadInput(f"epsilon {epsilon:g} hides nothing; take one of at most {LARGEST_EPSILON:g}")
     source = describe_csv(data) if data else find_credit_csv()
     generator = np.random.default_rng(seed)
-    recorded, usual, others = load(source, column, month)
-    values = recorded.dataframe[column].to_numpy(float)
-    data_sets = three_data_sets(recorded, column, lower, upper, generator)
-    results = ask(data_sets, column, iterations, epsilon, generator)
-    averages = {result.data_set: result for result in results if result.query == "average"}
-    folder = output_folder(figures)
+    people = {"person": person, "rows_per_person": rows_per_person, "missing_as": missing_as}
+    read = load_column(source, column, month=month, **people, seed=generator)
+    print(*read.notes, sep="\n", end="\n" if read.notes else "")
+    values, rows = read.prepared.dataframe[column].to_numpy(float), rows_per_person or 1
+    wide, clamp = declared_bounds(values, column, lower, upper)
 
-    when = f", {month or STUDY_MONTH}" if MONTH in recorded.dataframe else ""
-    where = f"{source.description}{when}, n = {len(values):,}"
-    print(f"{column}: {where}; {iterations:,} answers at epsilon {epsilon:g} each, seed {seed}\n")
-    show(answers_table(results))
-    print(MAXIMUM_REMARK)
-    bound = data_sets[-1].bounds[1]
-    skew = describe_skew(values, others, bound)
-    print(f"\n{skew}")
-    if np.isfinite(usual).all():
-        offsets = ", ".join(
-            f"{result.truth - usual.mean():+,.2f} {name}" for name, result in averages.items()
-        )
-        print(
-            f"Against the average of the customers' usual values, {usual.mean():,.2f}, the bias is {offsets}."
-        )
-    print("\n|bias| + E|noise| of one private average, against the data as recorded")
-    show(bounds_table(values, data_sets[0].bounds[0], list(averages.values()), epsilon))
-    total, method = total_epsilon(epsilon, iterations)
-    spent = (
-        f"{iterations:,} answers at epsilon {epsilon:g} each spend {epsilon * iterations:,.10g} by basic "
-        f"composition, {total:,.2f} at delta {DELTA:g} by dp_accounting's {method} accountant."
-    )
-    print(f"\nWhat the repetition costs: {spent}")
-    show(averaging_table(list(averages.values())))
-
-    wide, narrow = averages["as recorded"], averages["skew-corrected"]
-    drawn = {
-        "annual_income_distribution_plots.png": distribution_figure(values, bound, column, where, skew),
-        "repeated_average_historgram.png": repeated_average_figure(wide, column, where, spent),
-        "skew_corrected_repeated_average_historgram.png": repeated_average_figure(
-            narrow, column, where, spent
-        ),
-        "normalized_noise_observations.png": normalized_figure(wide, narrow, epsilon, column, where),
+    lowest, highest = clamp[0], wide[1]
+    steps = (lowest + (highest - lowest) * CANDIDATE_STEPS).clip(max=highest)
+    grid = {"lower_bound": lowest, "upper_bound": highest, "candidates": steps, "seed": generator}
+    at_least = values.clip(min=lowest)
+    bought = {  # epsilon -> the bounds of as many releases
+        spent: repeated_quantile(iterations, at_least, BOUND_SHARE * spent / rows, BOUND_QUANTILE, **grid)
+        for spent in (epsilon, epsilon / 10, epsilon / 100)
     }
+    data_sets = four_data_sets(read.prepared, column, wide, clamp, bought[epsilon][0], generator)
+    results = ask(data_sets, column, iterations, epsilon, rows, generator)
+    answers = repeated_quantile(iterations, at_least, epsilon / rows, SKEW_QUANTILE, **grid)
+    query, truth = f"{SKEW_QUANTILE:g} quantile", float(np.quantile(values, SKEW_QUANTILE))
+    results.append(Result(query, "as recorded", lowest, highest, truth, 0.0, None, epsilon, answers))
+
+    study = Study(
+        column=column,
+        where=f"{source.description}{f', {read.month}' if read.month else ''}, n = {len(values):,}",
+        values=values,
+        usual=read.usual,
+        others=read.others,
+        clamp=clamp,
+        epsilon=epsilon,
+        rows_per_person=rows,
+        results=results,
+        private_bounds=bought,
+        bound_share=BOUND_SHARE,
+        seed=seed,
+    )
+    if figures is None:  # those of another column must not take the place of the study's
+        own = "column_" + re.sub("[^A-Za-z0-9]", "_", column)
+        figures = FIGURES if column == STUDY_COLUMN else FIGURES / own
+    folder = output_folder(figures)
+    print_conclusion(study)
+    drawn = study_figures(study)
     save_figures(folder, drawn)
     print(f"\n{len(drawn)} figures written into {folder}")
     return results
@@ -438,25 +420,23 @@ def main(
 def command_line() -> None:
     """Forwards the command line to main."""
     parser = OneLineParser(description=__doc__.splitlines()[0], prog="laplace.py")
-    bound = f"bound, in the column's unit (default for {STUDY_COLUMN}: %s; else from the data, which leaks)"
-    for name, options in {
-        "--data": {
-            "metavar": "FILE",
-            "help": "a CSV with a header line (default: Kaggle's, else the sample)",
-        },
-        "--column": {"default": STUDY_COLUMN, "help": "a numeric column of it (default: %(default)s)"},
-        "--month": {"help": f"value of its {MONTH} column, if it has one (default: {STUDY_MONTH})"},
-        "--lower": {"type": finite_number, "help": f"declared lower {bound % DECLARED_BOUNDS[0]}"},
-        "--upper": {"type": finite_number, "help": f"declared upper {bound % DECLARED_BOUNDS[1]}"},
-        "--iterations": {"type": whole_number, "default": ITERATIONS, "help": "answers to each query"},
-        "--epsilon": {"type": positive_number, "default": EPSILON, "help": "privacy budget of each answer"},
-        "--seed": {"type": seed_number, "default": SEED, "help": "of the random generator"},
-        "--figures": {"metavar": "DIR", "default": FIGURES, "help": "folder of the four PNG files"},
-    }.items():
-        if "default" in options and "default" not in options["help"]:
-            options["help"] += " (default: %(default)s)"
-        parser.add_argument(name, **options)
-    arguments = vars(parser.parse_args())
+    add = parser.add_argument
+    bound = f"in the column's unit (default for {STUDY_COLUMN}: %s; else from the data, which leaks)"
+    add("--data", metavar="FILE", help="a CSV with a header line (default: Kaggle's, else the sample)")
+    add("--column", default=STUDY_COLUMN, help="a numeric column of it (default: %(default)s)")
+    add("--month", help=f"value of its {MONTH} column, if it has one (default: {STUDY_MONTH})")
+    add("--person", metavar="COLUMN", help=f"says whose a row is (default: {CUSTOMER}, if there)")
+    add("--rows-per-person", type=typed.whole_number, metavar="K", help="its rows that count (default: one)")
+    add("--missing-as", type=typed.finite_number, metavar="X", help="what gaps count as (default: left out)")
+    add("--lower", type=typed.finite_number, help=f"declared lower bound, {bound % DECLARED_BOUNDS[0]}")
+    add("--upper", type=typed.finite_number, help=f"declared upper bound, {bound % DECLARED_BOUNDS[1]}")
+    add("--iterations", type=typed.whole_number, default=ITERATIONS, help="of a query (default: %(default)s)")
+    add("--epsilon", type=typed.positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
+    add("--seed", type=typed.seed_number, default=SEED, help="of the random generator (default: %(default)s)")
+    add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
+    # Before Python 3.14 argparse takes -5e3 for an option, but not " -5e3".
+    words = [f" {word}" if re.match(r"-\.?\d", word) else word for word in sys.argv[1:]]
+    arguments = vars(parser.parse_args(words))
     run(parser.prog, lambda: main(**arguments))
 
 

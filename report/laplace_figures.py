@@ -1,38 +1,50 @@
-"""The four figures of laplace.py, drawn from arrays and numbers; nothing is computed here but bins."""
+"""The four figures of laplace.py, drawn from its results; nothing is computed here but bins and shares."""
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING
+import math
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from support.look import BLACK, BLUE, GREY
-from support.look import VERMILION as ORANGE
-
-if TYPE_CHECKING:
-    from laplace import Result
+from report.laplace_tables import DELTA, SKEW_CORRECTED, Asked, Study, amount, total_epsilon
+from support.look import BLACK, BLUE, GREY, VERMILION, finish, looked_at, new_figure
 
 THOUSANDS = FuncFormatter(lambda number, _: f"{number:,.10g}")
+NAME_LETTERS = 32  # of a column, before it is cut
+REACH = 8.0  # noise scales that are drawn to either side of the truth, at least
 
 
-def _figure(rows: int, columns: int, title: str, caption: str, **options) -> tuple[Figure, np.ndarray]:
-    """A grid of axes under a title and over a caption."""
-    mpl.rcParams.update(
-        {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
-    )
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    figure.supxlabel(textwrap.fill(caption, 145), x=0.01, ha="left", fontsize=9)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+@looked_at()
+def study_figures(study: Study) -> dict[str, Figure]:
+    """The figures by the names of their files ("historgram" is a spelling that others rely on)."""
+    return {
+        "annual_income_distribution_plots.png": distribution_figure(study),
+        "repeated_average_historgram.png": average_figure(study, "as recorded"),
+        "skew_corrected_repeated_average_historgram.png": average_figure(study, SKEW_CORRECTED),
+        "normalized_noise_observations.png": normalized_figure(study),
+    }
+
+
+def _short(column: str) -> str:
+    """The column's name, cut if it is too long for a title."""
+    column = " ".join(column.split())
+    return column if len(column) <= NAME_LETTERS else f"{column[:NAME_LETTERS]}…"
+
+
+def _remark(study: Study, epsilon: float | None = None) -> str:
+    """What data these are, with blanks at which "n = 12,500" is not broken."""
+    where = study.where if epsilon is None else f"{study.where}, epsilon {epsilon:g}"
+    return where.replace(" = ", "\u00a0=\u00a0").replace("epsilon ", "epsilon\u00a0")
 
 
 def _box(axes: Axes, rows: dict[str, np.ndarray], colours: list[str]) -> None:
     """Horizontal box plots, the first on top: quartiles, and whiskers around the middle 95% of the values."""
+    points = {"marker": ".", "markersize": 3, "alpha": 0.5, "markeredgewidth": 0, "markerfacecolor": BLACK}
     boxes = axes.boxplot(
         list(rows.values())[::-1],
         orientation="horizontal",
@@ -40,124 +52,182 @@ def _box(axes: Axes, rows: dict[str, np.ndarray], colours: list[str]) -> None:
         widths=0.6,
         patch_artist=True,
         medianprops={"color": BLACK},
-        flierprops={
-            "marker": ".",
-            "markersize": 3,
-            "alpha": 0.5,
-            "markeredgewidth": 0,
-            "markerfacecolor": BLACK,
-        },
+        flierprops=points,
     )
     for box, colour in zip(boxes["boxes"], colours[::-1], strict=True):
         box.set_facecolor(colour)
     axes.set_yticks(range(1, len(rows) + 1), list(rows)[::-1])
 
 
-def distribution_figure(values: np.ndarray, bound: float, column: str, where: str, skew: str) -> Figure:
-    """Histograms over box plots of the unmodified column (n,), on a linear and on a log axis.
+def _edges(values: np.ndarray, logarithmic: bool) -> np.ndarray:
+    """81 bin edges from the smallest to the largest value, or about them where all are equal."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        about = abs(low) / 2 or 1.0
+        low, high = (low / 2, high * 2) if logarithmic else (low - about, high + about)
+    return np.geomspace(low, high, 81) if logarithmic else np.linspace(low, high, 81)
 
-    where: what data these are. skew: a sentence on the values above the bound.
-    """
-    caption = f"{skew} Boxes: quartiles; whiskers: the middle 95% of the values."
-    figure, grid = _figure(
-        2, 2, f"{column} as recorded: {where}", caption, height_ratios=[3, 1], sharex="col"
+
+def distribution_figure(study: Study) -> Figure:
+    """Histograms over box plots of the column as recorded, on a linear and on a log axis."""
+    values, upper, name = study.values, study.clamp[1], _short(study.column)
+    extreme, total = values > upper, values.sum()
+    title = (
+        f"{name}: {f'{extreme.mean():.2%} of the' if extreme.any() else 'no'} values lie above {upper:,.10g}"
     )
-    positive = values[values > 0]
-    edges = {
-        "linear axis": np.linspace(values.min(), values.max(), 81),
-        "log axis": np.geomspace(positive.min(), positive.max(), 81),
-    }
-    for [histogram, box], scale in zip(grid.T, edges, strict=True):
-        shown = values if scale == "linear axis" else positive
-        histogram.hist(shown, bins=edges[scale], color=ORANGE)
-        _box(box, {"": shown}, [ORANGE])
-        for panel in (histogram, box):
-            panel.axvline(bound, color=BLACK, linestyle="--", linewidth=1, label=f"bound {bound:,.10g}")
-        if scale == "log axis":
-            box.set_xscale("log")
+    if values.min() >= 0 and total > 0 and extreme.any():
+        title += f" and make up {values[extreme].sum() / total:.0%} of the sum"
+    caption = f"{study.skew} Boxes: quartiles; whiskers: the middle 95% of the values."
+    handles = [
+        Patch(color=BLUE, label=f"{(~extreme).sum():,} values up to {upper:,.10g}"),
+        Patch(color=VERMILION, label=f"{extreme.sum():,} values above"),
+        Line2D([], [], color=BLACK, linestyle="--", label=f"bound {upper:,.10g}"),
+    ]
+    figure = new_figure(7, title, caption, remark=_remark(study), handles=handles, columns=3)
+    grid = figure.subplots(2, 2, height_ratios=[3, 1], sharex="col")
+    for [histogram, box], logarithmic in zip(grid.T, (False, True), strict=True):
+        shown = values[values > 0] if logarithmic else values
+        scale = "log axes" if logarithmic else "linear axes"
         if len(shown) < len(values):
             scale += f", without {len(values) - len(shown):,} values that are not above 0"
-        histogram.set_title(scale)
-        histogram.set_ylabel("customers per bin")
-        histogram.legend(frameon=False, loc="upper right")
-        box.set_xlabel(f"{column} (unit of the file)")
-        box.xaxis.set_major_formatter(THOUSANDS)
-        if "linear" in scale:
+        finish(histogram, scale, "", "values per bin")
+        finish(box, "", name)
+        if not len(shown):
+            for panel in (histogram, box):
+                panel.set_axis_off()
+            continue
+        edges = _edges(shown, logarithmic)
+        for part, colour in ((shown[shown <= upper], BLUE), (shown[shown > upper], VERMILION)):
+            histogram.stairs(np.histogram(part, edges)[0], edges, fill=True, color=colour)
+        _box(box, {"": shown}, [BLUE])
+        for panel in (histogram, box):
+            panel.axvline(upper, color=BLACK, linestyle="--", linewidth=1)
+        if logarithmic:
+            box.set_xscale("log")
+            histogram.set_yscale("log")  # so that bins of one value show beside those of hundreds
+            histogram.set_ylim(bottom=0.5)
+            if shown.max() < 100 * shown.min():
+                box.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            for axis in (box.xaxis, histogram.yaxis):
+                axis.set_minor_locator(NullLocator())
+        else:
             box.xaxis.set_major_locator(MaxNLocator(5))
+        box.xaxis.set_major_formatter(THOUSANDS)
+        histogram.yaxis.set_major_formatter(THOUSANDS)
     return figure
 
 
-def repeated_average_figure(result: Result, column: str, where: str, spent: str) -> Figure:
-    """Histogram of the private averages, with the Laplace density of the known scale over it.
+def _histogram(axes: Axes, numbers: np.ndarray, limit: float, colour: str) -> None:
+    """The share of the numbers in each of 101 bins, one of them around 0, from -limit to limit."""
+    edges = np.linspace(-limit, limit, 102)
+    percent = 100 * np.histogram(numbers, edges)[0] / len(numbers)
+    axes.stairs(percent, edges, fill=True, color=colour)
+    axes.set_xlim(-limit, limit)
 
-    where: what data these are. spent: a sentence on the total epsilon.
-    """
+
+def average_figure(study: Study, data_set: str) -> Figure:
+    """Histogram of a data set's private averages under the Laplace density of the known scale, and beside it
+    their errors on an axis which is the same for the data as recorded and the skew-corrected."""
+    result, name = study.of("average", data_set), _short(study.column)
     answers, truth, scale = result.answers, result.truth, result.scale
-    caption = (
-        f"Values clamped to {result.lower:,.10g} ... {result.upper:,.10g}. {spent} The mean of the answers "
-        f"is off by {abs(answers.mean() - truth):,.3g}, their median by "
-        f"{abs(np.median(answers) - truth):,.3g}: asking again averages the noise away."
+    errors, unit = answers - truth, max(abs(truth), scale)
+    title = f"{name}, {data_set}: one private average is off by {scale:,.4g} on average"
+    if truth:
+        title += f", {100 * scale / abs(truth):.2g}% of the truth"
+    total, _ = total_epsilon((Asked(result.epsilon, len(answers)),))
+    basic = result.epsilon * len(answers)
+    caption = f"Values clamped to {result.lower:,.10g} ... {result.upper:,.10g}. "
+    if data_set == SKEW_CORRECTED:
+        caption += "Skew correction reads all values, so these answers do not have the epsilon stated. "
+    else:
+        caption += f"All answers spend {basic:,.10g} by basic composition, {total:,.2f} at delta {DELTA:g}. "
+    caption += (
+        f"Asking again averages the noise away: the mean of the answers is off by {abs(errors.mean()):,.3g}, "
+        f"their median by {abs(np.median(errors)):,.3g}."
     )
-    figure, [[axes]] = _figure(1, 1, f"{column}, private averages, {result.data_set}: {where}", caption)
-    reach = max(8.0, float(np.abs(answers - truth).max()) / scale)
-    # Bins a quarter of the scale wide, with the truth on an edge, however many answers there are.
-    edges = truth + scale / 4 * np.arange(-np.ceil(4 * reach), np.ceil(4 * reach) + 1)
-    half_width = scale * np.log(20)
+    half_width = scale * math.log(20)
     interval = f"95% interval, truth ± {half_width:,.6g}: holds {result.coverage:.1%} of the answers"
-    axes.axvspan(truth - half_width, truth + half_width, color=GREY, alpha=0.25, linewidth=0, label=interval)
-    axes.hist(answers, bins=edges, density=True, color=ORANGE, label=f"{len(answers):,} private averages")
+    handles = [
+        Patch(color=VERMILION, label=f"{len(answers):,} private averages"),
+        Line2D([], [], color=BLUE, label=f"Laplace density, scale b = {scale:,.6g}"),
+        Line2D([], [], color=BLACK, linestyle="--", label=f"true average {amount(truth, unit)}"),
+        Patch(color=GREY, alpha=0.25, linewidth=0, label=interval),
+    ]
+    remark = _remark(study, result.epsilon)
+    figure = new_figure(5, title, caption, remark=remark, handles=handles, columns=2)
+    own, shared = figure.subplots(1, 2, width_ratios=[3, 2])
+
+    # Bins a quarter of the scale wide, with the truth on an edge, however many answers there are.
+    steps = math.ceil(4 * min(max(REACH, np.abs(errors).max() / scale), 5 * REACH))
+    edges = truth + scale / 4 * np.arange(-steps, steps + 1)
+    own.axvspan(truth - half_width, truth + half_width, color=GREY, alpha=0.25, linewidth=0)
+    density = np.histogram(answers, edges)[0] / (len(answers) * scale / 4)
+    own.stairs(density, edges, fill=True, color=VERMILION)
     line = np.sort(np.append(np.linspace(edges[0], edges[-1], 2000), truth))
-    density = np.exp(-np.abs(line - truth) / scale) / (2 * scale)
-    axes.plot(line, density, color=BLUE, label=f"Laplace density, scale b = {scale:,.6g}")
-    axes.axvline(truth, color=BLACK, linestyle="--", label=f"true average {truth:,.2f}")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(top=0.72 / scale)  # the density's peak is 0.5 / scale; the rest is for the legend
-    axes.xaxis.set_major_formatter(THOUSANDS)
-    axes.set_xlabel(f"private average of {column} (unit of the file)")
-    axes.set_ylabel("density (1 / unit of the file)")
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    own.plot(line, np.exp(-np.abs(line - truth) / scale) / (2 * scale), color=BLUE)
+    own.axvline(truth, color=BLACK, linestyle="--", linewidth=1)
+    own.set_xlim(edges[0], edges[-1])
+    own.xaxis.set_major_locator(MaxNLocator(5))
+    own.xaxis.set_major_formatter(THOUSANDS)
+    finish(own, "on its own axis", f"private average of {name}", "density")
+
+    widest = max(study.of("average", each).scale for each in ("as recorded", SKEW_CORRECTED))
+    _histogram(shared, errors, REACH * widest, VERMILION)
+    shared.set_ylim(0, 100)
+    shared.xaxis.set_major_locator(MaxNLocator(5))
+    shared.xaxis.set_major_formatter(THOUSANDS)
+    finish(shared, "on the axis of both figures", "private average minus true average", "answers (%) per bin")
     return figure
 
 
-def normalized_figure(wide: Result, narrow: Result, epsilon: float, column: str, where: str) -> Figure:
-    """Histograms and box plots of both results, each divided by its own true value.
-
-    The left column has one axis for both, so that the widths can be compared; the right column shows the
-    narrow one alone, enlarged.
-    """
-    relative = {result.data_set: 100 * (result.answers / result.truth - 1) for result in (wide, narrow)}
-    colours = dict(zip(relative, (ORANGE, BLUE), strict=True))
-    reach = 1.05 * max(float(np.abs(deviation).max()) for deviation in relative.values())
-    close = 1.05 * float(np.abs(relative[narrow.data_set]).max())
+def normalized_figure(study: Study) -> Figure:
+    """The errors of the averages as recorded and skew-corrected, each divided by its own true average, on
+    one axis; and the narrower alone, enlarged. Not divided where a true average is 0."""
+    wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", SKEW_CORRECTED))
+    name, relative = _short(study.column), wide.truth != 0 != narrow.truth
+    factors = [100 / abs(result.truth) if relative else 1.0 for result in (wide, narrow)]
+    errors = {
+        result.data_set: factor * (result.answers - result.truth)
+        for result, factor in zip((wide, narrow), factors, strict=True)
+    }
+    ratio = wide.scale * factors[0] / (narrow.scale * factors[1])
+    title = f"{name}: without skew correction the noise is {ratio:,.3g} times as wide"
+    if 0.95 < ratio < 1.05:
+        title = f"{name}: with and without skew correction the noise is about equally wide"
+    title += ", relative to the true average" if relative else ""
+    limit, close = (
+        min(
+            max(1.05 * float(np.abs(errors[result.data_set]).max()), 1e-300),
+            5 * REACH * result.scale * factor,
+        )
+        for result, factor in zip((wide, narrow), factors, strict=True)
+    )
+    limit = max(limit, close)
     caption = (
-        f"{len(wide.answers):,} private averages of either data set, epsilon {epsilon:g} each. Left: one "
-        f"axis for both. Right: “{narrow.data_set}” alone, its axis {reach / close:,.0f} times narrower. "
-        "Boxes: quartiles; whiskers: the middle 95% of the answers."
+        f"{len(wide.answers):,} private averages of either data set. The close-up's axis is "
+        f"{limit / close:,.3g} times narrower than that of the other panels. Boxes: quartiles; whiskers: the "
+        "middle 95% of the answers."
     )
-    figure, grid = _figure(
-        3, 2, f"{column}, noise in relation to the truth: {where}", caption, height_ratios=[3, 3, 2]
-    )
-    grid[0, 1].set_axis_off()
-    ratio = relative[wide.data_set].std() / relative[narrow.data_set].std()
-    remark = (
-        f"In relation to the truth,\nthe noise is {ratio:,.3g} times as wide\n"
-        f"{wide.data_set} as {narrow.data_set}.\n\nBelow: close-up."
-    )
-    grid[0, 1].text(0.5, 0.5, remark, ha="center", va="center", fontsize=11)
-    cells = [(0, 0, wide, reach), (1, 0, narrow, reach), (1, 1, narrow, close)]
-    for row, column, result, limit in cells:
-        deviation, axes = relative[result.data_set], grid[row, column]
-        weights = np.full(len(deviation), 100 / len(deviation))
-        axes.hist(deviation, np.linspace(-limit, limit, 101), weights=weights, color=colours[result.data_set])
-        axes.set_title(f"{result.data_set}: std {deviation.std():.3g}% of the truth")
-        axes.set_ylabel("answers (%)")
-    _box(grid[2, 0], relative, list(colours.values()))
-    _box(grid[2, 1], {narrow.data_set: relative[narrow.data_set]}, [colours[narrow.data_set]])
-    for axes, limit in [
-        *zip(grid[:, 0], [reach] * 3, strict=True),
-        *zip(grid[1:, 1], [close] * 2, strict=True),
-    ]:
-        axes.set_xlim(-limit, limit)
-    for axes in grid[2]:
-        axes.set_xlabel("private average less truth (% of the truth)")
+    figure = new_figure(6.5, title, caption, remark=_remark(study, study.epsilon))
+    grid = figure.subplots(2, 2)
+    across = "private average minus truth" + (" (% of the truth)" if relative else "")
+    unit = "% of the truth" if relative else ""
+    panels = [
+        (grid[0, 0], wide, VERMILION, limit),
+        (grid[0, 1], narrow, BLUE, limit),
+        (grid[1, 1], narrow, BLUE, close),
+    ]
+    for axes, result, colour, reach in panels:
+        shown = errors[result.data_set]
+        _histogram(axes, shown, reach, colour)
+        heading = f"{result.data_set}: std {shown.std():.3g}{unit}" if len(shown) > 1 else result.data_set
+        finish(axes, heading, across, "answers (%) per bin")
+    grid[1, 1].set_title(f"close-up of {narrow.data_set}")
+    # What is to be compared stands on one scale.
+    top = max(axes.get_ylim()[1] for axes in grid[0])
+    for axes in grid[0]:
+        axes.set_ylim(0, top)
+    _box(grid[1, 0], errors, [VERMILION, BLUE])
+    grid[1, 0].set_xlim(-limit, limit)
+    finish(grid[1, 0], "both", across)
     return figure
