@@ -47,17 +47,9 @@ MEASURES = {  # key in measure_leakage: name, value (or key of it) if nothing le
     "auc": ("AUC", 0.5, ""),
     "heldout_advantage": ("held-out advantage", 0.0, ""),
     "advantage": ("advantage, same examples", "chance_advantage", ""),
-    "tpr_at_1pct_fpr": (
-        "TPR at 1% FPR",
-        "chance_tpr_at_1pct_fpr",
-        f"{nonmembers_needed(0.01):,} non-members",
-    ),
-    "tpr_at_0p1pct_fpr": (
-        "TPR at 0.1% FPR",
-        "chance_tpr_at_0p1pct_fpr",
-        f"{nonmembers_needed(0.001):,} non-members",
-    ),
-    "tnr_at_1pct_fnr": ("TNR at 1% FNR", "chance_tnr_at_1pct_fnr", f"{nonmembers_needed(0.01):,} members"),
+    "tpr_at_1pct_fpr": ("TPR at 1% FPR", "chance_tpr_at_1pct_fpr", "non-members"),
+    "tpr_at_0p1pct_fpr": ("TPR at 0.1% FPR", "chance_tpr_at_0p1pct_fpr", "non-members"),
+    "tnr_at_1pct_fnr": ("TNR at 1% FNR", "chance_tnr_at_1pct_fnr", "members"),
 }
 
 
@@ -117,9 +109,9 @@ def audit(
         report["contrast"] = _contrast(frames, rivals)
     if claimed_epsilon is not None:
         report["claimed_epsilon"] = claimed_epsilon
-        if max(training["epsilon"]["epsilon_low"] for training in report["trainings"]) > claimed_epsilon:
+        if report["trainings"][0]["epsilon"]["epsilon_low"] > claimed_epsilon:
             warnings.append(
-                f"The lower bound on epsilon is above the claimed {claimed_epsilon:g}: either the claim is wrong, "
+                f"The lower bound on epsilon is above the claimed {claimed_epsilon:g}: the claim is wrong, "
                 "or members and non-members differ in more than the training."
             )
     report = _plain(report | {"warnings": list(dict.fromkeys(warnings)), "versions": _versions()})
@@ -144,8 +136,8 @@ def _trainings(
     sides = 2 if columns.member is None else 1
     if not sources or len(sources) % sides or len(labels) not in (0, sides):
         raise BadInput(
-            f"{len(sources)} files and {len(labels)} of labels; give members and non-members in turn, with one "
-            "file of labels for either, or a --member-column and one table for each training"
+            f"{len(sources)} files and {len(labels)} of labels; give members and non-members in turn, with "
+            "one file of labels for either, or a --member-column and one table for each training"
         )
     frames = []
     for start in range(0, len(sources), sides):
@@ -244,8 +236,8 @@ def doubts(losses: Losses, computed: bool = False) -> list[str]:
     auc, _, auc_high = auc_with_interval(members, nonmembers)
     if auc_high < 0.5:
         found.append(
-            f"Members have the larger values (AUC {auc:.4f}). Are these confidences, whose negatives would be "
-            "losses, or are the two files swapped?"
+            f"Members have the larger values (AUC {auc:.4f}). Are these confidences, whose negatives would "
+            "be losses, or are the two files swapped?"
         )
     if least >= 0 and most <= 1 and not computed:
         found.append("All values lie within 0 and 1. If they are probabilities p, give -np.log(p).")
@@ -263,9 +255,9 @@ def doubts(losses: Losses, computed: bool = False) -> list[str]:
     tied = np.count_nonzero(everything == least)
     if tied > max(TIED * len(everything), 1):
         found.append(
-            f"{tied / len(everything):.1%} of the values are tied at the smallest, {least:.4g}, as those of "
-            "float32 probabilities are. No threshold parts them, and TPR at a low FPR is understated: compute "
-            "the losses from logits."
+            f"{tied / len(everything):.1%} of the values are tied at the smallest, {least:.4g}, as those "
+            "of float32 probabilities are. No threshold parts them, and TPR at a low FPR is understated: "
+            "compute the losses from logits."
         )
     return found
 
@@ -276,10 +268,10 @@ def epsilon_lower_bound(members: np.ndarray, nonmembers: np.ndarray, delta: floa
     members (n,) and nonmembers (m,): scores, low for members. Differential privacy bounds every event: TPR <=
     e^epsilon FPR + delta, and TNR <= e^epsilon FNR + delta (Kairouz, Oh, Viswanath 2015). The thresholds are
     fixed beforehand as ranks: the (a + 1)-th smallest non-member for the FPRs, the (a + 1)-th largest member
-    for the FNRs, a = floor(rate * number), for the four EPSILON_RATES. The rate of other examples beyond such
-    a threshold has the distribution Beta(a + 1, m - a), whatever the scores' own (a tie only lowers it), and
-    the other side is independent of it, so that its share has a Clopper-Pearson bound. Bonferroni over four
-    rates, two directions and two bounds each.
+    for the FNRs, a = floor(rate * number), at the four EPSILON_RATES; ties are broken at random. The share of
+    all other such examples beyond that threshold has the distribution Beta(a + 1, m - a), whatever that of
+    the scores (Wilks 1941), and the other side has no part in the threshold, so that its own share there has
+    a Clopper-Pearson bound. Bonferroni over four rates, two directions and two bounds each.
 
     It holds if each example's membership was drawn at random, and if the scores are independent draws from
     one distribution for the members and one for the non-members: exactly so if every example has a training
@@ -290,6 +282,11 @@ def epsilon_lower_bound(members: np.ndarray, nonmembers: np.ndarray, delta: floa
     """
     error = (1 - CONFIDENCE) / (4 * len(EPSILON_RATES))
     bound = {"epsilon_low": 0.0, "delta": delta, "confidence": CONFIDENCE}
+    scores = np.concatenate([members, nonmembers])
+    shuffled = np.random.default_rng(0).permutation(len(scores))
+    places = np.empty(len(scores))
+    places[shuffled[np.argsort(scores[shuffled], kind="stable")]] = np.arange(len(scores))
+    members, nonmembers = places[: len(members)], places[len(members) :]
     for caught, accused in ((members, nonmembers), (-nonmembers, -members)):
         ordered = np.sort(accused)
         for rate in EPSILON_RATES:
@@ -355,8 +352,8 @@ def _sentences(report: dict) -> list[str]:
     else:
         answer = "No leak can be shown"
     sentences = [
-        f"{answer}: a random member has a lower {loss} than a random non-member in {found['auc']:.1%} of pairs "
-        f"(95% interval {_interval(found, 'auc', '.1%')}; 50% if nothing leaks)."
+        f"{answer}: a random member has a lower {loss} than a random non-member in {found['auc']:.1%} of "
+        f"pairs (95% interval {_interval(found, 'auc', '.1%')}; 50% if nothing leaks)."
     ]
     if kind:
         return [*sentences, f"Mean of {len(trainings)} trainings, for other trainings and other examples."]
@@ -388,13 +385,16 @@ def measures_table(report: dict) -> pd.DataFrame:
             for key, (name, chance, needs) in MEASURES.items():
                 expected = found[chance] if isinstance(chance, str) else chance
                 given = found[key] is not None
+                needed = nonmembers_needed(LOW_FPRS["0p1pct" if "0p1pct" in key else "1pct"])
                 rows.append(
                     {
                         "training": number,
                         "attack": attack,
                         "measure": name,
                         "value": f"{found[key]:.4f}" if given else "",
-                        "95% interval": _interval(found, key, ".4f") if given else needs,
+                        "95% interval": _interval(found, key, ".4f")
+                        if given
+                        else f"takes {needed:,} {needs}",
                         "if nothing leaks": f"{expected:.4f}" if given else "",
                     }
                 )
@@ -456,8 +456,9 @@ def _examples(frames: list[pd.DataFrame], attack: str) -> pd.DataFrame:
         ids = frame["id"] if "id" in frame else frame.groupby("member").cumcount()
         table = pd.DataFrame({"training": number, "id": ids, "member": frame["member"].astype(int)})
         table = table.assign(**{name: frame[name] for name in dict.fromkeys(["loss", attack])})
-        table["rank"] = scores.rank(method="min").astype("Int64")
-        table["called_at_1pct_fpr"] = (scores < threshold).astype("Int64").where(scores.notna())
+        whole = "Int64" if scores.isna().any() else int  # pandas' own takes several times as long to write
+        table["rank"] = scores.rank(method="min").astype(whole)
+        table["called_at_1pct_fpr"] = (scores < threshold).astype(whole).where(scores.notna())
         tables.append(table)
     table = pd.concat(tables)
     return table if len(frames) > 1 else table.drop(columns="training")
@@ -491,8 +492,8 @@ def _figure(frames: list[pd.DataFrame], rivals: list[pd.DataFrame], report: dict
         signal, shown = "calibrated loss (nats)", [models["calibrated loss"]]
     caption = (
         "Members are examples that the model was trained on. The attack calls an example a member if its "
-        "value is below a threshold. Grey: where 95% of models that leak nothing would lie. Markers: TPR at 0.1% "
-        "and 1% FPR, with 95% intervals."
+        "value is below a threshold. Grey: where 95% of models that leak nothing would lie. Markers: TPR at "
+        "0.1% and 1% FPR, with 95% intervals."
     )
     with looked_at():
         figure = new_figure(6.5, report["verdict"][0], caption)

@@ -104,8 +104,8 @@ def read_examples(
         saturated = np.count_nonzero((losses == 0) | np.isinf(losses))
         if saturated:
             remarks.append(
-                f"{short(table.source, 70)}: {saturated:,} of {len(losses):,} examples have probability 0 or 1 "
-                "of their true class. The numbers have saturated: logits keep what is lost here."
+                f"{short(table.source, 70)}: {saturated:,} of {len(losses):,} examples have probability 0 "
+                "or 1 of their true class. If their dtype has saturated, logits keep what is lost here."
             )
     frame = pd.DataFrame({"loss": losses})
     for role, name in roles.items():
@@ -141,10 +141,11 @@ def losses_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
                 "scores within 0 and 1 do not sum to 1 in each row; give softmax outputs or logits"
             )
         with np.errstate(divide="ignore"):
-            return -np.log(np.minimum(true, 1))
-    differences = scores - true[:, None]
-    differences[rows, labels] = -np.inf
-    losses = np.logaddexp(0, special.logsumexp(differences, axis=1))
+            return 0 - np.log(np.minimum(true, 1))  # 0 and not -0 for p = 1
+    with np.errstate(invalid="ignore"):
+        differences = scores - true[:, None]
+        differences[rows, labels] = -np.inf
+        losses = np.logaddexp(0, special.logsumexp(differences, axis=1))
     if np.isnan(losses).any():
         raise BadInput("no loss follows from infinite logits; give finite ones")
     return losses
@@ -276,10 +277,10 @@ def read_table(source: Source, header: bool | None = None) -> Table:
     if not isinstance(source, str | os.PathLike):
         return Table("array", {"": np.asarray(source)})
     path, wanted = os.fspath(source), None
-    if not Path(path).exists() and Path(path.rpartition(":")[0]).is_file():
-        path, _, wanted = path.rpartition(":")
     table = Table(path)
     try:
+        if not Path(path).exists() and Path(path.rpartition(":")[0]).is_file():
+            path, _, wanted = path.rpartition(":")
         content = Path(path).read_bytes()
     except (OSError, ValueError) as problem:
         table.refuse(getattr(problem, "strerror", None) or str(problem), "name a file that can be read")
