@@ -253,7 +253,7 @@ def doubts(losses: Losses, computed: bool = False) -> list[str]:
             "members and non-members overlap?"
         )
     tied = np.count_nonzero(everything == least)
-    if tied > max(TIED * len(everything), 1):
+    if tied > max(TIED * len(everything), 2):
         found.append(
             f"{tied / len(everything):.1%} of the values are tied at the smallest, {least:.4g}, as those "
             "of float32 probabilities are. No threshold parts them, and TPR at a low FPR is understated: "
@@ -492,9 +492,10 @@ def _figure(frames: list[pd.DataFrame], rivals: list[pd.DataFrame], report: dict
         signal, shown = "calibrated loss (nats)", [models["calibrated loss"]]
     caption = (
         "Members are examples that the model was trained on. The attack calls an example a member if its "
-        "value is below a threshold. Grey: where 95% of models that leak nothing would lie. Markers: TPR at "
-        "0.1% and 1% FPR, with 95% intervals."
+        "value is below a threshold. Grey: where 95% of models that leak nothing would lie."
     )
+    if any(model.points for model in models.values()):
+        caption += " Markers: TPR at a low FPR, with 95% intervals."
     with looked_at():
         figure = new_figure(6.5, report["verdict"][0], caption)
         roc, distributions = figure.subplots(1, 2)

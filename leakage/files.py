@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -60,10 +61,9 @@ class Table:
         left = self.left(taken) if wanted is None else [name for name in self.columns if name == wanted]
         called = [name for name in left if name.lower() == "loss"] if len(left) > 1 else left
         if len(called) != 1:
-            what = f"has no column {short(wanted, 40)}" if wanted else "which column is it"
-            self.refuse(
-                f"{what}? It has {', '.join(self.columns)}", "--column NAME, --member-column NAME, FILE:NAME"
-            )
+            what = f"has no column {short(wanted, 40)}, but" if wanted else "has several columns or arrays:"
+            advice = "say which: --column NAME, --member-column NAME, or FILE:NAME"
+            self.refuse(f"{what} {', '.join(self.columns)}", advice)
         return called[0]
 
 
@@ -297,7 +297,9 @@ def read_table(source: Source, header: bool | None = None) -> Table:
 
 def _read_array(table: Table, stream: io.BufferedIOBase) -> np.ndarray:
     try:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's parser, about a damaged header
+            array = np.lib.format.read_array(stream, allow_pickle=False)
         rest = stream.read(1)
     # A damaged header raises whatever Python's parser raises; a false size is a lack of memory.
     except Exception as problem:
@@ -336,7 +338,7 @@ def _read_csv(table: Table, content: bytes, header: bool | None) -> None:
     try:
         for row in reader:
             if not any(row):
-                problem = f"line {reader.line_num:,} is empty: a missing loss?"
+                problem = f"line {reader.line_num:,} is empty, as of a missing loss"
             elif rows and len(row) != len(rows[0]):
                 problem = f"line {reader.line_num:,} has {len(row)} fields, the first has {len(rows[0])}"
             rows.append(row)
@@ -363,7 +365,7 @@ def _read_csv(table: Table, content: bytes, header: bool | None) -> None:
 
 
 def _is_header(table: Table, first: list[str], rest: list[list[str]]) -> bool:
-    """Whether a first row names columns: a field is neither a number nor what stands for a missing one.
+    """Whether a first row names columns: a cell is neither a number nor what stands for a missing one.
 
     pandas calls columns without names 0, 1, 2 ..., which could be losses. Where no other row has a whole
     number they are taken for names, and that is told; where it cannot be known, they are refused.
@@ -375,7 +377,7 @@ def _is_header(table: Table, first: list[str], rest: list[list[str]]) -> bool:
         return True
     if not all(name.isdecimal() for name in first):
         return False
-    whole = any(field.strip().lstrip("+-").isdecimal() for row in rest for field in row)
+    whole = any(cell.strip().lstrip("+-").isdecimal() for row in rest for cell in row)
     if whole and first != counted:
         return False
     line = f"the first line, {short(','.join(first), 40)}"
