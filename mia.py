@@ -19,13 +19,13 @@ Two cores with AVX-512 take about seven minutes for act one, six for act two and
 images are there. A finished training keeps its losses in data/cache/, so that a second run only draws.
 Figures and tables go into figures/, the findings to the console.
 
-    python mia.py                       one training of each model, two reference models for each
-    python mia.py --seeds 5             five, without which nothing can be said about kinds of model
-    python mia.py --quick               a rehearsal with few images, a minute or two, in figures/rehearsal/
-    python mia.py --audit MEMBERS.npy NONMEMBERS.npy     the same report for the losses of your own model
-    python mia.py --help
+    python mia.py                  one training of each model, and two reference models for each
+    python mia.py --seeds 5        five, without which nothing can be said about kinds of model
+    python mia.py --quick          a rehearsal with few images, about a minute, in figures/rehearsal/
+    python mia.py --audit MEMBERS NONMEMBERS      the report of act one for the losses of your own model
 """
 
+import importlib.util
 import os
 import random
 import sys
@@ -43,11 +43,11 @@ from scipy import special
 
 from data.cifar10 import CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
 from data.near_duplicates import near_duplicate_tests
-from leakage import Losses, auc_with_interval, measure_leakage
-from leakage.findings import CALIBRATED, THRESHOLD, Pair
-from report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
+from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast  # noqa: F401, for importers
+from leakage.findings import Pair
+from report.mia_figures import Drawing
 from report.mia_tables import Study, joined, print_conclusion
-from study.acts import Run, act
+from study.acts import Run, acts_of, perform
 from support.command_line import BadInput, OneLineParser, run, seed_number, whole_number
 from support.files import output_folder, write_whole
 from support.look import save_figures, styles_of
@@ -136,11 +136,7 @@ EXPERIMENTS = [
             Pair("dense4_4c", "dense4_4c_8k", equal="four classes"),
         ),
     ),
-    Experiment(
-        "defence",
-        "Does private training leak less?",
-        (Pair("dense4_10c", "dense4_10c_dp"),),
-    ),
+    Experiment("defence", "Does private training leak less?", (Pair("dense4_10c", "dense4_10c_dp"),)),
 ]
 
 
@@ -189,9 +185,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return f"{self.model.name}-" + (
-            f"seed{self.seed}" if self.reference is None else f"reference{self.reference}"
-        )
+        which = f"seed{self.seed}" if self.reference is None else f"reference{self.reference}"
+        return f"{self.model.name}-{which}"
+
+    @property
+    def settings(self) -> dict[str, float]:
+        return {"batch_size": self.batch_size, "learning_rate": self.learning_rate, "seed": self.seed}
 
     @property
     def attacked(self) -> list[int]:
@@ -200,36 +199,35 @@ class Cell:
         return [*early, self.epochs]
 
 
+def members_of(model: Model, share: float, reference: bool) -> float:
+    """How many members a training has: the model's training images, or for a reference half of its pool."""
+    return share * ((model.images + 1000 * model.classes) / 2 if reference else model.images)
+
+
 def cell_of(model: Model, number: int, epochs: int | None, share: float, reference: bool = False) -> Cell:
     """The training of a model with seed `number`, or of its reference model `number`, with seeds apart."""
-    private = {}
+    which = {"reference": number} if reference else {}
     if model.epsilon is not None:
-        private = {"batch_size": round(PRIVATE_BATCH * share), "learning_rate": PRIVATE_LEARNING_RATE}
-    return Cell(
-        model,
-        number + REFERENCE_SEEDS * reference,
-        epochs or (PRIVATE_EPOCHS if private else EPOCHS),
-        share,
-        number if reference else None,
-        **private,
-    )
+        # In proportion to the images, which keeps sampling rate and noise.
+        batch_size = round(PRIVATE_BATCH * members_of(model, share, reference) / model.images)
+        which |= {"batch_size": batch_size, "learning_rate": PRIVATE_LEARNING_RATE}
+    own_epochs = EPOCHS if model.epsilon is None else PRIVATE_EPOCHS
+    return Cell(model, number + REFERENCE_SEEDS * reference, epochs or own_epochs, share, **which)
 
 
 def plain_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
     """A function that trains the network for the epoch of a given number; nothing else is to be known."""
     from training.plain import plain_epochs
 
-    settings = {"batch_size": cell.batch_size, "learning_rate": cell.learning_rate, "seed": cell.seed}
     # A dense model's steps are too short to be shared by two threads.
     parts = 2 if cell.model.convolutional else 1
-    return plain_epochs(network, members.images, members.labels, **settings, parts=parts), {}
+    return plain_epochs(network, members.images, members.labels, **cell.settings, parts=parts), {}
 
 
 def private_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
     """The same by DP-SGD; to be known are its privacy parameters and the advantage that no attack exceeds."""
-    settings = {"batch_size": cell.batch_size, "learning_rate": cell.learning_rate, "seed": cell.seed}
     privacy = {"epsilon": cell.model.epsilon, "epochs": cell.epochs}
-    return private_training(network, members.images, members.labels, **privacy, **settings)
+    return private_training(network, members.images, members.labels, **privacy, **cell.settings)
 
 
 def train_cell(
@@ -348,16 +346,18 @@ def attack(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarr
 
 def training_job(cell: Cell, data: Cifar10 | None, data_digest: str, threads: int) -> Job:
     """A cell as a job. `data` goes to the workers; where it is None, each loads CIFAR-10 by itself."""
-    # On a CPU, a convolution costs about ten times a dense layer.
-    cost = cell.model.images * cell.share * (10 if cell.model.convolutional else 1 + cell.model.dense / 8)
-    trainer = plain_trainer if cell.model.epsilon is None else private_trainer
+    trainer, libraries = plain_trainer, TRAINING_LIBRARIES
+    if cell.model.epsilon is not None:
+        trainer, libraries = private_trainer, (*TRAINING_LIBRARIES, "dp-accounting")
     code = ("mia.train_cell", f"mia.{trainer.__name__}")
+    members = members_of(cell.model, cell.share, cell.reference is not None)
     return Job(
         cell.name,
-        partial(key_of, [asdict(cell), data_digest], code, TRAINING_LIBRARIES, known="data"),
+        partial(key_of, [asdict(cell), data_digest], code, libraries, known="data"),
         steps=cell.epochs,
-        cost=cost,
-        size=int(1.5 * cell.model.images * cell.share) * (8 * len(cell.attacked) + 12),
+        # On a CPU, a convolution costs about ten times a dense layer.
+        cost=members * (10 if cell.model.convolutional else 1 + cell.model.dense / 8),
+        size=int(2 * members) * (8 * len(cell.attacked) + 12),
         work=partial(train_cell, trainer, cell, data, threads),
     )
 
@@ -381,6 +381,8 @@ def main(
     """
     if references < 0 or references % 2:
         raise BadInput(f"reference models come in pairs: --references must be even, not {references}")
+    if importlib.util.find_spec("tensorflow") is None:
+        raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
     styles = styles_of([model.name for model in MODELS])
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
     kept_in = output_folder(cells_folder or CELLS)
@@ -392,25 +394,6 @@ def main(
     epochs, share = epochs or (QUICK_EPOCHS if quick else None), QUICK_SHARE if quick else 1.0
     digest = "".join(digests_of(images).values())
     duplicates = [len(images.train_labels) + number for number in near_duplicate_tests()]
-
-    def trainings(models: list[Model], count: int, reference: bool = False) -> dict[str, list[Job]]:
-        cells = {
-            model.name: [cell_of(model, number, epochs, share, reference) for number in range(count)]
-            for model in models
-        }
-        threads = 1 if dask else jobs
-        return {
-            name: [training_job(cell, data, digest, threads) for cell in of_model]
-            for name, of_model in cells.items()
-        }
-
-    *plain, defence = EXPERIMENTS
-    stronger = [CALIBRATED] if references else []
-    acts = [
-        ("Act one, the attack", plain, [THRESHOLD], attack_figures),
-        ("Act two, the stronger attack", plain if references else [], stronger, stronger_figures),
-        ("Act three, the defence", [defence], [THRESHOLD, *stronger], defence_figures),
-    ]
     drawing = Drawing(
         {experiment.name: experiment.question for experiment in EXPERIMENTS},
         images.train_images,
@@ -419,31 +402,32 @@ def main(
         styles,
         f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else "",
     )
+
+    def trainings(name: str, count: int, reference: bool) -> list[Job]:
+        [model] = [model for model in MODELS if model.name == name]
+        cells = [cell_of(model, number, epochs, share, reference) for number in range(count)]
+        return [training_job(cell, data, digest, threads=1 if dask else jobs) for cell in cells]
+
+    acts = acts_of(
+        {model.name: model.epsilon is not None for model in MODELS},
+        {experiment.name: experiment.pairs for experiment in EXPERIMENTS},
+        references,
+    )
     study = None
     with processes(jobs) as pool:
         here = partial(nullcontext, pool)
-        run_of_acts = Run(kept_in, partial(cluster, dask) if dask else here, here, duplicates, attack)
-        for title, experiments, attacks, draw in acts:
-            if not experiments:
-                continue
-            names = {name for experiment in experiments for pair in experiment.pairs for name in pair[:2]}
-            models = [model for model in MODELS if model.name in names]
-            print(f"\n{title}: {len(models)} models, seeds 0 to {seeds - 1}")
-            found = act(
-                run_of_acts,
-                trainings(models, seeds),
-                trainings(models, references if CALIBRATED in attacks else 0, reference=True),
-                {experiment.name: experiment.pairs for experiment in experiments},
-                attacks,
-                PICTURED,
-            )
+        trainers = partial(cluster, dask) if dask else here
+        run_of_acts = Run(trainings, seeds, kept_in, trainers, here, duplicates, attack, PICTURED)
+        for act in acts:
+            print(f"\n{act.title}: {len(act.models)} models, seeds 0 to {seeds - 1}")
+            found = perform(act, run_of_acts)
             print_conclusion(found, CLASS_NAMES)
             study = joined([study, found]) if study else found
-            drawn = draw(study.about(names) if draw is stronger_figures else found, drawing)
+            drawn = act.draw(study.about(act.models), drawing)
             save_figures(folder, drawn)
             for name, table in study.files().items():
                 write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
-            print(f"\n{title}: {', '.join(drawn)} and {len(study.files())} tables written into {folder}")
+            print(f"\n{act.title}: {', '.join(drawn)} and {len(study.files())} tables written into {folder}")
     return study
 
 
@@ -452,17 +436,19 @@ def command_line() -> None:
     parser = OneLineParser(description=__doc__.splitlines()[0], prog="mia.py")
     parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
     parser.add_argument("--seeds", type=whole_number, default=1, help="trainings of each model (default: 1)")
-    parser.add_argument(
-        "--references",
-        type=seed_number,
-        default=2,
-        help="reference models of each, even (default: 2)",
-    )
+    parser.add_argument("--references", type=seed_number, default=2, help="of each model (default: 2)")
     parser.add_argument("--jobs", type=whole_number, help="cores to use, a training each (default: all)")
     parser.add_argument("--figures", metavar="DIR", help="folder of the results (default: figures/)")
     parser.add_argument("--quick", action="store_true", help="rehearsal, in figures/rehearsal/")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that trains")
+    parser.add_argument("--audit", action="store_true", help="report on losses in files: --audit --help")
+    if "--audit" in sys.argv:
+        from leakage import audit
+
+        audit.command_line([word for word in sys.argv[1:] if word != "--audit"], "mia.py --audit")
+        return
     arguments = vars(parser.parse_args())
+    del arguments["audit"]
     run(parser.prog, lambda: main(**arguments))
 
 

@@ -48,10 +48,7 @@ class Drawing(NamedTuple):
 @looked_at()
 def attack_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
     """The figures of act one by the names of their files; study: of the threshold attack."""
-    drawn = {
-        f"mia_{experiment}.png": experiment_figure(study, experiment, drawing)
-        for experiment in study.pairs["experiment"].unique()
-    }
+    drawn = {f"mia_{name}.png": experiment_figure(study, name, drawing) for name in experiments_of(study)}
     drawn["mia_summary.png"] = summary_figure(study, drawing)
     drawn["mia_per_class.png"] = per_class_figure(study, drawing)
     return drawn | {"mia_samples.png": samples_figure(study, drawing)}
@@ -68,8 +65,13 @@ def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
 
 @looked_at()
 def defence_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figure of act three by the name of its file; study: of the pair of plain and private models."""
-    return {"mia_defence.png": defence_figure(study, drawing)}
+    """The figures of act three by the names of their files; study: of plain and of private models."""
+    return {f"mia_{name}.png": defence_figure(study, name, drawing) for name in experiments_of(study)}
+
+
+def experiments_of(study: Study) -> list[str]:
+    """The names of the study's experiments, in order."""
+    return list(study.pairs["experiment"].unique())
 
 
 # ------------------------------------------------------------------------------------- what the figures share
@@ -518,18 +520,20 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
 # ------------------------------------------------------------------------------------------------ the defence
 
 
-def defence_sentence(study: Study) -> str:
-    """Whether private training leaks less, by both attacks."""
-    reported = study.pairs[study.pairs["variant"] == AS_REPORTED]
+def defence_sentence(pairs: pd.DataFrame) -> str:
+    """The verdicts on an experiment's pairs by each attack."""
+    reported = pairs[pairs["variant"] == AS_REPORTED]
     words = [
         f"By the {row['attack']} attack: {row['verdict'].split(':')[0]}" for _, row in reported.iterrows()
     ]
-    return f"Does private training leak less? {'; '.join(words)}"
+    return "; ".join(words)
 
 
-def defence_figure(study: Study, drawing: Drawing) -> Figure:
+def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     """Accuracy and AUC per epoch of the plain and of the private model; ROC curves of all attacks under the
     bound that none can exceed; advantages beside theirs; and both models at equal test accuracy."""
+    pairs = study.pairs[study.pairs["experiment"] == experiment]
+    study = study.about(list(pairs[["first", "second"]].iloc[0]))
     last = last_epoch(study.results)
     private = last[last["epsilon"].notna()]
     model, epsilon, delta = private[["model", "epsilon", "delta"]].iloc[0]
@@ -543,7 +547,7 @@ def defence_figure(study: Study, drawing: Drawing) -> Figure:
     )
     figure = new_figure(
         8.4,
-        defence_sentence(study),
+        f"{drawing.questions[experiment]} {defence_sentence(pairs)}",
         caption,
         remark=drawing.remark,
         handles=_model_handles(last, drawing.styles),

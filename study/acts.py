@@ -4,56 +4,102 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from leakage.findings import CALIBRATED, Pair, Trained, questions
+from leakage.estimates import Losses
+from leakage.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
+from report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
 from report.mia_tables import Study, finished_line, joined, study_of
-from training.jobs import Job, Workers, question_job, run_jobs
+from training.jobs import Job, Kept, Workers, question_job, run_jobs
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")  # that take part in findings
 
 
-class Run(NamedTuple):
-    """What all acts of one run share: the folder of what is kept, who trains, who finds things out (which
-    takes a look into the folder), ids of non-members that nearly equal a member, and the function that
-    measures one attack: from losses and the labels of members and of non-members, a dict."""
+class Act(NamedTuple):
+    """One act: the models that it is about, its experiments' pairs by name, the attacks, the number of
+    reference models for each model, and the function that draws the figures from all tables about these
+    models."""
 
+    title: str
+    models: Sequence[str]
+    experiments: dict[str, Sequence[Pair]]
+    attacks: Sequence[str]
+    references: int
+    draw: Callable[[Study, Drawing], dict[str, Figure]]
+
+
+def acts_of(models: dict[str, bool], experiments: dict[str, Sequence[Pair]], references: int) -> list[Act]:
+    """The acts of a study; without references there is no second one, without private models no third.
+
+    models: of each, whether it is trained privately. experiments: their pairs, by name. references: how many
+    reference models each model has.
+    """
+    private = {name for name, is_private in models.items() if is_private}
+    defence = {name: pairs for name, pairs in experiments.items() if private & _models_of(pairs)}
+    plain = {name: pairs for name, pairs in experiments.items() if name not in defence}
+    defended = private.union(*map(_models_of, defence.values()))
+    plain_models = [name for name in models if name not in private]
+    stronger = [CALIBRATED] if references else []
+    acts = [
+        Act("Act one, the attack", plain_models, plain, [THRESHOLD], 0, attack_figures),
+        Act("Act two, the stronger attack", plain_models, plain, stronger, references, stronger_figures),
+        Act(
+            "Act three, the defence",
+            [name for name in models if name in defended],
+            defence,
+            [THRESHOLD, *stronger],
+            references,
+            defence_figures,
+        ),
+    ]
+    return [act for act in acts if act.models and act.attacks]
+
+
+def _models_of(pairs: Sequence[Pair]) -> set[str]:
+    return {name for pair in pairs for name in (pair.first, pair.second)}
+
+
+class Run(NamedTuple):
+    """What all acts of one run share.
+
+    trainings: called with a model's name, a number, and whether reference models are meant, for that many
+    trainings of it. seeds: how many trainings of each model are attacked. folder: of what is kept. trainers,
+    here: who trains, and who finds things out, with a look into the folder. near_duplicates: ids of
+    non-members that nearly equal a member. measure: finds out about one attack, from losses and the labels of
+    members and of non-members. pictured: models of which the exposure of single images is kept.
+    """
+
+    trainings: Callable[[str, int, bool], list[Job]]
+    seeds: int
     folder: Path
     trainers: Workers
     here: Workers
     near_duplicates: Sequence[int]
-    measure: Callable[..., dict]
+    measure: Callable[[Losses, np.ndarray, np.ndarray], dict]
+    pictured: Sequence[str]
 
 
-def act(
-    run: Run,
-    targets: dict[str, list[Job]],
-    references: dict[str, list[Job]],
-    experiments: dict[str, Sequence[Pair]],
-    attacks: Sequence[str],
-    pictured: Sequence[str],
-) -> Study:
-    """Trains what is not kept, and finds out all about these attacks on the experiments' pairs of models.
-
-    targets, references: the trainings of each model. experiments: their pairs, by name. pictured: models of
-    which the exposure of single images is kept.
-    """
-    jobs = [job for of_model in (*targets.values(), *references.values()) for job in of_model]
-    kept = run_jobs(
-        "trainings", jobs, run.folder, run.trainers, done=lambda training: tqdm.write(finished_line(training))
-    )
-    readers = {name: finished.read for name, finished in kept.items()}
+def perform(act: Act, run: Run) -> Study:
+    """Trains what is not kept of the act's models, and finds out all about its attacks and pairs."""
+    targets = {model: run.trainings(model, run.seeds, False) for model in act.models}
+    references = {model: run.trainings(model, act.references, True) for model in act.models}
+    kept = _trained(run, targets)
+    if act.references:
+        _announce(targets, references, kept)
+        kept |= _trained(run, references)
+    pairs = [pair for of_experiment in act.experiments.values() for pair in of_experiment]
     studies = []
-    for attack in attacks:
+    for attack in act.attacks:
         against = references if attack == CALIBRATED else {}
         trained = {
             model: [
-                Trained(readers[job.name], tuple(readers[one.name] for one in against.get(model, ())))
-                for job in of_model
+                Trained(kept[job.name].read, tuple(kept[rival.name].read for rival in against.get(model, ())))
+                for job in jobs
             ]
-            for model, of_model in targets.items()
+            for model, jobs in targets.items()
         }
-        pairs = [pair for of_experiment in experiments.values() for pair in of_experiment]
         asked = questions(trained, pairs, run.near_duplicates, run.measure)
         jobs = {
             which: question_job("-".join((*which, attack)), question, LIBRARIES)
@@ -61,5 +107,28 @@ def act(
         }
         found = run_jobs("findings", list(jobs.values()), run.folder, run.here)
         answers = {which: found[job.name].read() for which, job in jobs.items()}
-        studies.append(study_of(attack, answers, experiments, pictured))
+        studies.append(study_of(attack, answers, act.experiments, run.pictured))
     return joined(studies).judged()
+
+
+def _trained(run: Run, jobs: dict[str, list[Job]]) -> dict[str, Kept]:
+    """All these trainings, by name."""
+    everything = [job for of_model in jobs.values() for job in of_model]
+    return run_jobs(
+        "trainings",
+        everything,
+        run.folder,
+        run.trainers,
+        done=lambda training: tqdm.write(finished_line(training)),
+    )
+
+
+def _announce(targets: dict[str, list[Job]], references: dict[str, list[Job]], kept: dict[str, Kept]) -> None:
+    """Says how long the reference models take, by what their targets took and cost."""
+    seconds = 0.0
+    for model, jobs in references.items():
+        target = targets[model][0]
+        speed = float(kept[target.name].read()["seconds"]) / (target.steps * target.cost)
+        seconds += speed * sum(job.steps * job.cost for job in jobs)
+    count = sum(len(jobs) for jobs in references.values())
+    print(f"{count} reference models take about {seconds / 60:.1f} minutes of one core, less what is kept")

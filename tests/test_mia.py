@@ -3,32 +3,40 @@
 The images are a fake of CIFAR-10, named as one: few, random, with a hint of their class.
 """
 
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
+import leakage
 import mia
-from data.cifar10 import Cifar10
-from leakage.audit import audit
-from report.mia_tables import control_sentence, summary_table
-from training.jobs import Job, run_jobs
+from data.cifar10 import CLASS_NAMES, Cifar10
+from leakage.findings import Pair
+from training.jobs import run_jobs
+from training.workers import processes
 
-FILES = {
-    "mia_architecture.png",
-    "mia_depth.png",
-    "mia_depth_4class.png",
-    "mia_classes.png",
-    "mia_summary.png",
-    "mia_per_class.png",
-    "mia_samples.png",
-    "mia_results.csv",
+ROOT = Path(mia.__file__).parent
+BY_NAME = {model.name: model for model in mia.MODELS}
+# A new row in either table, with a name, a depth and a number of classes that no other has.
+NEW_MODEL = mia.Model("three_classes", convolutional=1, dense=2, classes=3, images=15_000)
+NEW_EXPERIMENT = mia.Experiment("new", "Does a new row work?", (Pair("three_classes", "dense4_10c", "name"),))
+MODELS = [BY_NAME["cnn4_10c"], BY_NAME["dense4_10c"], NEW_MODEL, BY_NAME["dense4_10c_dp"]]
+EXPERIMENTS = [one for one in mia.EXPERIMENTS if one.name in ("architecture", "defence")] + [NEW_EXPERIMENT]
+SEEDS = 5
+FIGURES = {
+    f"mia_{name}.png"
+    for name in ("architecture", "new", "summary", "per_class", "samples", "attacks", "defence")
 }
+TABLES = {f"mia_{name}.csv" for name in ("results", "curves", "kinds", "pairs", "exposure")}
 
 
-def fake_cifar10(train=60, test=30):
+def fake_cifar10(train=60, test=300):
     """A fake: `train` and `test` random images of each class, a tint apart."""
     generator = np.random.default_rng(0)
     arrays = []
@@ -56,6 +64,8 @@ def test_parameter_counts_are_those_worked_out_by_hand():
         "dense4_4c": first + 3 * layer + 65 * 4,
         "dense7_4c": first + 6 * layer + 65 * 4,
         "dense4_10c_20k": first + 3 * layer + 65 * 10,
+        "dense4_4c_8k": first + 3 * layer + 65 * 4,
+        "dense4_10c_dp": first + 3 * layer + 65 * 10,
     }
     assert {model.name: mia.build(model, 0).count_params() for model in mia.MODELS} == expected
 
@@ -126,16 +136,17 @@ def test_adam_takes_the_steps_of_keras():
     assert (moved[1] > 0).tolist() == [False, True, True, True, True]
 
 
-def test_the_choice_of_images():
-    """On labels as many as CIFAR-10's: 5,000 of each class in a random order."""
-    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 5000))
-    four = mia.choose(labels, classes=4, each=5000)
-    assert len(four) == 20_000
-    assert set(labels[four]) == {0, 1, 2, 3}
-    assert (np.diff(four) > 0).all()
-    control = mia.choose(labels, classes=10, each=2000)
-    assert np.bincount(labels[control]).tolist() == [2000] * 10
-    assert (labels[: control.max() + 1] == labels[control[-1]]).sum() == 2000  # the first 2,000, not any
+def test_pairs_are_of_models_that_there_are():
+    pairs = [pair for experiment in mia.EXPERIMENTS for pair in experiment.pairs]
+    assert {name for pair in pairs for name in pair[:2]} <= set(BY_NAME)
+    assert len({pair[:2] for pair in pairs}) == len(pairs) == 8
+    # What a pair is said to have in common, it has.
+    for first, second, equal in ((BY_NAME[pair.first], BY_NAME[pair.second], pair.equal) for pair in pairs):
+        each = [model.images // model.classes for model in (first, second)]
+        if "images a class" in equal:
+            assert each == [int(equal.split()[0].replace(",", ""))] * 2
+        elif "classes" in equal:
+            assert first.classes == second.classes == {"ten": 10, "four": 4}[equal.split()[0]]
 
 
 # ------------------------------------------------------------------------------------------------- the attack
@@ -168,14 +179,14 @@ def test_auc_and_advantage_against_scikit_learn(kind):
             for one, two in zip(extremes, labels, strict=True)
         ]
         assert np.mean(losses[0] == 0) > 0.1
-    report = mia.attack(*losses, *labels, seed=0)
+    report = mia.attack(mia.Losses(*losses), *labels)
     for label in (None, 0, 1, 2):
         members, nonmembers = (
             one if label is None else one[two == label] for one, two in zip(losses, labels, strict=True)
         )
         truth = np.repeat([1, 0], [len(members), len(nonmembers)])
         scores = -np.concatenate([members, nonmembers])
-        name = "auc" if label is None else f"auc_{mia.CLASS_NAMES[label]}"
+        name = "auc" if label is None else f"auc_{CLASS_NAMES[label]}"
         assert report[name] == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
         assert report[f"{name}_low"] <= report[name] <= report[f"{name}_high"]
     fpr, tpr, _ = roc_curve(np.repeat([1, 0], [900, 500]), -np.concatenate(losses), drop_intermediate=False)
@@ -184,156 +195,297 @@ def test_auc_and_advantage_against_scikit_learn(kind):
     assert (own["auc"], own["advantage"]) == pytest.approx((report["auc"], report["advantage"]), abs=1e-12)
 
 
+def train_alone(cell, data, folder):
+    """A cell's losses, trained in a process of its own, as always: TensorFlow's threads are set before it
+    starts, or not at all."""
+    job = mia.training_job(cell, data, "fake", threads=1)
+    kept = run_jobs("trainings", [job], folder, partial(processes, 1))
+    return kept[cell.name].read()
+
+
 def test_a_model_that_learns_noise_by_heart_is_found_out(fake, tmp_path):
     """Noise can only be memorised: training accuracy 1, test accuracy that of guessing, and
-    an attack that is nearly always right. Untrained, the same model betrays nothing."""
+    an attack that is nearly always right. Untrained, the same model gives nothing away."""
     generator = np.random.default_rng(5)
     noise = fake._replace(
         train_images=generator.integers(0, 256, fake.train_images.shape, np.uint8),
         test_images=generator.integers(0, 256, fake.test_images.shape, np.uint8),
     )
-    model = next(model for model in mia.MODELS if model.name == "dense4_4c")
+    model = BY_NAME["dense4_4c"]
     cell = mia.Cell(model, seed=0, epochs=60, share=1.0, attack_every=60, batch_size=10)
-    # In a process of its own, as always: TensorFlow's threads are set before it starts, or not at all.
-    job = Job(
-        cell.name, partial(cell.key, "noise"), cell.epochs, cell.cost, partial(mia.train_cell, cell, noise)
+    training = train_alone(cell, noise, tmp_path)
+    untrained, trained = (
+        leakage.measure_leakage(*losses)
+        for losses in zip(training["member_losses"], training["nonmember_losses"], strict=True)
     )
-    result = run_jobs([job], tmp_path, workers=1)[cell.name]
-    untrained, trained = result["rows"]
     assert untrained["auc_low"] < 0.5 < untrained["auc_high"]
-    assert trained["train_accuracy"] > 0.95
-    assert trained["test_accuracy"] < 0.4
+    assert training["train_accuracy"][1] > 0.95
+    assert training["test_accuracy"][1] < 0.4
     assert trained["auc"] > 0.9
-    truth = np.repeat([1, 0], [len(result["members"]), len(result["nonmembers"])])
-    scores = -np.concatenate([result["members"], result["nonmembers"]])
+    truth = np.repeat([1, 0], [training["member_losses"].shape[1], training["nonmember_losses"].shape[1]])
+    scores = -np.concatenate([training["member_losses"][1], training["nonmember_losses"][1]])
     assert trained["auc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
-    assert (noise.train_labels[result["member_ids"]] < 4).all()
+    # Who the members are: the labels fit the numbers, and a test image's number follows the training ones'.
+    assert (noise.train_labels[training["member_ids"]] == training["member_labels"]).all()
+    tests = training["nonmember_ids"] - len(noise.train_labels)
+    assert (noise.test_labels[tests] == training["nonmember_labels"]).all()
+    assert set(training["member_labels"]) == {0, 1, 2, 3}
 
 
-# --------------------------------------------------------------------------------------------- the conclusion
+def test_accuracies_and_losses_are_those_of_either_set(fake, tmp_path):
+    """With test images that are all black, and labels that are known: the two sets cannot be mixed up."""
+    black = fake._replace(test_images=np.zeros_like(fake.test_images))
+    cell = mia.Cell(BY_NAME["dense4_10c"], seed=1, epochs=2, share=1.0)
+    training = train_alone(cell, black, tmp_path)
+    for epoch in (0, 1):
+        # All black images have the same logits, so that they fall into one class, and a class has one loss.
+        assert training["test_accuracy"][epoch] == pytest.approx(0.1)
+        assert len(np.unique(training["nonmember_losses"][epoch])) <= 10
+        assert len(np.unique(training["member_losses"][epoch])) > 400
+    assert training["epochs"].tolist() == [0, 2]
+    assert training["steps"].tolist() == [0, 2 * (600 // mia.BATCH_SIZE)]
 
 
-def test_exposure_and_its_agreement_between_seeds():
-    ids = np.arange(1000) + 7
-    losses = np.linspace(1, 2, 1000)
-    cells = [{"members": losses, "member_ids": ids}, {"members": losses, "member_ids": ids}]
-    exposure = mia.exposure_of("some_model", cells)
-    assert exposure["most"] == list(range(7, 17))
-    assert exposure["least"] == list(range(1006, 996, -1))
-    assert exposure["agreement"] == 1.0
-    reversed_seed = {"members": losses[::-1], "member_ids": ids}
-    assert mia.exposure_of("some_model", [cells[0], reversed_seed])["agreement"] == 0.0
-    assert np.isnan(mia.exposure_of("some_model", cells[:1])["agreement"])
+def test_every_epoch_and_seed_has_an_order_of_its_own(monkeypatch):
+    """The batches as plain_epochs hands them to TensorFlow, which a fake of tf.function records."""
+    import tensorflow as tf
 
+    from training import plain
 
-def test_the_control_warns_only_when_an_untrained_model_leaks():
-    untrained = pd.DataFrame(
-        {"model": ["a", "b"], "seed": 0, "epoch": 0, "auc": [0.503, 0.52]}
-        | {"auc_low": [0.496, 0.513], "auc_high": [0.51, 0.527]}
+    seen = []
+    monkeypatch.setattr(
+        plain.tf, "function", lambda *_, **__: lambda batches, *_: seen.append(batches.numpy())
     )
-    assert "WARNING" not in control_sentence(untrained[:1])
-    assert "0 of the 95% intervals miss" in control_sentence(untrained[:1])
-    assert "SEEM TO LEAK: b (seed 0)" in control_sentence(untrained)
+    monkeypatch.setattr(
+        plain.tf, "function", lambda f=None, **_: lambda batches, *_: seen.append(batches.numpy())
+    )
+    network = mia.build(BY_NAME["dense4_4c"], 0)
+    images, labels = tf.zeros((105, 32, 32, 3), tf.uint8), np.zeros(105, np.int32)
+    for seed in (0, 1):
+        train = plain.plain_epochs(
+            network, images, labels, batch_size=10, learning_rate=0.1, seed=seed, parts=1
+        )
+        for epoch in (1, 2):
+            train(epoch)
+    assert all(sorted(np.unique(batches)) == sorted(batches.ravel()) for batches in seen)
+    assert all(batches.shape == (10, 10) for batches in seen)
+    assert len({batches.tobytes() for batches in seen}) == 4
 
 
-def test_the_classes_experiment_is_told_with_its_control():
-    experiment = next(one for one in mia.EXPERIMENTS if one.name == "classes")
-    assert experiment.pairs == [
-        ("dense4_10c", "dense4_4c"),
-        ("dense4_10c", "dense4_10c_20k"),
-        ("dense4_10c_20k", "dense4_4c"),
-    ]
+@pytest.mark.parametrize(
+    "change",
+    [{"TF_DETERMINISTIC_OPS": "1", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}, {"KERAS_BACKEND": "jax"}],
+    ids=["switches of TensorFlow", "another backend"],
+)
+def test_the_reader_s_environment_does_not_matter(change, fake, tmp_path):
+    """Losses to the last bit, with a keras.json that asks for other defaults too."""
+    (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
+    code = (
+        "import sys; from pathlib import Path; from tests.test_mia import *\n"
+        "cell = mia.Cell(BY_NAME['cnn4_10c'], seed=0, epochs=1, share=0.1, batch_size=20)\n"
+        "losses = train_alone(cell, fake_cifar10(), Path(sys.argv[1]))['member_losses']\n"
+        "print(losses.dtype, losses.tobytes().hex()[-4000:])"
+    )
+    printed = []
+    for number, environment in enumerate([{}, change | {"KERAS_HOME": str(tmp_path)}]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        command = [sys.executable, "-c", code, folder]
+        whole = os.environ | environment
+        done = subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, check=True)
+        printed.append(done.stdout.splitlines()[-1])
+    assert printed[0] == printed[1]
 
 
 # ------------------------------------------------------------------------------------------ the whole run
 
 
 @pytest.fixture(scope="module")
-def first_run(fake, tmp_path_factory):
-    """All six models, two epochs, two at a time; the folders of its figures and of its cells."""
+def small_study(fake):
+    """The tables of models and of experiments, each with a new row, and fewer others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mia, "MODELS", MODELS)
+        patch.setattr(mia, "EXPERIMENTS", EXPERIMENTS)
+        yield partial(mia.main, epochs=2, quick=True, data=fake)
+
+
+@pytest.fixture(scope="module")
+def first_run(small_study, tmp_path_factory):
+    """All three acts with five seeds, two jobs at a time; the folder of its figures and cells, and tables."""
     folder = tmp_path_factory.mktemp("run")
-    table = mia.main(epochs=2, jobs=2, figures=folder / "figures", data=fake, cells_folder=folder / "cells")
-    return folder, table
+    study = small_study(seeds=SEEDS, jobs=2, figures=folder / "figures", cells_folder=folder / "cells")
+    return folder, study
+
+
+def rows_of_seed_0(folder, attack="threshold"):
+    """Lines of mia_results.csv, byte for byte, of the first seed and of one attack."""
+    header, *lines = (folder / "mia_results.csv").read_bytes().splitlines()
+    names = header.decode().split(",")
+    seed, which = names.index("seed"), names.index("attack")
+    cells = [(line, line.decode().split(",")) for line in lines]
+    return header, [line for line, cell in cells if cell[seed] == "0" and cell[which] == attack]
 
 
 def test_main_writes_exactly_the_named_files(first_run):
-    folder, table = first_run
-    assert {path.name for path in (folder / "figures").iterdir()} == FILES
-    assert table.groupby("model", sort=False).epoch.apply(list).to_dict() == {
-        m.name: [0, 2] for m in mia.MODELS
-    }
-    read = pd.read_csv(folder / "figures" / "reference" / "mia_results.csv")
-    pd.testing.assert_frame_equal(read, table, rtol=1e-5)
-    assert len(summary_table(read)) == 6
+    folder, study = first_run
+    assert {path.name for path in (folder / "figures").iterdir()} == FIGURES | TABLES
+    read = pd.read_csv(folder / "figures" / "mia_results.csv")
+    pd.testing.assert_frame_equal(read, study.results, rtol=1e-5, check_dtype=False)
+    threshold = read[read.attack == "threshold"]
+    assert (
+        threshold.groupby("model", sort=False).epoch.apply(lambda x: sorted(set(x))).tolist() == [[0, 2]] * 4
+    )
+    assert set(read[read.attack == "calibrated"].epoch) == {2}
+    assert not read.duplicated(["model", "seed", "attack", "epoch"]).any()
+    assert len(read) == 4 * SEEDS * 3
+    private = read[read.model == "dense4_10c_dp"]
+    assert (private.epsilon == 3.0).all()
+    assert private[["delta", "noise_multiplier", "sampling_rate", "private_steps"]].notna().all(axis=None)
+    assert read[read.model != "dense4_10c_dp"].epsilon.isna().all()
 
 
-def test_nothing_is_trained_twice_and_jobs_do_not_matter(first_run, fake, tmp_path, capsys):
-    """One job in place of two gives the same bytes; a second seed adds six trainings to the six there are."""
+def test_every_verdict_follows_from_the_results_and_the_kept_losses(first_run):
+    """The calculation once more, in ten lines, and the differences from mia_results.csv alone."""
+    folder, study = first_run
+    last = study.results[study.results.epoch == 2]
+    means = last[last.attack == "threshold"].groupby("model").auc.mean()
+    pairs = study.pairs[study.pairs.variant == "as reported"]
+    assert len(pairs) == 2 + 2 + 2  # architecture and new by each attack, defence by each
+    acts = [pairs[(pairs.attack == "threshold") & (pairs.experiment != "defence")]]
+    contrasts = []
+    for row in acts[0].itertuples():
+        kinds = []
+        for model in (row.first, row.second):
+            files = sorted((folder / "cells").glob(f"{model}-seed*.npz"))
+            held = [np.load(file) for file in files]
+            names = ("member_losses", "nonmember_losses", "member_ids", "nonmember_ids")
+            kinds.append(
+                [
+                    mia.Losses(one[names[0]][-1], one[names[1]][-1], one[names[2]], one[names[3]])
+                    for one in held
+                ]
+            )
+        contrasts.append(leakage.contrast_of_kinds(*kinds, (row.first, row.second)))
+        assert row.auc_difference == pytest.approx(means[row.first] - means[row.second], abs=1e-9)
+    adjusted = leakage.holm([contrast["auc_p"] for contrast in contrasts])
+    assert acts[0].auc_adjusted_p.tolist() == pytest.approx(adjusted)
+    assert acts[0].verdict.tolist() == [
+        leakage.verdict(*one) for one in zip(contrasts, adjusted, strict=True)
+    ]
+
+
+def test_nothing_is_trained_or_found_out_twice(first_run, small_study, tmp_path, capsys):
     folder, _ = first_run
     finished = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
-    alone = {"epochs": 2, "jobs": 1, "data": fake}
-    mia.main(**alone, figures=tmp_path / "again", cells_folder=folder / "cells")
-    assert {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()} == finished
-    mia.main(**alone, figures=tmp_path / "one_job", cells_folder=tmp_path / "cells")
-    results = [
-        path / "mia_results.csv" for path in (folder / "figures", tmp_path / "again", tmp_path / "one_job")
-    ]
-    assert len({path.read_bytes() for path in results}) == 1
     capsys.readouterr()
-    two = mia.main(**alone, seeds=2, figures=tmp_path / "two", cells_folder=folder / "cells")
-    assert len(list((folder / "cells").iterdir())) == 12
-    assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    assert two.groupby("model").seed.apply(set).map(sorted).tolist() == [[0, 1]] * 6
-    assert "intervals over seeds" in capsys.readouterr().out
+    small_study(seeds=SEEDS, jobs=1, figures=tmp_path, cells_folder=folder / "cells")
+    assert {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()} == finished
+    counts = [line for line in capsys.readouterr().out.splitlines() if "kept from before" in line]
+    assert counts
+    assert all(line.endswith(", 0 to do") for line in counts)
+    for path in (folder / "figures").iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
-def test_a_dask_cluster_gives_the_same_results(first_run, fake, tmp_path):
+def test_jobs_seeds_and_references_do_not_matter(first_run, small_study, tmp_path):
+    """One seed, one job, without references: the same bytes as the first of five by two jobs."""
+    folder, _ = first_run
+    small_study(jobs=1, references=0, figures=tmp_path / "figures", cells_folder=tmp_path / "cells")
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == (FIGURES | TABLES) - {"mia_attacks.png"}
+    header, rows = rows_of_seed_0(tmp_path / "figures")
+    whole_header, whole_rows = rows_of_seed_0(folder / "figures")
+    # With references a row has the gain of the calibrated attack, which is empty for the threshold attack.
+    gain = b",auc_gain,auc_gain_low,auc_gain_high"
+    assert len(rows) == len(whole_rows) == 8
+    assert whole_header.replace(gain, b"") == header
+    place = whole_header.split(b",").index(b"auc_gain")
+    for row, whole in zip(rows, whole_rows, strict=True):
+        cells = whole.split(b",")
+        assert row.split(b",") == cells[:place] + cells[place + 3 :]
+
+
+def test_a_dask_cluster_gives_the_same_results(first_run, small_study, tmp_path, monkeypatch):
     """Two worker processes, which share no folder with this one but by accident."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        mia.main(
-            epochs=2,
-            data=fake,
-            dask=cluster.scheduler_address,
-            figures=tmp_path,
-            cells_folder=tmp_path / "cells",
-        )
     folder, _ = first_run
-    assert (tmp_path / "mia_results.csv").read_bytes() == (
-        folder / "figures" / "reference" / "mia_results.csv"
-    ).read_bytes()
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as dask:
+        address = dask.scheduler_address
+        small_study(seeds=1, dask=address, figures=tmp_path / "figures", cells_folder=tmp_path / "cells")
+    for attack in ("threshold", "calibrated"):
+        assert rows_of_seed_0(tmp_path / "figures", attack) == rows_of_seed_0(folder / "figures", attack)
 
 
 def test_a_cell_s_key_changes_with_all_that_its_result_depends_on():
-    cell = mia.Cell(mia.MODELS[0], seed=0, epochs=2, share=1.0)
-    others = [
-        mia.Cell(mia.MODELS[1], seed=0, epochs=2, share=1.0),
-        mia.Cell(mia.MODELS[0], seed=1, epochs=2, share=1.0),
-        mia.Cell(mia.MODELS[0], seed=0, epochs=3, share=1.0),
-        mia.Cell(mia.MODELS[0], seed=0, epochs=2, share=0.5),
-        mia.Cell(mia.MODELS[0], seed=0, epochs=2, share=1.0, learning_rate=0.01),
+    def key(*arguments, digest="data", **options):
+        return mia.training_job(mia.Cell(*arguments, **options), None, digest, threads=1).key()
+
+    model, other = BY_NAME["cnn4_10c"], BY_NAME["dense4_10c"]
+    keys = [
+        key(model, 0, 2, 1.0),
+        key(other, 0, 2, 1.0),
+        key(model, 1, 2, 1.0),
+        key(model, 0, 3, 1.0),
+        key(model, 0, 2, 0.5),
+        key(model, 0, 2, 1.0, 0),
+        key(model, 0, 2, 1.0, learning_rate=0.01),
+        key(model, 0, 2, 1.0, digest="other data"),
+        key(BY_NAME["dense4_10c_dp"], 0, 2, 1.0),
     ]
-    keys = {one.key("data") for one in [cell, *others]} | {cell.key("other data")}
-    assert len(keys) == 7
-    assert cell.key("data") == mia.Cell(mia.MODELS[0], seed=0, epochs=2, share=1.0).key("data")
+    assert len(set(keys)) == len(keys)
+    assert keys[0] == mia.training_job(mia.Cell(model, 0, 2, 1.0), None, "data", threads=2).key()
 
 
 # ------------------------------------------------------------------------------------------------- bad input
+
+
+def in_the_way(path):
+    path.write_bytes(b"in the way")
+
+
+def dangling(path):
+    path.symlink_to(path.parent / "absent" / "absent")
+
+
+@pytest.mark.parametrize("obstacle", [in_the_way, dangling], ids=["a file", "a dangling link"])
+def test_a_folder_of_cells_that_is_none_is_said_before_any_training(
+    obstacle, fake, tmp_path, monkeypatch, run_command_line
+):
+    obstacle(tmp_path / "cells")
+    monkeypatch.setattr(mia, "CELLS", tmp_path / "cells")
+    monkeypatch.setattr(mia, "load_cifar10", lambda: 1 / 0)
+    status, _, error = run_command_line(mia, "--figures", tmp_path / "figures")
+    assert status == 2
+    assert error.count("\n") == 1
+    assert "cannot write into the folder" in error
+
+
+def test_without_tensorflow_one_line_says_what_is_missing(tmp_path, monkeypatch, run_command_line):
+    monkeypatch.setattr(mia.importlib.util, "find_spec", lambda name: None)
+    status, _, error = run_command_line(mia, "--figures", tmp_path / "figures")
+    assert status == 2
+    assert error.count("\n") == 1
+    assert "TensorFlow is missing" in error
+    assert not (tmp_path / "figures").exists()
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         *[[option, bad] for option in ("--epochs", "--seeds", "--jobs") for bad in ("0", "-1", "1.5", "two")],
+        *[["--references", bad] for bad in ("1", "-2", "2.5")],
         ["--figures", "a_file"],
         ["--figures", "a_file/below"],
         ["--dask", "tcp://127.0.0.1:1"],
     ],
 )
 def test_bad_input_is_one_line_and_changes_nothing(arguments, fake, tmp_path, monkeypatch, run_command_line):
+    from training import workers
+
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_file").write_bytes(b"in the way")
+    monkeypatch.setattr(workers, "DASK_SECONDS", 2)
     monkeypatch.setattr(mia, "load_cifar10", lambda: fake)
     monkeypatch.setattr(mia, "FIGURES", tmp_path / "figures")
     monkeypatch.setattr(mia, "CELLS", tmp_path / "cells")
@@ -344,58 +496,15 @@ def test_bad_input_is_one_line_and_changes_nothing(arguments, fake, tmp_path, mo
 
 
 def test_a_damaged_kept_copy_is_named(tmp_path, monkeypatch, run_command_line):
+    from data.cifar10 import load_cifar10
+
     kept = tmp_path / "cifar10.bin"
     kept.write_bytes(b"not CIFAR-10")
-    monkeypatch.setattr(mia, "load_cifar10", lambda: mia_load(kept))
-    from data.cifar10 import load_cifar10 as mia_load
-
+    monkeypatch.setattr(mia, "load_cifar10", lambda: load_cifar10(kept))
+    monkeypatch.setattr(mia, "CELLS", tmp_path / "cells")
     status, _, error = run_command_line(mia, "--figures", tmp_path / "figures")
     assert status == 2
     assert error.count("\n") == 1
     assert str(kept) in error
     assert "delete" in error
-    assert not (tmp_path / "figures").exists()
-
-
-# ------------------------------------------------------------------------------------------------- the audit
-
-
-def test_audit_reports_the_same_for_npy_and_csv(tmp_path, capsys):
-    generator = np.random.default_rng(0)
-    members, nonmembers = generator.exponential(1, 3000), generator.exponential(1.5, 2000)
-    np.save(tmp_path / "members.npy", members)
-    np.savetxt(tmp_path / "nonmembers.csv", nonmembers, header="loss", comments="")
-    report = audit(tmp_path / "members.npy", tmp_path / "nonmembers.csv", tmp_path / "out")
-    assert report == pytest.approx(mia.measure_leakage(members, nonmembers), nan_ok=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mia_audit.png"]
-    assert f"{report['auc']:.4f}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("absent.npy", None, "No such file"),
-        ("empty.npy", b"", ""),
-        ("empty.csv", b"", "shape"),
-        ("text.csv", b"loss\n0.5\nhigh\n", "high"),
-        ("nan.csv", b"0.5\nnan\n", "1 NaN"),
-        ("two_columns.csv", b"0.5,1\n0.4,2\n", "0.4,2"),
-        ("square.npy", np.zeros((3, 3)), "shape"),
-        ("words.npy", np.array(["a", "b"]), "not numbers"),
-        ("nothing.npy", np.zeros(0), "shape"),
-    ],
-)
-def test_audit_refuses_rubbish(name, content, message, tmp_path, run_command_line):
-    np.save(tmp_path / "good.npy", np.arange(50.0))
-    if isinstance(content, bytes):
-        (tmp_path / name).write_bytes(content)
-    elif content is not None:
-        np.save(tmp_path / name, content)
-    for files in ((tmp_path / name, tmp_path / "good.npy"), (tmp_path / "good.npy", tmp_path / name)):
-        run = ("--audit", *files, "--figures", tmp_path / "figures")
-        status, _, error = run_command_line(mia, *run)
-        assert status == 2
-        assert error.count("\n") == 1
-        assert name in error
-        assert message in error
-        assert not (tmp_path / "figures").exists()
+    assert list((tmp_path / "figures").iterdir()) == []

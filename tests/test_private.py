@@ -19,7 +19,6 @@ from scipy import special, stats
 
 from training import adam
 from training.private import (
-    BOUND_EPSILONS,
     NOISE_TOLERANCE,
     advantage_bound,
     clipped_sums,
@@ -130,7 +129,7 @@ def recorded(monkeypatch):
 
     def run(network, images, labels, epochs, **settings):
         standard = {"noise_multiplier": 0.0, "clipping_norm": 0.5, "learning_rate": 0.1, "seed": 3}
-        train = private_epochs(network, images, labels, **standard | settings)
+        train = private_epochs(network, images, labels, epochs=epochs, **standard | settings)
         for number in range(1, epochs + 1):
             train(number)
         return Recorder.last.given.numpy()[: int(Recorder.last.steps)].astype(np.float64)
@@ -148,20 +147,17 @@ def test_noise_has_the_stated_spread_and_is_new_in_each_step_epoch_and_seed(reco
     network, (images, labels) = small_network(), random_images(20)
     # Half of the images are expected in a batch; what is left of a step without its sums is noise.
     settings = {"images": images, "labels": labels, "epochs": 2, "batch_size": 10}
-    noise = []
-    for seed in (0, 1):
-        without = recorded(network, **settings, seed=seed)
-        noise.extend(10 * (recorded(network, **settings, seed=seed, noise_multiplier=1.7) - without))
-    noise = np.array(noise)
-    assert noise.shape == (8, network.count_params())
+    noise = 10 * (recorded(network, **settings, noise_multiplier=1.7) - recorded(network, **settings))
+    assert noise.shape == (4, network.count_params())
     # The standard deviation of 6,243 numbers has a relative standard error of 0.9%; four of them, 5e-4.
     tolerance = 4 * math.sqrt(0.5 / network.count_params())
     np.testing.assert_allclose(noise.std(axis=1), 1.7 * 0.5, rtol=tolerance)
     assert stats.kstest(noise.ravel() / (1.7 * 0.5), "norm").pvalue > 1e-4
     # Every layer gets noise of its own: no number comes twice in a step.
     assert all(len(np.unique(row.round(5))) > 0.9 * len(row) for row in noise)
-    # 28 pairs of steps, |z| < 4.5, together 2e-4.
-    correlations = np.corrcoef(noise)[np.triu_indices(8, 1)]
+    # 22 pairs of steps, |z| < 4.5, together 2e-4; of the second seed's the sums are still a part.
+    second_seed = recorded(network, **settings, noise_multiplier=1.7, seed=4)
+    correlations = np.corrcoef(np.concatenate([noise, second_seed]))[np.triu_indices(4, 1, 8)]
     assert np.abs(correlations).max() < 4.5 / math.sqrt(network.count_params())
 
 
@@ -203,12 +199,12 @@ def test_an_attacker_sees_of_an_image_what_the_accountant_assumes(recorded):
     kernel = given[:, :-2].reshape(1600, 12, 2)
     direction = np.array([-1, 1]) / math.sqrt(2 * 12)  # towards class 0 and away from class 1
     seen = 10 / 0.5 * (kernel @ direction).sum(axis=1)
-    mixture = lambda x: 0.75 * stats.norm.cdf(x, 0, 0.6) + 0.25 * stats.norm.cdf(x, 1, 0.6)  # noqa: E731
-    assert stats.kstest(seen, mixture).pvalue > 1e-3
-    # The test would notice: a clipping norm exceeded by a fifth, noise less by a tenth, rate less by a tenth.
-    for rate, moved, sigma in ((0.25, 1.25, 0.6), (0.25, 1, 0.52), (0.15, 1, 0.6)):
-        wrong = lambda x: (1 - rate) * stats.norm.cdf(x, 0, sigma) + rate * stats.norm.cdf(x, moved, sigma)  # noqa
-        print(stats.kstest(seen, wrong).pvalue)
+
+    def mixture(place):
+        return 0.75 * stats.norm.cdf(place, 0, 0.6) + 0.25 * stats.norm.cdf(place, 1, 0.6)
+
+    # A false alarm in 1% of seeds. A clipping norm exceeded by a half, or a quarter less noise, is noticed.
+    assert stats.kstest(seen, mixture).pvalue > 0.01
 
 
 REPEAT = """
@@ -220,13 +216,13 @@ tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[1]))
 generator = np.random.default_rng(0)
 images = tf.constant(generator.integers(0, 256, (2000, 32, 32, 3)), tf.uint8)
 labels = tf.constant(generator.integers(0, 10, 2000), tf.int32)
-for seed in (0, 0, 1):
+for seed in (0, 1):
     keras.utils.set_random_seed(0)
     stack = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
     stack += [keras.layers.Dense(64, activation="relu") for _ in range(3)]
     network = keras.Sequential([keras.Input((32, 32, 3)), *stack, keras.layers.Dense(10)])
-    train = private_epochs(network, images, labels, batch_size=200, noise_multiplier=1.0, clipping_norm=1.0,
-                           learning_rate=0.002, seed=seed)
+    train = private_epochs(network, images, labels, epochs=2, batch_size=200, noise_multiplier=1.0,
+                           clipping_norm=1.0, learning_rate=0.002, seed=seed)
     train(1), train(2)
     print(hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest())
 """
@@ -237,9 +233,8 @@ def test_a_training_repeats_to_the_last_bit_on_one_thread_and_on_two():
     pipes = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     started = [subprocess.Popen([*command, threads], **pipes) for threads in ("1", "2")]
     one_thread, two_threads = (process.communicate()[0].split() for process in started)
-    assert len(one_thread) == 3
+    assert len(set(one_thread)) == 2
     assert one_thread == two_threads
-    assert one_thread[0] == one_thread[1] != one_thread[2]
 
 
 def test_a_private_training_learns():
@@ -247,11 +242,28 @@ def test_a_private_training_learns():
     labels = tf.constant([0, 1] * 100, tf.int32)
     images = tf.cast(tf.reshape(labels, (-1, 1, 1, 1)) * 255 * tf.ones((1, 16, 16, 3), tf.int32), tf.uint8)
     network = small_network()
-    settings = {"clipping_norm": 1.0, "learning_rate": 0.01, "seed": 0}
+    settings = {"epochs": 5, "clipping_norm": 1.0, "learning_rate": 0.01, "seed": 0}
     train = private_epochs(network, images, labels, batch_size=20, noise_multiplier=0.5, **settings)
     for number in range(1, 6):
         train(number)
     assert (network(images).numpy().argmax(axis=1) == labels.numpy()).all()
+
+
+def test_the_learning_rate_falls_to_its_last_step_and_no_epoch_follows():
+    """Without noise, in full batches of one image, whose gradient hardly changes, Adam's steps have the
+    length of the learning rate."""
+    network = linear_network(2)
+    settings = {"noise_multiplier": 0.0, "clipping_norm": 1.0, "learning_rate": 1e-4, "seed": 0}
+    images, labels = tf.fill((1, 2, 2, 3), tf.constant(9, tf.uint8)), tf.constant([0])
+    train = private_epochs(network, images, labels, epochs=4, batch_size=1, **settings)
+    weights = [network.get_weights()[0]]
+    for number in range(1, 5):
+        train(number)
+        weights.append(network.get_weights()[0])
+    lengths = np.abs(np.diff(weights, axis=0)).mean(axis=(1, 2))
+    np.testing.assert_allclose(lengths, [1e-4, 0.75e-4, 0.5e-4, 0.25e-4], rtol=0.02)
+    with pytest.raises(ValueError, match="a private training of 4 epochs has no epoch 5"):
+        train(5)
 
 
 # ------------------------------------------------------------------------------------------- accounting
@@ -295,10 +307,27 @@ def test_epsilon_is_a_little_below_published_ones(sampling_rate, sigma, steps, p
     [(1.31, 0.02, 1500), (1.5, 0.04, 2250), (0.8, 0.02, 1500), (5, 1, 100), (20, 0.02, 1500)],
 )
 def test_epsilon_is_close_to_that_of_dp_accountings_renyi_accountant(sigma, sampling_rate, steps):
+    """Never above it; below it by 7% to 10%, and by 14% where there is much noise."""
     step = dp_accounting.PoissonSampledDpEvent(sampling_rate, dp_accounting.GaussianDpEvent(sigma))
     by_moments = RdpAccountant().compose(step, steps).get_epsilon(1e-5)
     ours = privacy_accountant(sigma, sampling_rate, steps).get_epsilon(1e-5)
-    assert 0.88 * by_moments < ours < by_moments
+    assert 0.85 * by_moments < ours < 0.95 * by_moments
+
+
+@pytest.mark.parametrize(
+    ("sigma", "sampling_rate", "steps", "theirs"),
+    [
+        (1.31, 0.02, 1500, 3.0007),
+        (1.5, 0.04, 2250, 6.7701),
+        (0.8, 0.02, 1500, 7.8644),
+        (4, 0.01, 10_000, 0.9479),
+    ],
+)
+def test_epsilon_is_that_of_opacus_prv_accountant(sigma, sampling_rate, steps, theirs):
+    """Opacus 1.6.0, after Gopi, Lee, Wutschitz 2021, whose upper bound is up to 0.002 too large here:
+    `a = PRVAccountant(); a.history = [(sigma, rate, steps)]; a.get_epsilon(1e-5, eps_error=0.001)`."""
+    ours = privacy_accountant(sigma, sampling_rate, steps).get_epsilon(1e-5)
+    assert ours == pytest.approx(theirs, abs=0.002)
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 3.0])
@@ -309,7 +338,7 @@ def test_noise_multiplier_is_the_smallest_that_keeps_epsilon(epsilon):
     assert privacy_accountant(less, 0.02, 1500).get_epsilon(1e-5) > epsilon
 
 
-@pytest.mark.parametrize(("epsilon", "delta"), [(0.5, 1e-3), (3.0, 1e-5), (30.0, 1e-6)])
+@pytest.mark.parametrize(("epsilon", "delta"), [(0.5, 1e-3), (3.0, 1e-5)])
 def test_noise_multiplier_of_one_full_batch_is_that_of_the_analytic_gaussian_mechanism(epsilon, delta):
     multiplier = noise_multiplier(epsilon, delta, 1.0, 1)
 
@@ -397,13 +426,13 @@ def test_delta_without_sense_is_refused(delta):
 
 
 @pytest.mark.parametrize(
-    ("sigma", "rate", "steps", "message"),
-    [(value, 0.02, 100, "noise multiplier") for value in (0.0, -1.0, math.nan, math.inf)]
-    + [(1.0, value, 100, "sampling rate") for value in (0.0, -0.1, 1.1, math.nan)]
-    + [(1.0, 0.02, 0, "at least one step")],
+    ("sigma", "rate", "steps"),
+    [(value, 0.02, 100) for value in (0.0, -1.0, math.nan, math.inf)]
+    + [(1.0, value, 100) for value in (0.0, -0.1, 1.1, math.nan)]
+    + [(1.0, 0.02, 0)],
 )
-def test_a_training_that_cannot_be_is_refused(sigma, rate, steps, message):
-    with pytest.raises(ValueError, match=message):
+def test_a_training_that_cannot_be_is_refused(sigma, rate, steps):
+    with pytest.raises(ValueError, match="a private training needs"):
         privacy_accountant(sigma, rate, steps)
 
 
@@ -424,13 +453,27 @@ def test_false_positive_rates_that_cannot_be_are_refused(fpr):
 )
 def test_layers_for_which_the_clipping_is_wrong_are_refused(stack):
     network, (images, labels) = keras.Sequential([keras.Input((16, 16, 3)), *stack]), random_images(4)
-    settings = {"noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.1, "seed": 0}
-    with pytest.raises(ValueError, match="cannot be trained privately: .* use a dense model"):
+    settings = {"epochs": 1, "noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.1, "seed": 0}
+    with pytest.raises(ValueError, match="cannot be trained privately"):
         private_epochs(network, images, labels, batch_size=2, **settings)
 
 
 @pytest.mark.parametrize("batch_size", [0, 5])
 def test_a_batch_that_cannot_be_is_refused(batch_size):
-    settings = {"noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.1, "seed": 0}
+    settings = {"epochs": 1, "noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.1, "seed": 0}
     with pytest.raises(ValueError, match="batch size must be between 1 and 4"):
         private_epochs(small_network(), *random_images(4), batch_size=batch_size, **settings)
+
+
+# ------------------------------------------------------------------------------------------- benchmark
+
+
+def test_the_benchmark_compares_ways_that_give_the_same(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import private_training as benchmark
+
+    network, (images, labels) = small_network(), random_images(150)
+    ours = clipped_sums(network, images, labels, 0.5)
+    mapped = tf.function(benchmark.by_vectorized_map)(network, images, labels, 0.5)
+    np.testing.assert_allclose(flat(mapped), flat(ours), rtol=1e-3, atol=1e-4)
+    assert benchmark.seconds_per_image("private.py", images=60, batch_size=20, epochs=1) > 0
