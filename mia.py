@@ -122,9 +122,7 @@ EXPERIMENTS = [
     ),
     Experiment("depth", "Do seven dense layers leak more than four?", (Pair("dense7_10c", "dense4_10c"),)),
     Experiment(
-        "depth_4class",
-        "Do seven dense layers leak more than four, with four classes?",
-        (Pair("dense7_4c", "dense4_4c"),),
+        "depth_4class", "Do seven layers leak more, with four classes?", (Pair("dense7_4c", "dense4_4c"),)
     ),
     Experiment(
         "classes",
@@ -394,25 +392,18 @@ def main(
     epochs, share = epochs or (QUICK_EPOCHS if quick else None), QUICK_SHARE if quick else 1.0
     digest = "".join(digests_of(images).values())
     duplicates = [len(images.train_labels) + number for number in near_duplicate_tests()]
-    drawing = Drawing(
-        {experiment.name: experiment.question for experiment in EXPERIMENTS},
-        images.train_images,
-        images.train_labels,
-        CLASS_NAMES,
-        styles,
-        f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else "",
-    )
+    questions = {experiment.name: experiment.question for experiment in EXPERIMENTS}
+    remark = f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else ""
+    pictures = images.train_images, images.train_labels, CLASS_NAMES
+    drawing = Drawing(questions, *pictures, styles, remark)
 
     def trainings(name: str, count: int, reference: bool) -> list[Job]:
         [model] = [model for model in MODELS if model.name == name]
         cells = [cell_of(model, number, epochs, share, reference) for number in range(count)]
         return [training_job(cell, data, digest, threads=1 if dask else jobs) for cell in cells]
 
-    acts = acts_of(
-        {model.name: model.epsilon is not None for model in MODELS},
-        {experiment.name: experiment.pairs for experiment in EXPERIMENTS},
-        references,
-    )
+    privately = {model.name: model.epsilon is not None for model in MODELS}
+    acts = acts_of(privately, {row.name: row.pairs for row in EXPERIMENTS}, references)
     study = None
     with processes(jobs) as pool:
         here = partial(nullcontext, pool)

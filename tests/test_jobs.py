@@ -191,11 +191,11 @@ def test_a_question_is_known_by_its_code_and_by_what_it_reads(tmp_path):
     assert question_job("again", asked[0], ["numpy"]).key() == jobs[0].key()
 
 
-# ----------------------------------------------------------------------------- Ctrl-C, kills and other threads
+# ---------------------------------------------------------------------------- Ctrl-C, kills and other threads
 
 
 def start_in_a_process(folder):
-    """Runs the five jobs, two and a half seconds each, in a session of its own; returns once two have been begun."""
+    """Runs the five jobs, 2.5 s each, in a session of its own; returns once two have been begun."""
     code = (
         "import sys; from pathlib import Path; from tests.test_jobs import fake_jobs, run as run_fakes\n"
         "from support.command_line import run\n"

@@ -353,21 +353,12 @@ def test_every_verdict_follows_from_the_results_and_the_kept_losses(first_run):
         kinds = []
         for model in (row.first, row.second):
             files = sorted((folder / "cells").glob(f"{model}-seed*.npz"))
-            held = [np.load(file) for file in files]
-            names = ("member_losses", "nonmember_losses", "member_ids", "nonmember_ids")
-            kinds.append(
-                [
-                    mia.Losses(one[names[0]][-1], one[names[1]][-1], one[names[2]], one[names[3]])
-                    for one in held
-                ]
-            )
+            kinds.append([losses_at(dict(np.load(file)), -1) for file in files])
         contrasts.append(leakage.contrast_of_kinds(*kinds, (row.first, row.second)))
         assert row.auc_difference == pytest.approx(means[row.first] - means[row.second], abs=1e-9)
     adjusted = leakage.holm([contrast["auc_p"] for contrast in contrasts])
     assert acts[0].auc_adjusted_p.tolist() == pytest.approx(adjusted)
-    assert acts[0].verdict.tolist() == [
-        leakage.verdict(*one) for one in zip(contrasts, adjusted, strict=True)
-    ]
+    assert acts[0].verdict.tolist() == list(map(leakage.verdict, contrasts, adjusted))
 
 
 def test_nothing_is_trained_or_found_out_twice(first_run, small_study, tmp_path, capsys):
