@@ -535,7 +535,7 @@ def _versions() -> dict[str, str]:
 
 def command_line(arguments: Sequence[str] | None = None, program: str = "python -m leakage") -> None:
     """Audits what the arguments name, prints the report, and writes it into a folder."""
-    parser = OneLineParser(prog=program, description=__doc__.partition("\n")[0])
+    parser = OneLineParser(prog=program, description="How much a model's losses tell of its training data.")
     parser.add_argument(
         "files",
         nargs="+",
