@@ -6,9 +6,9 @@ passes before the first epoch of all is done (imports, workers, data, tracing) d
 also given by itself.
 
 Two sets of cells: four equal dense ones, which also go to a Dask cluster of one and of two workers on this
-machine; and mia.py's six models, where the convolutional one takes as long as several others. Few epochs are
+machine; and all models of mia.py, where the convolutional one takes as long as several others. Few epochs are
 measured; how long the default number of them would take is computed for equal cells from each one's own
-times. The six models at the default number are measured by whole_run.py.
+times. All models at the default number are measured by whole_run.py.
 
     python benchmarks/jobs.py [--rounds N] [--epochs N]
 """
@@ -18,19 +18,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
-from ways_to_train import enough, epoch_seconds, images, timed_cell
-
-from mia import EPOCHS, MODELS, Cell
+from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
+from benchmarks.ways_to_train import SEED, enough, epoch_seconds, images, model_named, timed
+from data.cifar10 import Cifar10, digests_of
+from mia import EPOCHS, MODELS, Cell, cell_of, training_job
 from support.command_line import whole_number
-from training.jobs import Job, run_jobs
+from training.jobs import Workers, run_jobs
+from training.workers import cluster, processes
 
-ROUNDS, MEASURED_EPOCHS, EQUAL_CELLS = 3, 4, 4
+ROUNDS, MEASURED_EPOCHS = 3, 4
+EQUAL_MODEL, EQUAL_CELLS = "dense4_10c", 4
 
 
 class Run(NamedTuple):
@@ -42,42 +45,39 @@ class Run(NamedTuple):
     default: float
 
 
-def measured(measure: Callable[..., Run], cells: list[Cell], workers: int) -> Run:
+def measured(measure: Callable[..., Run], cells: list[Cell], data: Cifar10 | None, workers: int) -> Run:
     """What `measure` finds in a fresh process, which is given the time of its own start."""
-    return in_fresh_process(measure, cells, workers, time.time())
+    return in_fresh_process(measure, cells, data, workers, time.time())
 
 
-def run_of_cluster(cells: list[Cell], workers: int, _: float) -> Run:
-    """The same as run_of_jobs, with a Dask cluster of so many workers, there before the clock starts."""
+def run_in_processes(cells: list[Cell], data: Cifar10 | None, workers: int, start: float) -> Run:
+    """The run of cells in so many processes, from `start` on."""
+    return run_of(cells, data, workers, start, partial(processes, workers), threads=workers)
+
+
+def run_on_cluster(cells: list[Cell], data: Cifar10 | None, workers: int, _: float) -> Run:
+    """The same on a Dask cluster of so many workers, there before the clock starts."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
-        return run_of_jobs(cells, workers, time.time(), cluster.scheduler_address)
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local:
+        executor = partial(cluster, local.scheduler_address)
+        return run_of(cells, data, workers, time.time(), executor, threads=1)
 
 
-def run_of_jobs(cells: list[Cell], workers: int, start: float, dask: str | None = None) -> Run:
-    """Runs the cells into a scratch folder, as mia.py's main does. start: when the clock began to run."""
-    threads = 1 if dask else workers
-    with tempfile.TemporaryDirectory() as scratch:
-        results = run_jobs(
-            [
-                Job(
-                    cell.name,
-                    partial(cell.key, ""),
-                    cell.epochs,
-                    cell.cost,
-                    partial(timed_cell, cell, threads=threads),
-                )
-                for cell in cells
-            ],
-            Path(scratch),
-            workers,
-            dask,
-        )
+def run_of(
+    cells: list[Cell], data: Cifar10 | None, workers: int, start: float, executor: Workers, threads: int
+) -> Run:
+    """Runs the cells into a scratch folder, as mia.py does. start: when the clock began to run."""
+    digest = "".join(digests_of(data or images()).values())
+    jobs = [training_job(cell, data, digest, threads) for cell in cells]
+    timed_jobs = [job._replace(work=partial(timed, job.work)) for job in jobs]
+    with tempfile.TemporaryDirectory() as scratch, redirect_stdout(sys.stderr):
+        kept = run_jobs("trainings", timed_jobs, Path(scratch), executor)
         end = time.time()
-    first = min(result["ends"][0] for result in results.values())
-    workers_ready = min(result["start"] for result in results.values())
-    return Run(end - start, first - start, workers_ready - start + default_run(results.values(), workers))
+        results = [place.read() for place in kept.values()]
+    first = min(result["ends"][0] for result in results)
+    workers_ready = min(result["start"] for result in results)
+    return Run(end - start, first - start, workers_ready - start + default_run(results, workers))
 
 
 def default_run(results: Iterable[dict], workers: int) -> float:
@@ -87,24 +87,25 @@ def default_run(results: Iterable[dict], workers: int) -> float:
         result["whole"] + (EPOCHS - len(result["ends"])) * epoch_seconds(result["ends"]) for result in results
     ]
     busy_until = [0.0] * workers
-    for one in sorted(seconds, reverse=True):
-        heapq.heapreplace(busy_until, busy_until[0] + one)
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(busy_until, busy_until[0] + duration)
     return max(busy_until)
 
 
-def main(rounds: int, epochs: int) -> None:
-    """Measures and prints the Markdown, a table as soon as it is there."""
-    images()  # fetched now, if need be, not while the clock runs
-    dense = next(model for model in MODELS if model.name == "dense4_10c")
-    equal = [Cell(dense, seed, epochs, 1.0) for seed in range(EQUAL_CELLS)]
-    name_of_equal = f"{EQUAL_CELLS} equal cells of `{dense.name}`"
+def main(rounds: int, epochs: int, data: Cifar10 | None = None) -> None:
+    """Measures and prints the Markdown, a table as soon as it is there. data: None for CIFAR-10."""
+    if data is None:
+        images()  # fetched now, if need be, not while the clock runs
+    equal = [cell_of(model_named(EQUAL_MODEL), seed, epochs, 1.0) for seed in range(EQUAL_CELLS)]
+    name_of_equal = f"{EQUAL_CELLS} equal cells of `{EQUAL_MODEL}`"
+    everything = [cell_of(model, SEED, epochs, 1.0) for model in MODELS]
     sets = {
-        name_of_equal: (run_of_jobs, equal),
-        f"{name_of_equal}, by Dask": (run_of_cluster, equal),
-        "the six models": (run_of_jobs, [Cell(model, 0, epochs, 1.0) for model in MODELS]),
+        name_of_equal: (run_in_processes, equal),
+        f"{name_of_equal}, by Dask": (run_on_cluster, equal),
+        f"all {len(MODELS)} models": (run_in_processes, everything),
     }
     for name, (measure, cells) in sets.items():
-        sides = in_turn(rounds, *(partial(measured, measure, cells, workers) for workers in (1, 2)))
+        sides = in_turn(rounds, *(partial(measured, measure, cells, data, workers) for workers in (1, 2)))
         quantities = {
             f"{name}, {epochs} epochs": lambda run: run.wall,
             "... start to first epoch done": lambda run: run.start_up,
@@ -116,7 +117,7 @@ def main(rounds: int, epochs: int) -> None:
             for what, quantity in quantities.items()
         ]
         print(table("one job or worker", "two jobs or workers", rows), end="\n\n", flush=True)
-    print(conditions(rounds, "tensorflow", "keras", "numpy", "joblib", "distributed"))
+    print(conditions(rounds, "tensorflow", "keras", "numpy", "loky", "distributed"))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,9 @@ They get an environment of their own, made in data/cache/ at the first run; --py
     python benchmarks/laplace_queries.py [--rounds N] [--python FILE]
 """
 
-import json
 import math
-import subprocess
 import sys
 import tempfile
-import venv
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,38 +21,29 @@ from statistics import median
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from timing import Row, conditions, in_turn, parser_with_rounds, seconds, table
-
+from benchmarks.timing import (
+    Row,
+    answer_of,
+    conditions,
+    environment,
+    in_turn,
+    parser_with_rounds,
+    seconds,
+    table,
+)
 from laplace import repeated_average, repeated_max, repeated_sum
 
 ROUNDS, CALLS = 5, 20  # of laplace.py, whose median is a round's value
 VALUES, ANSWERS, MILLION, EPSILON, BOUNDS = 12_500, 1000, 1_000_000, 1.0, (0.0, 200_000.0)
 HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE.parent / "data" / "cache" / "other-libraries"
+REQUIREMENTS = ["-r", HERE / "requirements-other-libraries.txt"]
 OURS = {"sum": repeated_sum, "average": repeated_average, "maximum": repeated_max}
 
 
-def environment() -> Path:
-    """The Python of an environment with the other libraries, made if need be."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        venv.create(ENVIRONMENT, with_pip=True)
-    requirements = HERE / "requirements-other-libraries.txt"
-    install = [python, "-m", "pip", "install", "--quiet", "-r", requirements]
-    if subprocess.run(install, stdout=sys.stderr).returncode:
-        raise SystemExit(
-            "the other libraries cannot be installed: mend what pip says above, or give --python"
-        )
-    return python
-
-
 def by_others(python: Path, values: Path) -> dict:
-    """What other_libraries.py measured. Its warnings are shown only if it fails."""
-    command = [python, HERE / "other_libraries.py", values, *map(str, (*BOUNDS, EPSILON))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{python} cannot run other_libraries.py: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout)
+    """What other_libraries.py measured."""
+    script = HERE / "other_libraries.py"
+    return answer_of(python, script.name, script, values, *BOUNDS, EPSILON)
 
 
 def by_us(values: np.ndarray) -> dict[tuple[str, int], float]:
@@ -87,20 +75,20 @@ def check(values: np.ndarray, found: dict) -> None:
 
 def main(rounds: int, python: Path | None) -> None:
     """Measures and prints the Markdown."""
-    python = python or environment()
+    python = python or environment("other-libraries", REQUIREMENTS)
     values = np.random.default_rng(0).lognormal(10.5, 0.7, VALUES)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "values.npy")
         np.save(path, values)
         others, ours = in_turn(rounds, partial(by_others, python, path), partial(by_us, values))
-    for one in others:
-        check(values, one)
+    for found in others:
+        check(values, found)
     rows = [
         Row(
             f"{answers:,} of {query}, {way}",
             unit,
-            [answers * one["times"][number][3] * per_second for one in others],
-            [one[query, answers] * per_second for one in ours],
+            [answers * found["times"][number][3] * per_second for found in others],
+            [times[query, answers] * per_second for times in ours],
         )
         for answers, unit, per_second in ((ANSWERS, "ms", 1000), (MILLION, "s", 1))
         for number, (query, way, count, *_) in enumerate(others[0]["times"])

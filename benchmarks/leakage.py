@@ -17,8 +17,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from timing import Row, conditions, in_turn, parser_with_rounds, seconds, table
-
+from benchmarks.timing import Row, conditions, in_turn, parser_with_rounds, seconds, table
 from leakage.contrasts import paired_contrast
 from leakage.estimates import Losses, measure_leakage
 
@@ -78,7 +77,7 @@ def main(rounds: int) -> None:
                 lambda: [attack(losses) for losses in (first, second)],
                 lambda: bootstrap(first, second, generator),
                 lambda: measure_leakage(first.members, first.nonmembers),
-                lambda: paired_contrast([first], [second], ("first", "second")),
+                lambda: paired_contrast(first, second, ("first", "second")),
             )
         ),
     )
@@ -87,12 +86,12 @@ def main(rounds: int) -> None:
         ("`run_attacks` on two models, against `paired_contrast`", of_two, contrast),
         (
             f"bootstrap of {BOOTSTRAP:,} samples, against `paired_contrast`",
-            [one * BOOTSTRAP / BOOTSTRAP_MEASURED for one in resampled],
+            [duration * BOOTSTRAP / BOOTSTRAP_MEASURED for duration in resampled],
             contrast,
         ),
     ]
     milliseconds = [
-        Row(what, "ms", *([1000 * one for one in side] for side in sides)) for what, *sides in rows
+        Row(what, "ms", *([1000 * duration for duration in side] for side in sides)) for what, *sides in rows
     ]
     print(table("other", "leakage/", milliseconds))
     print(

@@ -12,11 +12,8 @@ That environment is made in data/cache/ at the first run; --python names one tha
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
-import venv
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,11 +22,21 @@ from unittest import mock
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
-
-from mia import MODELS, build
+from benchmarks.timing import (
+    Row,
+    answer_of,
+    conditions,
+    environment,
+    in_fresh_process,
+    in_turn,
+    parser_with_rounds,
+    table,
+)
+from benchmarks.ways_to_train import model_named
+from mia import build
 from support.command_line import whole_number
 from training import private
+from training.repeatable import start_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +45,6 @@ if TYPE_CHECKING:
 ROUNDS, EPOCHS = 3, 3
 IMAGES, SLICE = 20_000, 100  # SLICE: images whose gradients vectorized_map forms at a time; all need 0.8 GB
 NOISE = 1.3  # the noise multiplier; its value makes no difference to the time
-ENVIRONMENT = Path(__file__).resolve().parents[1] / "data" / "cache" / "opacus"
 REQUIREMENTS = ["torch==2.13.0", "opacus==1.6.0"]
 
 # Run by the other environment's Python: batch size, steps, clipping norm, noise multiplier, learning rate.
@@ -124,7 +130,7 @@ def seconds_per_image(way: str, images: int, batch_size: int, epochs: int) -> fl
     import tensorflow as tf
 
     generator = np.random.default_rng(0)
-    network = build(next(model for model in MODELS if model.name == "dense4_10c"), 0)
+    network = build(model_named("dense4_10c"), 0)
     with mock.patch.object(private, "clipped_sums", WAYS[way]):
         train = private.private_epochs(
             network,
@@ -146,25 +152,8 @@ def seconds_per_image(way: str, images: int, batch_size: int, epochs: int) -> fl
 
 def on_one_thread(way: str, epochs: int) -> float:
     """seconds_per_image of the whole measurement. To be called in a fresh process."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    start_tensorflow(threads=1)
     return seconds_per_image(way, IMAGES, private.PRIVATE_BATCH, epochs)
-
-
-def environment() -> Path:
-    """The Python of an environment with Opacus, made if need be."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        venv.create(ENVIRONMENT, with_pip=True)
-    if subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], stdout=sys.stderr
-    ).returncode:
-        raise SystemExit("Opacus cannot be installed: mend what pip says above, or give --python")
-    return python
 
 
 def by_opacus(python: Path, epochs: int) -> tuple[dict[str, float], dict[str, str]]:
@@ -172,17 +161,12 @@ def by_opacus(python: Path, epochs: int) -> tuple[dict[str, float], dict[str, st
     batch = private.PRIVATE_BATCH
     steps = epochs * IMAGES // batch
     settings = [batch, steps, private.CLIPPING_NORM, NOISE, private.PRIVATE_LEARNING_RATE]
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", OPACUS, json.dumps(settings)], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"{python} cannot run Opacus: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout)
+    return answer_of(python, "Opacus", "-W", "ignore", "-c", OPACUS, json.dumps(settings))
 
 
 def main(rounds: int, epochs: int, python: Path | None) -> None:
     """Measures and prints the Markdown."""
-    python = python or environment()
+    python = python or environment("opacus", REQUIREMENTS)
     sides = [partial(in_fresh_process, on_one_thread, way, epochs) for way in WAYS]
     *ours, others = in_turn(rounds, *sides, partial(by_opacus, python, epochs))
     found = dict(zip(WAYS, ours, strict=True))

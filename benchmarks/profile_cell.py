@@ -1,7 +1,7 @@
 """Where does the time of a training go?
 
 TensorFlow's own profiler looks on while mia.py's train_cell trains for an epoch on a part of the images, and
-again while it judges them and attacks. What each kind of operation took is set beside the whole. The speed of
+again while it judges them. What each kind of operation took is set beside the whole. The speed of
 the convolutions' arithmetic is set beside that of a large matrix product, which is about the most that one
 core of this processor gives.
 
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from timing import in_fresh_process, machine
-from ways_to_train import images
-
 import mia
+from benchmarks.timing import in_fresh_process, machine, markdown
+from benchmarks.ways_to_train import SEED, images, model_named, plain_models
+from data.cifar10 import Cifar10
 from support.command_line import OneLineParser, positive_number
 
 MODEL, SHARE = "cnn4_10c", 0.1  # of the images; the profiler keeps every single operation in memory
@@ -91,24 +91,25 @@ def matrix_product_speed() -> float:
     return 2 * MATRIX**3 / min(seconds)
 
 
-def profiled(name: str, share: float) -> tuple[list[Profile], float]:
+def profiled(name: str, share: float, data: Cifar10 | None) -> tuple[list[Profile], float]:
     """Of training and of judging, and the speed of a matrix product. To be called in a fresh process."""
-    model = next(model for model in mia.MODELS if model.name == name)
+    model = model_named(name)
     profilers, found = [], []
 
     def epoch_done() -> None:
-        # After the first epoch everything is compiled; the second is looked at, then the attack after it.
+        # After the first epoch everything is compiled; the second is looked at, then the judging after it.
         if profilers:
             found.append(profilers[-1].stop())
         profilers.append(Profiler())
 
-    result = mia.train_cell(mia.Cell(model, 0, 2, share), None, epoch_done)
+    job = mia.training_job(mia.cell_of(model, SEED, 2, share), data, "", threads=1)
+    result = job.work(epoch_done)
     found.append(profilers[-1].stop())
-    members, nonmembers = len(result["members"]), len(result["nonmembers"])
+    members, nonmembers = len(result["member_ids"]), len(result["nonmember_ids"])
     operations = convolution_operations(model)
     profiles = [
         Profile("training", members, *found[0], operations[0]),
-        Profile("judging and attack", members + nonmembers, *found[1], operations[1]),
+        Profile("judging", members + nonmembers, *found[1], operations[1]),
     ]
     return profiles, matrix_product_speed()
 
@@ -126,21 +127,20 @@ def table(profile: Profile) -> str:
         "between the operations": profile.seconds - counted,
         "all": profile.seconds,
     }
-    return "\n".join(
+    return markdown(
+        [profile.part, "share", "microseconds an image"],
         [
-            f"| {profile.part} | share | microseconds an image |\n|---|---|---|",
-            *(
-                f"| {what} | {seconds / profile.seconds:.1%} | {seconds / profile.images * 1e6:.1f} |"
-                for what, seconds in lines.items()
-            ),
-        ]
+            [what, f"{seconds / profile.seconds:.1%}", f"{seconds / profile.images * 1e6:.1f}"]
+            for what, seconds in lines.items()
+        ],
     )
 
 
-def main(model: str, share: float) -> None:
-    """Measures and prints the Markdown."""
-    images()  # fetched now, if need be, not while the clock runs
-    profiles, peak = in_fresh_process(profiled, model, share)
+def main(model: str, share: float, data: Cifar10 | None = None) -> None:
+    """Measures and prints the Markdown. data: None for CIFAR-10."""
+    if data is None:
+        images()  # fetched now, if need be, not while the clock runs
+    profiles, peak = in_fresh_process(profiled, model, share, data)
     for profile in profiles:
         print(f"{table(profile)}\n")
         seconds = sum(took for kind, took in profile.kinds.items() if "Conv2D" in kind)
@@ -155,7 +155,7 @@ def main(model: str, share: float) -> None:
 
 if __name__ == "__main__":
     parser = OneLineParser(description=__doc__.splitlines()[0])
-    names = [model.name for model in mia.MODELS]
+    names = plain_models()
     parser.add_argument("--model", choices=names, default=MODEL, metavar="NAME", help=f"one of {names}")
     parser.add_argument(
         "--share", type=positive_number, default=SHARE, help="of the images (default: %(default)s)"

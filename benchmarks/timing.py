@@ -1,23 +1,27 @@
-"""What the benchmarks share: measuring in turn, fresh processes, and the Markdown that is printed."""
+"""What the benchmarks share: measuring in turn, other processes and environments, the Markdown printed."""
 
+import json
 import math
 import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
+import venv
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import joblib
+import loky
 
 from support.command_line import OneLineParser, whole_number
 
 Measured = TypeVar("Measured")
+ENVIRONMENTS = Path(__file__).resolve().parents[1] / "data" / "cache"
 
 
 class Row(NamedTuple):
@@ -65,14 +69,40 @@ def in_fresh_process(work: Callable[..., Measured], *arguments: object) -> Measu
         return pool.submit(work, *arguments).result()
 
 
+def environment(name: str, requirements: Sequence[str | Path]) -> Path:
+    """The Python of an environment in data/cache/, made if need be, with what pip is to install."""
+    python = ENVIRONMENTS / name / "bin" / "python"
+    if not python.exists():
+        venv.create(python.parents[1], with_pip=True)
+    install = [python, "-m", "pip", "install", "--quiet", *requirements]
+    if subprocess.run(install, stdout=sys.stderr).returncode:
+        raise SystemExit(f"{name} cannot be installed: mend what pip says above, or give --python")
+    return python
+
+
+def answer_of(python: Path, what: str, *arguments: object) -> object:
+    """What another environment's Python prints as JSON. Its complaints are shown only if it fails."""
+    done = subprocess.run([python, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+        raise SystemExit(f"{python} cannot run {what}: {reason[-1]}")
+    return json.loads(done.stdout)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def table(other: str, ours: str, rows: Sequence[Row]) -> str:
     """The Markdown table: ratio of the medians first, then median (least to greatest) of either side."""
-    lines = [f"| | ratio | {other} | {ours} |", "|---|---|---|---|"]
+    lines = []
     for row in rows:
         ratio = _number(statistics.median(row.other) / statistics.median(row.ours))
         sides = (f"{_spread(values)} {row.unit}" for values in (row.other, row.ours))
-        lines.append(f"| {row.what} | **{ratio}** | {' | '.join(sides)} |")
-    return "\n".join(lines)
+        lines.append([row.what, f"**{ratio}**", *sides])
+    return markdown(["", "ratio", other, ours], lines)
 
 
 def conditions(rounds: int, *packages: str) -> str:
@@ -87,7 +117,7 @@ def machine(*packages: str) -> str:
     """Processor, memory, system and versions, without names of hosts."""
     parts = [
         _processor(),
-        f"{joblib.cpu_count()} cores ({joblib.cpu_count(only_physical_cores=True)} physical)",
+        f"{loky.cpu_count()} cores ({loky.cpu_count(only_physical_cores=True)} physical)",
         f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory",
         f"{platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}",

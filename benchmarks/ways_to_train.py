@@ -13,19 +13,19 @@ from mia import (
     BATCH_SIZE,
     LEARNING_RATE,
     MODELS,
-    Cell,
-    attack,
+    Model,
     build,
-    choose,
+    cell_of,
     losses_from_logits,
-    train_cell,
+    training_job,
 )
+from training.members import official_split
 
 SEED = 0
 
 
 class Training(NamedTuple):
-    """One model's training: when each epoch was done (seconds since 1970, attack not included), the accuracy
+    """One model's training: when each epoch was done (seconds since 1970, judging not included), the accuracy
     on the training images at the end, and the process's peak memory so far (GB)."""
 
     ends: list[float]
@@ -39,9 +39,14 @@ class Training(NamedTuple):
 
 
 def epoch_seconds(ends: list[float]) -> float:
-    """Seconds per epoch with its share of the attacks, without what happens only once: between the first
-    attack of a trained model and the last there are whole periods of training and attack."""
+    """Seconds per epoch with its share of the judging, without what happens only once: between the first
+    judging of a trained model and the last there are whole periods of training and judging."""
     return (ends[-1] - ends[ATTACK_EVERY - 1]) / (len(ends) - ATTACK_EVERY)
+
+
+def enough(epochs: int) -> bool:
+    """Whether so many epochs hold a whole period after the first."""
+    return epochs % ATTACK_EVERY == 0 and epochs > ATTACK_EVERY
 
 
 def images() -> Cifar10:
@@ -52,53 +57,52 @@ def images() -> Cifar10:
         raise SystemExit(str(problem)) from None
 
 
-def enough(epochs: int) -> bool:
-    """Whether so many epochs hold a whole period after the first."""
-    return epochs % ATTACK_EVERY == 0 and epochs > ATTACK_EVERY
+def model_named(name: str) -> Model:
+    """A row of mia.py's table of models."""
+    return next(model for model in MODELS if model.name == name)
 
 
-def by_mia(name: str, epochs: int) -> Training:
-    """Trains and attacks one model as mia.py does, on one thread. To be called in a fresh process."""
-    model = next(model for model in MODELS if model.name == name)
-    result = timed_cell(Cell(model, SEED, epochs, 1.0), lambda: None)
-    return Training(result["ends"], result["rows"][-1]["train_accuracy"], result["memory"])
+def plain_models() -> list[str]:
+    """The names of mia.py's models that plain Keras can train too."""
+    return [model.name for model in MODELS if model.epsilon is None]
 
 
-def timed_cell(cell: Cell, epoch_done: Callable[[], None], threads: int = 1) -> dict[str, object]:
-    """train_cell's result, with `start`, when it was called, `ends`, when each epoch was done, `whole`, the
-    seconds of it all, and `memory`, the process's peak so far (GB)."""
+def by_mia(name: str, epochs: int, data: Cifar10 | None) -> Training:
+    """Trains and judges one model as mia.py does, on one thread. data: None for CIFAR-10, loaded here. To be
+    called in a fresh process."""
+    job = training_job(cell_of(model_named(name), SEED, epochs, 1.0), data, "", threads=1)
+    result = timed(job.work, lambda: None)
+    return Training(result["ends"], float(result["train_accuracy"][-1]), result["memory"])
+
+
+def timed(work: Callable[[Callable[[], None]], dict], epoch_done: Callable[[], None]) -> dict[str, object]:
+    """The result of a training's work, with `start`, when it was called, `ends`, when each epoch was done,
+    `whole`, the seconds of it all, and `memory`, the process's peak so far (GB)."""
     start, ends = time.time(), []
 
     def done() -> None:
         ends.append(time.time())
         epoch_done()
 
-    result = train_cell(cell, None, done, threads)
+    result = work(done)
     return result | {"start": start, "ends": ends, "whole": time.time() - start, "memory": peak_memory()}
 
 
-def by_keras(names: list[str], epochs: int) -> list[Training]:
+def by_keras(names: list[str], epochs: int, data: Cifar10 | None) -> list[Training]:
     """Trains the models one after another as a reader of Keras' guides would: compile, fit, and predict for
-    the attack, on all cores, with pixels as float32 divided by 255. To be called in a fresh process."""
+    the losses, on all cores, with pixels as float32 divided by 255. data: None for CIFAR-10, loaded here. To
+    be called in a fresh process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # as mia.py: this compares processors
-    return [_fit_and_predict(name, epochs) for name in names]
+    return [_fit_and_predict(model_named(name), epochs, data or images()) for name in names]
 
 
-def _fit_and_predict(name: str, epochs: int) -> Training:
+def _fit_and_predict(model: Model, epochs: int, data: Cifar10) -> Training:
     import keras
 
     keras.backend.clear_session()
-    model = next(model for model in MODELS if model.name == name)
-    data = images()
-    parts = []
-    for pixels, classes, each in (
-        (data.train_images, data.train_labels, model.images // model.classes),
-        (data.test_images, data.test_labels, len(data.test_labels) // 10),
-    ):
-        chosen = choose(classes, model.classes, each)
-        parts.append((pixels[chosen].astype("float32") / 255, classes[chosen].astype("int32")))
-    (members, member_labels), (nonmembers, nonmember_labels) = parts
+    split = official_split(data, model.classes, model.images // model.classes, len(data.test_labels) // 10)
+    pixels = [examples.images.astype("float32") / 255 for examples in split]
     # mia.py's layers, without the one that divides by 255, because these pixels are divided already.
     kept = [layer for layer in build(model, SEED).layers if not isinstance(layer, keras.layers.Rescaling)]
     network = keras.Sequential([keras.Input((32, 32, 3)), *kept])
@@ -109,8 +113,8 @@ def _fit_and_predict(name: str, epochs: int) -> Training:
     )
     ends, accuracy = [], 0.0
 
-    class Attack(keras.callbacks.Callback):
-        """Attacks when mia.py does: the untrained model, and after every second epoch."""
+    class Judge(keras.callbacks.Callback):
+        """Judges when mia.py does: the untrained model, and after every second epoch."""
 
         def on_train_begin(self, logs: dict | None = None) -> None:
             self.judge()
@@ -122,13 +126,14 @@ def _fit_and_predict(name: str, epochs: int) -> Training:
 
         def judge(self) -> None:
             nonlocal accuracy
-            logits = network.predict(members, verbose=0), network.predict(nonmembers, verbose=0)
-            labels = member_labels, nonmember_labels
-            losses = [losses_from_logits(*one) for one in zip(logits, labels, strict=True)]
-            attack(*losses, *labels, SEED)
-            accuracy = float((logits[0].argmax(1) == member_labels).mean())
+            logits = [network.predict(part, verbose=0) for part in pixels]
+            for of_part, examples in zip(logits, split, strict=True):
+                losses_from_logits(of_part, examples.labels)
+            accuracy = float((logits[0].argmax(1) == split[0].labels).mean())
 
-    network.fit(members, member_labels, batch_size=BATCH_SIZE, epochs=epochs, verbose=0, callbacks=[Attack()])
+    network.fit(
+        pixels[0], split[0].labels, batch_size=BATCH_SIZE, epochs=epochs, verbose=0, callbacks=[Judge()]
+    )
     return Training(ends, accuracy, peak_memory())
 
 
