@@ -25,9 +25,9 @@ MEASURES = ("auc", "heldout_advantage")
 THRESHOLD, CALIBRATED = "threshold", "calibrated"  # the attacks
 # The same comparison made otherwise, to see whether a finding hangs on how it was made.
 AS_REPORTED = "as reported"
-EQUAL_STEPS = "at equal training steps"
-NO_DUPLICATES = "without near-duplicates"
-EARLY_STOPPING = "at each seed's own best epoch"
+EQUAL_STEPS = "at equal steps"
+NO_DUPLICATES = "no near-duplicates"
+EARLY_STOPPING = "at best epoch"  # of each training's own test accuracy
 
 
 class Pair(NamedTuple):

@@ -43,8 +43,8 @@ class Point(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve, whose
-    line style is `line`, and `advantage` stands in the loss panel's legend."""
+    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve if the
+    scale is logarithmic, `line` is the curve's style, and `advantage` stands in the loss panel's legend."""
 
     label: str
     style: Style
@@ -105,9 +105,12 @@ def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log
         if len(tprs) > 1:
             axes.plot(fprs, tprs.T, model.line, color=colour, linewidth=0.7, alpha=FAINT)
         axes.plot(fprs, tprs.mean(axis=0), model.line, color=colour, linewidth=2, label=model.label)
-        for point in model.points:
+        # On a linear scale these points would lie upon each other in a corner.
+        for point in model.points if scale == "log" else ():
             axes.plot([point.fpr] * 2, [point.low, point.high], "_-", color=colour, linewidth=1.2)
-            axes.plot(point.fpr, point.tpr, marker, color=colour, markeredgecolor="white", markersize=7)
+            # Open where the line is broken, so that two attacks on one model are told apart.
+            face, edge = (colour, "white") if model.line == "-" else ("white", colour)
+            axes.plot(point.fpr, point.tpr, marker, markerfacecolor=face, markeredgecolor=edge, markersize=7)
         sizes = model.members, model.nonmembers
         if sizes not in bands:
             low, high = no_leak_band(*sizes, tuple(fprs))
@@ -152,7 +155,7 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
         axes.set_xscale("log", nonpositive="clip")
         axes.set_xlim(max(np.quantile(pooled, 0.02), FEWEST_LOSS), pooled.max())
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
-    axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.4))  # room for the legend
-    lines = {"members": "-", "non-members": "--"}
-    grey_key(axes, lines, "upper left", columns=2 if len(models) == FEW_MODELS else 1)
+    grey_key(axes, {"members": "-", "non-members": "--"}, "upper left")
+    lines = len(axes.get_legend().get_texts())
+    axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.1 + 0.1 * lines))  # room for the legend
     finish(axes, title, signal, "share of examples at or below")

@@ -18,17 +18,27 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from leakage.contrasts import NO_VERDICT
+from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT, SIGNIFICANCE
 from leakage.estimates import LOW_FPRS, nonmembers_needed
+from leakage.exposure import EXPOSED_SHARE
 from leakage.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
 from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
-from report.mia_tables import FEW_TRAININGS, LEVEL, Study, classes_differ, ends_of, last_epoch
+from report.mia_tables import FEW_TRAININGS, Study, classes_differ, ends_of, last_epoch
 from support.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 
 ABREAST = 4  # models beside each other
 PICTURES = 10  # most, and least, exposed images shown of a model
-ATTACK_LINES = {THRESHOLD: ":", CALIBRATED: "-"}
+ATTACK_LINES = {THRESHOLD: "--", CALIBRATED: "-"}
 THIN, THICK = 1.2, 5.0  # of bars, in points
+# Of panels with a line for each model: title, name of the axis, chance level.
+PANELS = {
+    "auc": ("AUC after the last epoch", "AUC", 0.5),
+    "heldout_advantage": ("Held-out advantage", "TPR - FPR", 0.0),
+    **{
+        name: (f"Members named\nat {100 * fpr:g}% FPR", "multiples of chance", 1.0)
+        for name, fpr in LOW_FPRS.items()
+    },
+}
 SETS = "Members: the images that a model was trained on; non-members: the test images of the same classes."
 
 
@@ -51,16 +61,17 @@ def attack_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
     drawn = {f"mia_{name}.png": experiment_figure(study, name, drawing) for name in experiments_of(study)}
     drawn["mia_summary.png"] = summary_figure(study, drawing)
     drawn["mia_per_class.png"] = per_class_figure(study, drawing)
-    return drawn | {"mia_samples.png": samples_figure(study, drawing)}
+    return drawn | _samples(study, drawing)
 
 
 @looked_at()
 def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
     """The figures of act two by the names of their files; study: of both attacks."""
-    return {
-        "mia_attacks.png": attacks_figure(study, drawing),
-        "mia_samples.png": samples_figure(study, drawing),
-    }
+    return {"mia_attacks.png": attacks_figure(study, drawing)} | _samples(study, drawing)
+
+
+def _samples(study: Study, drawing: Drawing) -> dict[str, Figure]:
+    return {"mia_samples.png": samples_figure(study, drawing)} if study.exposures else {}
 
 
 @looked_at()
@@ -98,6 +109,18 @@ def _mark(axes: Axes, across: float, place: float, style: Style, fill: str | Non
 
 def _thin(axes: Axes, place: float, low: float, high: float, colour: str) -> None:
     axes.plot([low, high], [place] * 2, "|-", color=colour, linewidth=THIN)
+
+
+def _finish_panels(panels: dict[str, Axes], models: Sequence[str]) -> None:
+    """Titles and chance levels of PANELS; the models' names stand at the first."""
+    for letter, (name, axes) in zip("abcd", panels.items(), strict=False):
+        title, across, chance = PANELS[name]
+        axes.axvline(chance, color=GREY, linestyle=":", zorder=0)
+        axes.set(yticks=range(len(models)), yticklabels=models, ylim=(len(models) - 0.4, -0.6))
+        axes.tick_params(axis="y", length=0, labelleft=letter == "a")
+        if name in LOW_FPRS:
+            axes.set_xlim(left=0)
+        finish(axes, f"({letter}) {title}", across)
 
 
 def _model_handles(rows: pd.DataFrame, styles: dict[str, Style]) -> list[Line2D]:
@@ -157,12 +180,22 @@ def shown(study: Study, model: str, style: Style) -> Shown:
 
 
 def answer_of(pairs: pd.DataFrame) -> str:
-    """The verdicts on an experiment's pairs in one sentence."""
+    """The verdicts on an experiment's pairs in one sentence; where they differ, each with what its pairs have
+    in common, or with the attack."""
+    reported = pairs[pairs["variant"] == AS_REPORTED]
+    several_attacks = len(reported["attack"].unique()) > 1
+    pairs_of: dict[str, list[str]] = {}
+    for _, row in reported.iterrows():
+        in_common = f"{row['attack']} attack" if several_attacks else row["equal"]
+        pairs_of.setdefault(row["verdict"], []).append(in_common)
     words = []
-    for _, row in pairs[pairs["variant"] == AS_REPORTED].iterrows():
-        verdict = "no verdict" if row["verdict"] == NO_VERDICT else row["verdict"]
-        words.append(f"{row['equal']}: {verdict}" if row["equal"] else verdict)
-    return "; ".join(words)
+    for verdict, in_common in pairs_of.items():
+        verdict = {NO_VERDICT: "no verdict from one training of each model"}.get(verdict, verdict)
+        words.append(verdict if len(pairs_of) == 1 else f"{verdict} ({' and '.join(in_common)})")
+    answer = "; ".join(words)
+    # A model's name stays as it is.
+    begins_with_no = next(iter(pairs_of)) in (NO_DIFFERENCE, NO_VERDICT)
+    return answer[0].upper() + answer[1:] if begins_with_no else answer
 
 
 def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
@@ -205,19 +238,27 @@ def _answer_panel(axes: Axes, pairs: pd.DataFrame) -> None:
         name = f"{row['first']} - {row['second']}{held}" if judged else f"the same {EQUAL_STEPS}"
         low, high = (row[end] for end in ends_of("auc_difference"))
         interval = "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
-        p = row["auc_adjusted_p"] if judged else math.nan
-        verdict = row["verdict"].split(":")[0] if judged else "not judged"
-        words = f"{name}: {row['auc_difference']:+.3f}{interval}, "
-        words += verdict if pd.isna(p) else f"adjusted p = {p:.2g}, {verdict}"
+        words = f"{name}: {row['auc_difference']:+.3f}{interval}, {_judgement(row)}"
         colour = BLACK if judged else GREY
         look = {"fontsize": SMALL, "color": colour, "fontweight": "bold" if judged else "normal"}
+        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the dotted line
         # Not in the layout, which would make room for it beside the axes.
         axes.text(0, place, words, transform=axes.get_yaxis_transform(), va="center", in_layout=False, **look)
         _bars(axes, place + 0.45, row, "auc_difference", Style(colour, "o"))
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     axes.set(yticks=[], ylim=(len(lines) - 0.3, -0.4))
     axes.spines["left"].set_visible(False)
-    finish(axes, "(a) Difference in AUC, first - second (dotted: none)", "")
+    finish(axes, "(a) Difference in AUC, first - second (dotted: none); p adjusted after Holm", "")
+
+
+def _judgement(row: pd.Series) -> str:
+    """A pair's adjusted p value and verdict; both names would be too long for a line that begins with them."""
+    if row["variant"] != AS_REPORTED:
+        return "not judged"
+    if row["verdict"] == NO_VERDICT:
+        return "no verdict"
+    more = "the first leaks more" if row["auc_difference"] > 0 else "the second leaks more"
+    return f"p = {row['auc_adjusted_p']:.2g}, {more if row['verdict'] != NO_DIFFERENCE else NO_DIFFERENCE}"
 
 
 def _epoch_panels(
@@ -237,7 +278,7 @@ def _epoch_panels(
             best,
             leaked[best],
             "*",
-            label=f"{leaked[best]:.3f} at the star, {leaked.iloc[-1]:.3f} at the end",
+            label=f"{leaked[best]:.3f}, at the end {leaked.iloc[-1]:.3f}",
             **star,
         )
         accuracy.plot(best, tested[best], "*", **star)
@@ -302,7 +343,8 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
     figure = new_figure(
         5.6, leaking_sentence(study), caption, remark=drawing.remark, handles=handles, columns=4
     )
-    auc, advantage, *ratios = figure.subplots(1, 4, sharey=True, width_ratios=[4, 4, 3, 3])
+    panels = dict(zip(PANELS, figure.subplots(1, len(PANELS), width_ratios=[4, 4, 3, 3]), strict=True))
+    auc, advantage = panels["auc"], panels["heldout_advantage"]
     last = last_epoch(study.results)
     kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
     for place, (model, kind) in enumerate(kinds.iterrows()):
@@ -320,18 +362,9 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
         )
         _bars(advantage, place, kind, "heldout_advantage", style)
         advantage.plot(rows["gap"].mean(), place + 0.3, "x", color=style.colour, markeredgewidth=2)
-        for axes, (name, fpr) in zip(ratios, LOW_FPRS.items(), strict=True):
-            _tpr_in_multiples(axes, place, rows, name, fpr, style)
-    for axes, chance in zip((auc, advantage, *ratios), (0.5, 0, 1, 1), strict=True):
-        axes.axvline(chance, color=GREY, linestyle=":", zorder=0)
-        axes.tick_params(axis="y", length=0)
-    for axes in ratios:
-        axes.set_xlim(left=0)
-    auc.set(yticks=range(len(kinds)), yticklabels=list(kinds.index), ylim=(len(kinds) - 0.4, -0.6))
-    finish(auc, "AUC after the last epoch", "AUC")
-    finish(advantage, "Held-out advantage", "TPR - FPR")
-    for axes, fpr in zip(ratios, LOW_FPRS.values(), strict=True):
-        finish(axes, f"Members named at {100 * fpr:g}% FPR", "multiples of chance")
+        for name, fpr in LOW_FPRS.items():
+            _tpr_in_multiples(panels[name], place, rows, name, fpr, style)
+    _finish_panels(panels, list(kinds.index))
     return figure
 
 
@@ -367,15 +400,15 @@ def _tpr_in_multiples(
 def per_class_figure(study: Study, drawing: Drawing) -> Figure:
     """The AUC of the attack on each class by itself at the last epoch, a panel for each model."""
     last, differ = last_epoch(study.results), classes_differ(study)
-    surely = [model for model, p in differ.items() if not pd.isna(p) and p < LEVEL]
+    surely = [model for model, p in differ.items() if p < SIGNIFICANCE]
     title = "In no model can it be shown that the classes differ"
     if surely:
         title = f"The classes differ in {', '.join(surely)}"
         title += "; in the others that cannot be shown" if len(surely) < len(differ) else ""
     caption = (
         "Bars: 95% intervals over examples, mean over the trainings of each model. p: test whether the "
-        "classes' AUCs differ at all, over trainings and examples, adjusted over the models (Holm); where "
-        f"it is not below {LEVEL:g}, no class is to be named. Dotted: chance."
+        f"classes' AUCs differ at all, over {study.kinds['over'].iloc[0]}, adjusted over the models (Holm); "
+        f"where it is not below {SIGNIFICANCE:g}, no class is to be named. Dotted: chance."
     )
     known = {model: _known(last[last["model"] == model], drawing.class_names) for model in differ.index}
     # Models that know equally many classes stand in one line, so that these can be compared.
@@ -419,18 +452,33 @@ def _class_panel(axes: Axes, rows: pd.DataFrame, names: Sequence[str], style: St
     axes.tick_params(axis="x", labelbottom=True)
 
 
+def samples_sentence(study: Study) -> str:
+    """How much of what one attack names first the other names first too; with one attack, what is shown."""
+    shares = []
+    for (model, attack), exposure in study.exposures.items():
+        calibrated = study.exposures.get((model, CALIBRATED))
+        if attack == THRESHOLD and calibrated:
+            count = max(round(EXPOSED_SHARE * len(exposure.ids)), 1)
+            named = [
+                of_attack.ids[np.argsort(of_attack.ranks)[:count]] for of_attack in (exposure, calibrated)
+            ]
+            shares.append(len(np.intersect1d(*named)) / count)
+    if not shares:
+        return "The training images that the attack names first, and those that it names last"
+    return (
+        f"Of the {EXPOSED_SHARE:.0%} of images that the loss alone names first, the calibrated attack names "
+        f"{' and '.join(f'{share:.0%}' for share in shares)} first too"
+    )
+
+
 def samples_figure(study: Study, drawing: Drawing) -> Figure:
     """The training images that each attack names first, and last, for each model that is pictured."""
-    attacks = list(dict.fromkeys(attack for _, attack in study.exposures))
-    title = "The attack on the loss names easy images first"
-    if CALIBRATED in attacks:
-        title += "; the calibrated attack names those that were learnt by heart"
     caption = (
         "Most exposed: the members that the attack names first, by their mean rank over the trainings. Least "
         "exposed: members that pass for images that the model has never seen."
     )
     exposures = sorted(study.exposures.items(), key=lambda item: list(drawing.styles).index(item[0][0]))
-    figure = new_figure(0.9 + 2.75 * len(exposures), title, caption, remark=drawing.remark)
+    figure = new_figure(0.9 + 2.75 * len(exposures), samples_sentence(study), caption, remark=drawing.remark)
     panels = figure.subplots(len(exposures), squeeze=False)[:, 0]
     for axes, ((model, attack), exposure) in zip(panels, exposures, strict=True):
         for top, kind in ((0, "most"), (1.3, "least")):
@@ -455,8 +503,8 @@ def gain_sentence(study: Study) -> str:
     gains = calibrated.groupby("model", sort=False)["auc_gain"].mean()
     sure = calibrated.groupby("model", sort=False)["auc_gain_low"].min() > 0
     return (
-        f"Calibrated by reference models, the attack gains {gains.min():+.3f} to {gains.max():+.3f} in AUC; "
-        f"in {sure.sum()} of {len(sure)} models every interval lies above 0"
+        f"Calibration by reference models changes the AUC by {gains.min():+.3f} to {gains.max():+.3f}; "
+        f"the gain is sure in {sure.sum()} of {len(sure)} models"
     )
 
 
@@ -464,16 +512,17 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
     """Threshold and calibrated attack beside each other: every model's AUC and TPR at low FPRs, and the ROC
     curves of the models that are pictured."""
     caption = (
-        f"{_bars_mean(study)} Both attacks on the same targets. Members named (TPR): thin bars over examples. "
-        "Grey: where 95% of models that leak nothing lie."
+        f"{_bars_mean(study)} Both attacks on the same targets; a gain is sure where each training's 95% "
+        "interval over examples lies above 0. Members named (TPR): thin bars over examples. Grey: where 95% "
+        "of models that leak nothing lie."
     )
     handles = [
-        Line2D([], [], color=BLACK, marker="o", markerfacecolor="white", linestyle=":", label="threshold"),
+        Line2D([], [], color=BLACK, marker="o", markerfacecolor="white", linestyle="--", label="threshold"),
         Line2D([], [], color=BLACK, marker="o", label="calibrated"),
         Line2D([], [], color=GREY, linestyle=":", label="chance level"),
     ]
     models = list(study.results["model"].unique())
-    pictured = list(dict.fromkeys(model for model, _ in study.exposures))[:2]
+    pictured = list(dict.fromkeys(model for model, _ in study.exposures))[:2] or models[:2]
     figure = new_figure(
         5.6 + 0.42 * len(models),
         gain_sentence(study),
@@ -482,8 +531,10 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
         handles=handles,
         columns=3,
     )
-    mosaic = [["auc", "auc", "1pct", "1pct", "0p1pct", "0p1pct"]]
-    mosaic += [[name for name in pictured for _ in range(6 // len(pictured))]]
+    mosaic = [
+        [name for name in ("auc", *LOW_FPRS) for _ in range(2)],
+        [name for name in pictured for _ in range(6 // len(pictured))],
+    ]
     panels = figure.subplot_mosaic(mosaic, height_ratios=[0.42 * len(models) + 0.6, 3.2])
     for shift, attack in ((-0.17, THRESHOLD), (0.17, CALIBRATED)):
         part = study.of(attack)
@@ -496,18 +547,7 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
             for name, fpr in LOW_FPRS.items():
                 band = shift < 0
                 _tpr_in_multiples(panels[name], place + shift, rows, name, fpr, style, fill, band, place)
-    for name, chance, title, across in (
-        ("auc", 0.5, "(a) AUC after the last epoch", "AUC"),
-        ("1pct", 1, "(b) Members named at 1% FPR", "multiples of chance"),
-        ("0p1pct", 1, "(c) Members named at 0.1% FPR", "multiples of chance"),
-    ):
-        axes = panels[name]
-        axes.axvline(chance, color=GREY, linestyle=":", zorder=0)
-        named = models if name == "auc" else []
-        axes.set(yticks=range(len(models)), ylim=(len(models) - 0.4, -0.6))
-        axes.set_yticklabels(named or [""] * len(models))
-        axes.tick_params(axis="y", length=0)
-        finish(axes, title, across)
+    _finish_panels({name: panels[name] for name in ("auc", *LOW_FPRS)}, models)
     for letter, model in zip("de", pictured, strict=False):
         curves = []
         for attack, line in ATTACK_LINES.items():
@@ -518,15 +558,6 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 # ------------------------------------------------------------------------------------------------ the defence
-
-
-def defence_sentence(pairs: pd.DataFrame) -> str:
-    """The verdicts on an experiment's pairs by each attack."""
-    reported = pairs[pairs["variant"] == AS_REPORTED]
-    words = [
-        f"By the {row['attack']} attack: {row['verdict'].split(':')[0]}" for _, row in reported.iterrows()
-    ]
-    return "; ".join(words)
 
 
 def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
@@ -547,7 +578,7 @@ def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     )
     figure = new_figure(
         8.4,
-        f"{drawing.questions[experiment]} {defence_sentence(pairs)}",
+        f"{drawing.questions[experiment]} {answer_of(pairs)}",
         caption,
         remark=drawing.remark,
         handles=_model_handles(last, drawing.styles),
@@ -563,7 +594,9 @@ def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
             curves.append(one._replace(label=f"{name}, {attack}", line=ATTACK_LINES[attack], points=()))
     bound = study.curves[(study.curves["curve"] == "bound") & (study.curves["seed"] == private["seed"].min())]
     bound = bound[bound["attack"] == THRESHOLD]
-    panels["roc"].plot(bound["x"], bound["y"], color=BLACK, linewidth=1, linestyle="--", label="proven bound")
+    panels["roc"].plot(
+        bound["x"], bound["y"], color=BLACK, linewidth=1.5, linestyle="-.", label="proven bound"
+    )
     roc_panel(panels["roc"], curves, "(a) ROC curves under the proven bound", "log")
     _advantage_panel(panels["advantage"], study, (plain, model), drawing.styles)
     _epoch_panels(panels["auc"], panels["accuracy"], threshold, (plain, model), drawing.styles)
@@ -594,8 +627,8 @@ def _advantage_panel(axes: Axes, study: Study, models: Sequence[str], styles: di
             names.append(f"{model},\n{kind['attack']}")
     bound = study.results["advantage_bound"].max()
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    axes.plot([bound] * 2, [len(names) / 2 - 0.5, len(names) - 0.5], "--", color=BLACK)
-    axes.text(bound, len(names) / 2 - 0.55, f"bound {bound:.3f}", ha="center", va="bottom", fontsize=SMALL)
+    axes.plot([bound] * 2, [len(names) / 2 - 0.5, len(names) - 0.5], "-.", color=BLACK)
+    axes.text(bound, len(names) / 2 - 0.55, f"bound {bound:.3f}", ha="right", va="bottom", fontsize=SMALL)
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     finish(axes, "(b) Held-out advantage (dotted: chance)", "TPR - FPR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,14 +12,14 @@ import pandas as pd
 from scipy import special
 
 from leakage.calibration import precision_table
-from leakage.contrasts import holm, verdict
+from leakage.contrasts import SIGNIFICANCE, holm, verdict
 from leakage.estimates import LOW_FPRS, Z, nonmembers_needed
 from leakage.exposure import Exposure
 from leakage.findings import AS_REPORTED, CALIBRATED, Pair
 from support.command_line import show
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
-LEVEL = 0.05  # of all verdicts of one attack together
+PRINTED = 100  # letters on a line
 FEW_TRAININGS = 5  # with fewer, "no difference can be shown" says little
 
 
@@ -187,6 +188,15 @@ def models_table(study: Study) -> pd.DataFrame:
     )
 
 
+EXTREMES = [
+    *(
+        (f"tpr_at_{name}_fpr", f"TPR at {fpr:.1%} FPR (%)", nonmembers_needed(fpr))
+        for name, fpr in LOW_FPRS.items()
+    ),
+    ("tnr_at_1pct_fnr", "TNR at 1.0% FNR (%)", nonmembers_needed(0.01)),
+]
+
+
 def extremes_table(study: Study) -> pd.DataFrame:
     """One row per model: the members named at low false positive rates, and the non-members recognised at a
     low false negative rate; means over the trainings of value and interval over examples, and chance."""
@@ -201,15 +211,6 @@ def extremes_table(study: Study) -> pd.DataFrame:
                 row[title] = f"{value} [{low}, {high}], {chance}"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-EXTREMES = [
-    *(
-        (f"tpr_at_{name}_fpr", f"TPR at {fpr:.1%} FPR (%)", nonmembers_needed(fpr))
-        for name, fpr in LOW_FPRS.items()
-    ),
-    ("tnr_at_1pct_fnr", "TNR at 1.0% FNR (%)", nonmembers_needed(0.01)),
-]
 
 
 def pairs_table(study: Study) -> pd.DataFrame:
@@ -261,9 +262,11 @@ def control_sentence(results: pd.DataFrame) -> str:
 
 
 def classes_differ(study: Study) -> pd.Series:
-    """By model, the p value of the test whether its classes' AUCs differ at all, adjusted over the models."""
+    """By model, the p value of the test whether its classes' AUCs differ at all, adjusted over the models;
+    NaN where a class has too few examples for the test."""
     kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
-    return pd.Series(holm(kinds["classes_p"].tolist()), kinds.index)
+    p_values = [None if pd.isna(p) else p for p in kinds["classes_p"]]
+    return pd.Series(holm(p_values), kinds.index, dtype=float)
 
 
 def class_sentence(study: Study, class_names: Sequence[str]) -> str:
@@ -273,7 +276,9 @@ def class_sentence(study: Study, class_names: Sequence[str]) -> str:
     for model, p in classes_differ(study).items():
         rows = last[last["model"] == model]
         means = pd.Series({name: rows[f"auc_{name}"].mean() for name in class_names}).dropna()
-        if p < LEVEL:
+        if pd.isna(p):
+            parts.append(f"{model}: a class has too few images to compare its classes")
+        elif p < SIGNIFICANCE:
             first, last_class = means.idxmax(), means.idxmin()
             parts.append(
                 f"{model}: its classes differ (p = {p:.2g}); {first} is among the most exposed "
@@ -335,7 +340,8 @@ def print_conclusion(study: Study, class_names: Sequence[str]) -> None:
         part = study.of(attack)
         over = part.kinds["over"].iloc[0]
         epochs = last_epoch(part.results)["epoch"]
-        print(f"\nThe {attack} attack after the last epoch ({epochs.min()} to {epochs.max()}); in brackets")
+        last = " or ".join(f"{epoch}" for epoch in sorted(epochs.unique()))
+        print(f"\nThe {attack} attack after the last epoch ({last}); in brackets")
         print(f"95% intervals over {over}. Chance: AUC 0.5, held-out advantage 0.")
         show(models_table(part))
         print("\nMembers named, and non-members recognised, almost without mistakes: value [interval over")
@@ -353,9 +359,14 @@ def print_conclusion(study: Study, class_names: Sequence[str]) -> None:
             print("\nOf those named at 0.1% FPR, how many are members")
             show(precisions_table(part))
         else:
-            print(f"\n{control_sentence(part.results)}")
-        print(class_sentence(part, class_names))
+            print(f"\n{_lines(control_sentence(part.results))}")
+        print(_lines(class_sentence(part, class_names)))
         for (model, _), exposure in part.exposures.items():
-            print(f"{model}: {exposure.stability}")
+            print(_lines(f"{model}: {exposure.stability}"))
     if words := caution(int(study.kinds["trainings"].min())):
-        print(f"\n{words}")
+        print(f"\n{_lines(words)}")
+
+
+def _lines(words: str) -> str:
+    """Each line of the words in lines no longer than PRINTED."""
+    return "\n".join(textwrap.fill(line, PRINTED, subsequent_indent="  ") for line in words.splitlines())
