@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,16 +99,16 @@ def study_of(
     kinds = {which[1]: answer for which, answer in answers.items() if which[0] == "kind"}
     pairs = [(name, pair) for name, of_experiment in experiments.items() for pair in of_experiment]
     return Study(
-        pd.DataFrame(row for training in trainings for row in training["rows"]),
-        pd.DataFrame(
+        _frame(row for training in trainings for row in training["rows"]),
+        _frame(
             {name: training["rows"][-1][name] for name in ("model", "seed", "attack")} | point
             for training in trainings
             for point in _points(training["curves"])
         ),
-        pd.DataFrame(
+        _frame(
             {"model": model, "attack": attack} | row for model, kind in kinds.items() for row in kind["rows"]
         ),
-        pd.DataFrame(
+        _frame(
             {"experiment": name, "attack": attack, "equal": pair.equal} | row
             for name, pair in pairs
             for row in answers["pair", pair.first, pair.second]["rows"]
@@ -121,6 +121,11 @@ def study_of(
             if model in kinds
         },
     )
+
+
+def _frame(rows: Iterable[dict]) -> pd.DataFrame:
+    """A table in which what cannot be given is NaN, so that columns of numbers hold nothing else."""
+    return pd.DataFrame(rows).fillna(np.nan).infer_objects()
 
 
 def _points(curves: dict[str, list[float]]) -> list[dict]:
