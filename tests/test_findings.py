@@ -92,7 +92,12 @@ def test_a_training_s_rows_are_what_its_losses_say(five):
         assert row["test_accuracy"] == (0.1, 0.5, 0.4)[place]
         assert row["gap"] == pytest.approx(row["train_accuracy"] - row["test_accuracy"])
         assert row.items() >= measure_leakage(members, nonmembers).items()
-        assert (row["model"], row["seed"], row["attack"], row["parameters"]) == ("first", 2, "threshold", 2005)
+        assert (row["model"], row["seed"], row["attack"], row["parameters"]) == (
+            "first",
+            2,
+            "threshold",
+            2005,
+        )
     assert "bound_fprs" not in answer["curves"]
 
 
