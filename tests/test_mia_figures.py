@@ -1,4 +1,4 @@
-"""report/mia_figures.py and leakage/panels.py, on small made-up studies: is what they show what the tables say?"""
+"""report/mia_figures.py and leakage/panels.py, on made-up studies: do they show what the tables say?"""
 
 import io
 import math
@@ -87,7 +87,7 @@ def legend(axes):
 
 
 def markers(axes, style):
-    """The places of a model's large markers in a panel: (across, up), in the order in which they were drawn."""
+    """The places of a model's large markers in a panel: (across, up)."""
     lines = [line for line in axes.lines if line.get_marker() == style.marker and len(line.get_xdata()) == 1]
     ours = [line for line in lines if style.colour in (line.get_color(), line.get_markerfacecolor())]
     ours += [line for line in lines if line not in ours and line.get_markeredgecolor() == style.colour]
@@ -110,7 +110,7 @@ def has(pairs, pair):
     return any(np.allclose(found, pair) for found in pairs)
 
 
-# ------------------------------------------------------------------------------------------------ every figure
+# ---------------------------------------------------------------------------------------------- every figure
 
 
 def test_each_act_has_its_figures(drawn):
@@ -475,7 +475,7 @@ def test_samples_are_the_most_and_the_least_exposed_images(drawn):
     assert f"names {shares[0]:.0%} and {shares[1]:.0%} first too" in title(figure)
 
 
-# -------------------------------------------------------------------------------- two attacks, and the defence
+# ------------------------------------------------------------------------------ two attacks, and the defence
 
 
 def test_both_attacks_beside_each_other(drawn):
@@ -545,7 +545,7 @@ def test_both_models_at_equal_test_accuracy():
         assert np.allclose(line.get_ydata(), nearest[model]["auc"])
 
 
-# ------------------------------------------------------------------------------------------------------ panels
+# ---------------------------------------------------------------------------------------------------- panels
 
 
 @pytest.mark.parametrize(("members", "nonmembers"), [(300, 70), (40, 500)])
@@ -623,5 +623,3 @@ def test_kinds_of_other_sizes_have_bands_of_their_own():
     axes = Figure().subplots()
     roc_panel(axes, models, "ROC")
     assert len(axes.collections) == 2
-
-
