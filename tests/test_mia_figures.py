@@ -492,7 +492,7 @@ def test_samples_are_the_most_and_the_least_exposed_images(drawn):
             for one in (drawn.both.exposures[model, attack] for attack in ("threshold", "calibrated"))
         ]
         shares.append(len(first[0] & first[1]) / 30)
-    assert f"names {shares[0]:.0%} and {shares[1]:.0%} first too" in title(figure)
+    assert f"names {shares[0]:.0%} (cnn) and {shares[1]:.0%} (dense$4$) first too" in title(figure)
 
 
 # ------------------------------------------------------------------------------- two attacks, and the defence
