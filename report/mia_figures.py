@@ -252,7 +252,7 @@ def _answer_panel(axes: Axes, pairs: pd.DataFrame) -> None:
 
 
 def _judgement(row: pd.Series) -> str:
-    """A pair's adjusted p value and verdict, without the names, which the line begins with."""
+    """A pair's adjusted p value and verdict; the names stand before them, and would be too long."""
     if row["variant"] != AS_REPORTED:
         return "not judged"
     if row["verdict"] == NO_VERDICT:
@@ -462,12 +462,12 @@ def samples_sentence(study: Study) -> str:
             named = [
                 of_attack.ids[np.argsort(of_attack.ranks)[:count]] for of_attack in (exposure, calibrated)
             ]
-            shares.append(len(np.intersect1d(*named)) / count)
+            shares.append(f"{len(np.intersect1d(*named)) / count:.0%} ({model})")
     if not shares:
         return "The training images that the attack names first, and those that it names last"
     return (
         f"Of the {EXPOSED_SHARE:.0%} of images that the loss alone names first, the calibrated attack names "
-        f"{' and '.join(f'{share:.0%}' for share in shares)} first too"
+        f"{' and '.join(shares)} first too"
     )
 
 

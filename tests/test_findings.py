@@ -27,13 +27,10 @@ FIRST, SECOND = Kind("first", 2, 2500, 1000, 0.4), Kind("second", 2, 5000, 1000,
 NEAR = [TRAIN_IMAGES, TRAIN_IMAGES + 3, TRAIN_IMAGES + 4, 7]  # 7 is a member, and stays
 
 
-PAIR = Pair("first", "second", "so much")
-
-
-def answers_of(trainings, references=0, pair=PAIR):
+def answers_of(trainings, references=0):
     """All answers about the two kinds, by which question."""
     trained = {kind.name: trained_kind(kind, trainings, references) for kind in (FIRST, SECOND)}
-    asked = questions(trained, [pair], NEAR, measure)
+    asked = questions(trained, [Pair("first", "second", "so much")], NEAR, measure)
     return {which: question(done=nothing_done) for which, question in asked.items()}
 
 

@@ -1,7 +1,8 @@
-"""report/mia_figures.py and leakage/panels.py, on made-up studies: do they show what the tables say?"""
+"""report/mia_figures.py and leakage/panels.py, on small made-up studies: do they show what the tables say?"""
 
 import io
 import math
+import re
 import warnings
 
 import numpy as np
@@ -34,11 +35,12 @@ from tests.made_up import (
 
 PLAIN = ("cnn", "dense$4$", "few")
 DRAW = (attack_figures, stronger_figures, defence_figures)
+LAID_OUT = (1, 2)  # trainings of which the layout is tried; five look like two, but for shorter captions
 DRAWING = drawing_of(SMALL, SMALL_QUESTIONS)
 
 
 class Drawn:
-    """All figures of a study with so many trainings, drawn as they would be saved; and its tables."""
+    """All figures of a study with so many trainings, and its tables."""
 
     def __init__(self, trainings):
         self.trainings = trainings
@@ -48,7 +50,8 @@ class Drawn:
             warnings.simplefilter("error")  # of a layout that does not fit
             for study, draw in zip((self.attacked, self.both, self.defended), DRAW, strict=True):
                 for name, figure in draw(study, DRAWING).items():
-                    figure.canvas.draw()
+                    if trainings in LAID_OUT:
+                        figure.draw_without_rendering()
                     self.figures[f"{draw.__name__}: {name}"] = figure
 
     def __getitem__(self, name):
@@ -87,7 +90,7 @@ def legend(axes):
 
 
 def markers(axes, style):
-    """The places of a model's large markers in a panel: (across, up)."""
+    """The places of a model's large markers in a panel, (across, up), in the order of drawing."""
     lines = [line for line in axes.lines if line.get_marker() == style.marker and len(line.get_xdata()) == 1]
     ours = [line for line in lines if style.colour in (line.get_color(), line.get_markerfacecolor())]
     ours += [line for line in lines if line not in ours and line.get_markeredgecolor() == style.colour]
@@ -110,7 +113,7 @@ def has(pairs, pair):
     return any(np.allclose(found, pair) for found in pairs)
 
 
-# ---------------------------------------------------------------------------------------------- every figure
+# ----------------------------------------------------------------------------------------------- every figure
 
 
 def test_each_act_has_its_figures(drawn):
@@ -129,53 +132,70 @@ def test_each_act_has_its_figures(drawn):
 def test_captions_have_three_lines_and_no_text_leaves_the_figure(drawn):
     for name, figure in drawn.figures.items():
         assert figure.get_supxlabel().count("\n") <= 2, name
+        if drawn.trainings not in LAID_OUT:
+            continue
         width, height = figure.bbox.size
-        renderer = figure.canvas.get_renderer()
         for text in figure.findobj(Text):
-            if text.get_visible() and text.get_text().strip() and (text.axes is None or text.axes.axison):
-                box = text.get_window_extent(renderer)
+            # A tick outside its axes has a number, but is not drawn.
+            named = re.search("[A-Za-z]{2}", text.get_text()) and not text.get_text().startswith("$")
+            if named and text.get_visible() and (text.axes is None or text.axes.axison):
+                box = text.get_window_extent()
                 assert box.x0 >= -1, (name, text)
                 assert box.x1 <= width + 1, (name, text)
                 assert -1 <= box.y0 <= box.y1 <= height + 1, (name, text)
 
 
 def test_no_title_legend_or_panel_lies_over_another(drawn):
-    for name, figure in drawn.figures.items():
-        renderer = figure.canvas.get_renderer()
+    for name, figure in drawn.figures.items() if drawn.trainings in LAID_OUT else ():
         titles = [axes._left_title for axes in figure.axes if axes.get_title(loc="left")]
-        boxes = [text.get_window_extent(renderer) for text in titles]
+        boxes = [text.get_window_extent() for text in titles]
         boxes += [
-            figure.legends[0].get_window_extent(renderer),
-            figure._supxlabel.get_window_extent(renderer),
+            figure.legends[0].get_window_extent(),
+            figure._supxlabel.get_window_extent(),
         ]
         for number, box in enumerate(boxes):
             for later in boxes[number + 1 :]:
                 assert not box.overlaps(later), name
         for axes in figure.axes:
             if axes.get_legend():
-                inside = axes.get_window_extent(renderer)
-                box = axes.get_legend().get_window_extent(renderer)
+                inside = axes.get_window_extent()
+                box = axes.get_legend().get_window_extent()
                 assert box.x0 >= inside.x0 - 2, (name, axes.get_title(loc="left"))
                 assert box.x1 <= inside.x1 + 25, (name, axes.get_title(loc="left"))
+
+
+def content(figure):
+    """All that is drawn in a figure: texts but those of ticks, and the places of lines, bars and bands."""
+    found = [title(figure), figure.get_supxlabel(), *(text.get_text() for text in figure.legends[0].texts)]
+    for axes in figure.axes:
+        found += [axes.get_title(loc="left"), axes.get_xlabel(), *(text.get_text() for text in axes.texts)]
+        found += legend(axes) if axes.get_legend() else []
+        found += [line.get_xydata() for line in axes.lines]
+        found += [patch.get_bbox().bounds for patch in axes.patches]
+        found += [path.vertices for band in axes.collections for path in band.get_paths()]
+    return found
 
 
 def test_tables_read_back_from_their_files_give_the_same_pictures(drawn):
     with looked_at():
         for study, draw in zip((drawn.attacked, drawn.both, drawn.defended), DRAW, strict=True):
             tables = [pd.read_csv(io.StringIO(table.to_csv(index=False))) for table in study[:4]]
-            tables[3] = tables[3].fillna({"equal": "", "verdict": ""})
-            again = draw(Study(*tables, study.exposures), DRAWING)
-            for name, figure in again.items():
-                if name != "mia_samples.png":
-                    assert picture(figure) == picture(drawn.figures[f"{draw.__name__}: {name}"]), name
+            texts = ["equal", "verdict"]  # may be empty, which a file cannot tell from missing
+            tables[3] = tables[3].astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
+            for name, figure in draw(Study(*tables, study.exposures), DRAWING).items():
+                before = content(drawn.figures[f"{draw.__name__}: {name}"])
+                for old, new in zip(before, content(figure), strict=True):
+                    if isinstance(old, str):
+                        assert old == new, name
+                    else:
+                        assert np.allclose(old, new, rtol=1e-12, atol=0, equal_nan=True), name
 
 
-def test_a_remark_goes_behind_every_title(drawn):
-    if drawn.trainings == 1:
-        marked = DRAWING._replace(remark="REHEARSAL, no result")
-        for study, draw in zip((drawn.attacked, drawn.both, drawn.defended), DRAW, strict=True):
-            for figure in draw(study, marked).values():
-                assert title(figure).endswith(" — REHEARSAL, no result")
+def test_a_remark_goes_behind_every_title():
+    marked = DRAWING._replace(remark="REHEARSAL, no result")
+    for study, draw in zip(small_acts(1), DRAW, strict=True):
+        for figure in draw(study, marked).values():
+            assert title(figure).endswith(" — REHEARSAL, no result")
 
 
 def test_the_caption_says_what_so_many_trainings_allow(drawn):
@@ -472,10 +492,10 @@ def test_samples_are_the_most_and_the_least_exposed_images(drawn):
             for one in (drawn.both.exposures[model, attack] for attack in ("threshold", "calibrated"))
         ]
         shares.append(len(first[0] & first[1]) / 30)
-    assert f"names {shares[0]:.0%} and {shares[1]:.0%} first too" in title(figure)
+    assert f"names {shares[0]:.0%} (cnn) and {shares[1]:.0%} (dense$4$) first too" in title(figure)
 
 
-# ------------------------------------------------------------------------------ two attacks, and the defence
+# ------------------------------------------------------------------------------- two attacks, and the defence
 
 
 def test_both_attacks_beside_each_other(drawn):
@@ -510,7 +530,7 @@ def test_the_defence_under_its_bound(drawn):
     assert legend(roc)[0] == "proven bound"
     assert advantage.texts[0].get_text() == f"bound {ADVANTAGE_BOUND:.3f}"
     [line] = [line for line in advantage.lines if line.get_linestyle() == "-."]
-    assert line.get_xdata() == [ADVANTAGE_BOUND] * 2
+    assert list(line.get_xdata()) == [ADVANTAGE_BOUND] * 2
     names = [label.get_text().replace("\n", " ") for label in advantage.get_yticklabels()]
     assert names == [
         f"{model}, {attack}" for model in ("dense$4$", "private") for attack in ("threshold", "calibrated")
@@ -545,7 +565,7 @@ def test_both_models_at_equal_test_accuracy():
         assert np.allclose(line.get_ydata(), nearest[model]["auc"])
 
 
-# ---------------------------------------------------------------------------------------------------- panels
+# ----------------------------------------------------------------------------------------------------- panels
 
 
 @pytest.mark.parametrize(("members", "nonmembers"), [(300, 70), (40, 500)])

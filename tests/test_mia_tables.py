@@ -236,7 +236,7 @@ def test_the_gain_is_between_the_two_attacks(acts):
 
 
 def test_the_table_of_precisions_by_hand():
-    """50% members: TPR / (TPR + FPR), with an FPR of 11 / 10,001 where 10 non-members lie below."""
+    """50% members: TPR / (TPR + FPR), with a FPR of 11 / 10,001 if 10 non-members are below the threshold."""
     kinds = [Kind("large", 2, 2000, 10_000, 0.6), Kind("few", 2, 2000, 1000, 0.6)]
     study = act_of(kinds, {"sizes": [Pair("large", "few")]}, 1, {THRESHOLD: 0})
     table = mia_tables.precisions_table(study)
@@ -344,7 +344,7 @@ def test_no_line_is_wider_than_100_letters():
 
 def test_a_finished_training_s_line():
     line = mia_tables.finished_line(training_of(SMALL[0], 3))
-    assert line.split() == ["cnn", "seed", "3", "epoch", "4", "train", "0.9300", "test", "0.5200"]
+    assert line == f"{'cnn':>15} seed 3  epoch   4  train 0.9300  test 0.5200"
 
 
 def test_the_last_epoch_is_each_model_s_own():
