@@ -25,9 +25,6 @@ CONFIDENCE = 0.95
 Z = float(special.ndtri(0.5 + CONFIDENCE / 2))  # half-width of the interval, in standard errors
 LOW_FPRS = {"1pct": 0.01, "0p1pct": 0.001}
 LOW_FNR = 0.01  # share of members that may be missed where non-members are to be recognised
-ROC_FPRS = 10 ** np.linspace(-4, 0, 33)
-TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
-QUANTILES = [*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)]
 FEWEST_ACCUSED = 10  # non-members that must fit below a false positive rate, or it is not reported
 FEWEST_EXAMPLES = 10  # members or non-members; of fewer the spread cannot be measured
 SPLITS = 20  # of the examples into halves, over which the held-out advantage is averaged
@@ -456,13 +453,3 @@ def roc_curve(member_losses: np.ndarray, nonmember_losses: np.ndarray, fprs: np.
     members = np.sort(checked(member_losses, "member"))
     nonmembers = np.sort(checked(nonmember_losses, "non-member"))
     return np.array([_caught_at(members, nonmembers, fpr)[0] for fpr in fprs]) / len(members)
-
-
-def curve_points(member_losses: np.ndarray, nonmember_losses: np.ndarray) -> dict[str, float]:
-    """What the ROC curve and the loss distributions can be drawn from: TPR at 33 FPRs, and quantiles."""
-    tprs = roc_curve(member_losses, nonmember_losses, ROC_FPRS)
-    points = {f"tpr_at_fpr_{fpr:.3g}": float(tpr) for fpr, tpr in zip(ROC_FPRS, tprs, strict=True)}
-    for kind, losses in (("member", member_losses), ("nonmember", nonmember_losses)):
-        found = np.quantile(losses, QUANTILES)
-        points |= {f"{kind}_loss_q{q:g}": float(loss) for q, loss in zip(QUANTILES, found, strict=True)}
-    return points

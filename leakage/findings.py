@@ -131,8 +131,10 @@ def findings_of_training(
 def findings_of_kind(
     near_duplicates: Sequence[int], trainings: Sequence[Trained], done: Callable[[], None]
 ) -> dict:
-    """Of all trainings of one model: `rows`, its measures with their intervals, one for each way to look, and
-    `classes_p`, whether the classes differ; and the parts of an Exposure, under names that begin so.
+    """Of all trainings of one model: `rows`, its measures with their intervals, one for each way to look.
+
+    Each row has `classes_p`, whether the classes differ, and `exposed_agreement`, of the trainings on who is
+    most exposed. Beside the rows stand the parts of an Exposure, under names that begin so.
     """
     held = [(trained.target(), [read() for read in trained.references]) for trained in trainings]
     rows = []
@@ -148,7 +150,7 @@ def findings_of_kind(
     exposure = exposure_of(losses)
     classes_p = groups_differ(_by_class(losses, held[0][0]))["p"]
     return {
-        "rows": [row | {"classes_p": classes_p} for row in rows],
+        "rows": [row | {"classes_p": classes_p, "exposed_agreement": exposure.agreement} for row in rows],
         "exposure_ids": exposure.ids,
         "exposure_ranks": exposure.ranks,
         "exposure_agreement": exposure.agreement,

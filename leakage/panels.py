@@ -13,7 +13,8 @@ from scipy import special
 from leakage.estimates import CONFIDENCE, Losses, allowed, roc_curve
 from support.look import GREY, Style, finish, grey_key
 
-ROC_POINTS, LOWEST_FPR = 49, 1e-4
+# Dense where a low FPR is read on a logarithmic axis, and where the whole curve is on a linear one.
+ROC_FPRS = np.union1d(np.geomspace(1e-4, 1, 49), np.linspace(0.05, 1, 20).round(2))
 TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
 LEVELS = np.array([*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)])
 FEWEST_LOSS = 1e-9  # the loss axis starts no lower; a curve that begins further left enters at its height
@@ -58,12 +59,11 @@ class Shown(NamedTuple):
 
 def curves_of(losses: Losses) -> Curves:
     """The curves of one training's losses."""
-    fprs = np.geomspace(LOWEST_FPR, 1, ROC_POINTS)
     # Quantiles that are losses: between two of them may lie infinity.
     quantiles = (
         np.quantile(values, LEVELS, method="inverted_cdf") for values in (losses.members, losses.nonmembers)
     )
-    return Curves(fprs, roc_curve(losses.members, losses.nonmembers, fprs), LEVELS, *quantiles)
+    return Curves(ROC_FPRS, roc_curve(losses.members, losses.nonmembers, ROC_FPRS), LEVELS, *quantiles)
 
 
 @lru_cache
@@ -117,7 +117,7 @@ def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log
             low = np.maximum(low, FEWEST_LOSS)
             axes.fill_between(fprs, low, high, color=GREY, alpha=BAND, linewidth=0)
         bands.add(sizes)
-        lowest = min(lowest, fprs[0])
+        lowest = min(lowest, fprs[0], 0.1)
     axes.plot([lowest, 1], [lowest, 1], ":", color=GREY)
     if scale == "log":
         axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest / 2, 1.3))

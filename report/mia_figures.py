@@ -252,7 +252,7 @@ def _answer_panel(axes: Axes, pairs: pd.DataFrame) -> None:
 
 
 def _judgement(row: pd.Series) -> str:
-    """A pair's adjusted p value and verdict; both names would be too long for a line that begins with them."""
+    """A pair's adjusted p value and verdict, without the names, which the line begins with."""
     if row["variant"] != AS_REPORTED:
         return "not judged"
     if row["verdict"] == NO_VERDICT:

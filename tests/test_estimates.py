@@ -262,15 +262,16 @@ def test_the_interval_of_the_tpr_covers_the_truth(n, m, fpr, distance):
         assert abs(np.mean(found) - chance) < 4 * np.std(found) / math.sqrt(replicates)
 
 
-def test_the_interval_of_the_tpr_is_the_formula():
-    """MOVER, the parts counted one by one, with losses that tie."""
-    members, nonmembers = (losses.round(1) for losses in binormal(12, 500, 2000, 1))
+@pytest.mark.parametrize("decimals", [1, 15])
+def test_the_interval_of_the_tpr_is_the_formula(decimals):
+    """MOVER, the parts counted one by one, with and without losses that tie."""
+    members, nonmembers = (losses.round(decimals) for losses in binormal(12, 20_000, 2000, 1))
     ordered = sorted(nonmembers.tolist())
     tpr, low, high = tpr_at_fpr(members, nonmembers, 0.01)
     lower, upper = (int(stats.binom.ppf(q, 2000, 0.01)) for q in (0.025, 0.975))
     least = (members < ordered[lower - 1]).mean()
     most = (members <= ordered[upper]).mean()
-    at_threshold = beta_interval(round(tpr * 500), 500)
+    at_threshold = beta_interval(round(tpr * 20_000), 20_000)
     assert tpr == (members < ordered[20]).mean()
     assert low == pytest.approx(max(tpr - math.hypot(tpr - at_threshold[0], tpr - least), 0))
     assert high == pytest.approx(tpr + math.hypot(at_threshold[1] - tpr, most - tpr))

@@ -27,7 +27,10 @@ FIRST, SECOND = Kind("first", 2, 2500, 1000, 0.4), Kind("second", 2, 5000, 1000,
 NEAR = [TRAIN_IMAGES, TRAIN_IMAGES + 3, TRAIN_IMAGES + 4, 7]  # 7 is a member, and stays
 
 
-def answers_of(trainings, references=0, pair=Pair("first", "second", "so much")):
+PAIR = Pair("first", "second", "so much")
+
+
+def answers_of(trainings, references=0, pair=PAIR):
     """All answers about the two kinds, by which question."""
     trained = {kind.name: trained_kind(kind, trainings, references) for kind in (FIRST, SECOND)}
     asked = questions(trained, [pair], NEAR, measure)
@@ -92,7 +95,12 @@ def test_a_training_s_rows_are_what_its_losses_say(five):
         assert row["test_accuracy"] == (0.1, 0.5, 0.4)[place]
         assert row["gap"] == pytest.approx(row["train_accuracy"] - row["test_accuracy"])
         assert row.items() >= measure_leakage(members, nonmembers).items()
-        assert (row["model"], row["seed"], row["attack"], row["parameters"]) == ("first", 2, "threshold", 2005)
+        assert (row["model"], row["seed"], row["attack"], row["parameters"]) == (
+            "first",
+            2,
+            "threshold",
+            2005,
+        )
     assert "bound_fprs" not in answer["curves"]
 
 

@@ -372,6 +372,8 @@ def test_total_epsilon_never_exceeds_basic_composition_and_serves_a_million_answ
     few, _ = total_epsilon((Asked(0.1, MOST_PLD_ANSWERS),))
     many, method = total_epsilon((Asked(0.1, 1_000_000),))
     mixed, _ = total_epsilon((Asked(0.1, 1_000_000), Asked(0.1, 1_000_000, exponential=True)))
+    quantiles, _ = total_epsilon((Asked(0.1, 1_000_000, exponential=True),))
+    assert quantiles > 1.02 * many  # randomized response loses 3% more than Laplace noise at epsilon 0.1
     assert method == "RDP"
     assert few < 0.1 * MOST_PLD_ANSWERS
     assert 0.1**2 / 2 * 1_000_000 < many < mixed < 2 * 0.1 * 1_000_000  # above the mean loss, epsilon^2 / 2

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 import mia
+from data.cifar10 import CLASS_NAMES
+from leakage.contrasts import NO_DIFFERENCE
 from report import mia_tables
 from report.mia_tables import Study, last_epoch
 
@@ -52,6 +54,173 @@ def table_after(heading, number=0):
 )
 def test_the_tables_are_those_of_the_csv_files(heading, number, make, study):
     pd.testing.assert_frame_equal(table_after(heading, number), make(study).astype(str))
+
+
+THRESHOLD = PLAIN.of("threshold")
+KINDS = THRESHOLD.kinds[THRESHOLD.kinds["variant"] == "as reported"].set_index("model")
+WAYS = THRESHOLD.kinds.pivot_table(index="model", columns="variant", values="auc")
+LAST = last_epoch(THRESHOLD.results)
+MEANS = LAST.groupby("model", sort=False).mean(numeric_only=True)
+PAIRS = THRESHOLD.pairs.set_index(["first", "second", "variant"])["auc_difference"]
+DEFENCE = STUDY.pairs[(STUDY.pairs["experiment"] == "defence") & (STUDY.pairs["variant"] == "as reported")]
+
+
+def percent(value, digits=2):
+    return f"{100 * value:.{digits}f}%"
+
+
+def act_one():
+    """The sentences of act one, from the tables."""
+    untrained = THRESHOLD.results[THRESHOLD.results["epoch"] == 0]
+    misses = int(((untrained["auc_low"] > 0.5) | (untrained["auc_high"] < 0.5)).sum())
+    yield (
+        f"**All seven leak, and all of them little.** The AUCs lie between {KINDS['auc'].min():.4f} and "
+        f"{KINDS['auc'].max():.4f}. The {len(untrained)} untrained models, which can leak nothing, lie between "
+        f"{untrained['auc'].min():.4f} and {untrained['auc'].max():.4f}; {misses} of their 95% intervals miss 0.5."
+    )
+    surplus = (MEANS["heldout_advantage"] - MEANS["gap"]).sort_values()
+    yield (
+        "**This attack finds about what the accuracies give away.** Its held-out advantage differs from the gap "
+        f"by {surplus.iloc[0]:+.4f} (`{surplus.index[0]}`) to {surplus.iloc[-1]:+.4f} (`{surplus.index[-1]}`)."
+    )
+    named, recognised = MEANS["tpr_at_0p1pct_fpr"].dropna(), MEANS["tnr_at_1pct_fnr"]
+    yield (
+        f"**It names hardly anybody without mistakes:** at 0.1% FPR {percent(named.min())} to "
+        f"{percent(named.max())} of the members, where chance gives 0.11%. It is better at the opposite: at 1% "
+        f"FNR it recognises {percent(recognised.min())} to {percent(recognised.max())} of the non-members."
+    )
+    best = {}
+    for model in ("cnn4_10c", "dense4_10c"):
+        rows = THRESHOLD.results[THRESHOLD.results["model"] == model].groupby("epoch")
+        best[model] = rows["test_accuracy"].mean().idxmax(), rows["auc"].mean()
+    epoch, aucs = best["cnn4_10c"]
+    cnn, dense = MEANS.loc["cnn4_10c"], MEANS.loc["dense4_10c"]
+    yield (
+        f"The CNN leaks more, by {PAIRS['cnn4_10c', 'dense4_10c', 'as reported']:.4f} in AUC, although it has "
+        f"{cnn['parameters']:,.0f} parameters and the dense network {dense['parameters']:,.0f}: fewer "
+        "parameters do not mean less leakage. Stopping at the best mean test accuracy would have prevented "
+        f"little of it: its AUC was {aucs[epoch]:.3f} at epoch {epoch} and {aucs.iloc[-1]:.3f} at the end."
+    )
+    seven = MEANS.loc["dense7_10c"]
+    first = LAST[LAST["seed"] == 0].set_index("model")["auc"]
+    yield (
+        f"No difference can be shown: {PAIRS['dense7_10c', 'dense4_10c', 'as reported']:+.4f} in AUC. Seven "
+        f"layers have {seven['parameters']:,.0f} parameters, "
+        f"{100 * (seven['parameters'] / dense['parameters'] - 1):.0f}% more than four. One training of each "
+        f"would have misled: with seed 0 the difference is {first['dense7_10c'] - first['dense4_10c']:+.4f}."
+    )
+    steps = {model: f"{MEANS.loc[model, 'steps']:,.0f}" for model in MEANS.index}
+    at = {key: f"{value:+.4f}" for key, value in PAIRS.items()}
+    yield (
+        "With equally many images a class, no difference between ten classes and four can be shown: "
+        f"{at['dense4_10c', 'dense4_4c', 'as reported']} in AUC at 5,000 images a class, "
+        f"{at['dense4_10c_20k', 'dense4_4c_8k', 'as reported']} at 2,000. Fewer images a class leak more: "
+        f"{at['dense4_10c', 'dense4_10c_20k', 'as reported']} with ten classes, "
+        f"{at['dense4_4c', 'dense4_4c_8k', 'as reported']} with four. With 20,000 images each, ten classes do "
+        f"leak more than four ({KINDS.loc['dense4_10c_20k', 'auc']:.4f} and {KINDS.loc['dense4_4c', 'auc']:.4f}), "
+        "but then they have 2,000 images a class, and the four have 5,000."
+    )
+    yield (
+        f"Equal epochs are not equal steps: {steps['dense4_10c']} for `dense4_10c`, {steps['dense4_4c']} for "
+        f"`dense4_4c` and `dense4_10c_20k`, {steps['dense4_4c_8k']} for `dense4_4c_8k`. After equally many "
+        "steps four classes leak more than ten: "
+        f"{at['dense4_10c', 'dense4_4c', 'at equal steps']} and "
+        f"{at['dense4_10c_20k', 'dense4_4c_8k', 'at equal steps']}."
+    )
+    raised = WAYS["no near-duplicates"] - WAYS["as reported"]
+    wide = THRESHOLD.pairs.pivot_table(index=["first", "second"], columns="variant", values="auc_difference")
+    moved = (wide["no near-duplicates"] - wide["as reported"]).abs().max()
+    spared = 1 - (WAYS["at best epoch"] - 0.5) / (WAYS["as reported"] - 0.5)
+    yield (
+        f"Without near-duplicates every AUC is higher, by {raised.min():.4f} to {raised.max():.4f}, and no "
+        f"difference moves by more than {moved:.4f}. Early stopping spares {percent(spared.min(), 0)} to "
+        f"{percent(spared.max(), 0)} of what lies above 0.5."
+    )
+    differ = mia_tables.classes_differ(THRESHOLD)
+    surely = [model for model, p in differ.items() if p < 0.05]
+    classes = MEANS.loc["cnn4_10c", [f"auc_{name}" for name in CLASS_NAMES]]
+    yield (
+        f"The classes differ in {', '.join(f'`{model}` (adjusted p = {differ[model]:.2g})' for model in surely)}; "
+        f"in the other {len(differ) - len(surely)} models that cannot be shown, and no class of them is to be "
+        f"named. In the CNN, {classes.idxmax().removeprefix('auc_')}s are among the most exposed "
+        f"({classes.max():.3f}) and {classes.idxmin().removeprefix('auc_')}s among the least ({classes.min():.3f})."
+    )
+    reported = THRESHOLD.pairs[THRESHOLD.pairs["variant"] == "as reported"]
+    judged = [verdict for verdict in reported["verdict"] if verdict != NO_DIFFERENCE]
+    yield (
+        f"Verdicts: {'; '.join(judged)}. For the other {len(reported) - len(judged)} pairs no difference can be shown."
+    )
+
+
+def act_two():
+    """The sentences of act two, from the tables."""
+    calibrated = last_epoch(PLAIN.of("calibrated").results)
+    gains = calibrated.groupby("model")["auc_gain"].mean()
+    sure = calibrated.groupby("model")["auc_gain_low"].min() > 0
+    yield (
+        f"**It finds more in {sure.sum()} of {len(sure)} models:** {gains.min():+.4f} to {gains.max():+.4f} in "
+        "AUC over the threshold attack on the same targets, and there every training's interval over examples "
+        "lies above 0."
+    )
+    means = calibrated.groupby("model", sort=False).mean(numeric_only=True)
+    caught, before = means.loc["dense4_10c"], MEANS.loc["dense4_10c"]
+    yield (
+        f"At 0.1% FPR it names {percent(caught['tpr_at_0p1pct_fpr'])} of `dense4_10c`'s members instead of "
+        f"{percent(before['tpr_at_0p1pct_fpr'])}, at 1% FPR {percent(caught['tpr_at_1pct_fpr'])} instead of "
+        f"{percent(before['tpr_at_1pct_fpr'])}."
+    )
+    agreement = PLAIN.kinds[PLAIN.kinds["variant"] == "as reported"].set_index(["model", "attack"])
+    agreement = agreement["exposed_agreement"]
+    yield (
+        "Of the 1% of images that it names first under one seed, "
+        f"{percent(agreement['cnn4_10c', 'calibrated'], 0)} (CNN) and "
+        f"{percent(agreement['dense4_10c', 'calibrated'], 0)} (dense) are also among the 1% under another; by "
+        f"the loss alone {percent(agreement['cnn4_10c', 'threshold'], 0)} and "
+        f"{percent(agreement['dense4_10c', 'threshold'], 0)}, by chance 1%."
+    )
+
+
+def act_three():
+    """The sentences of act three, from the tables."""
+    last = last_epoch(STUDY.results)
+    private = last[last["model"].isin(PRIVATE)]
+    plain = last[(last["model"] == "dense4_10c") & (last["attack"] == "threshold")]
+    by_attack = private.groupby("attack")
+    yield (
+        f"It classifies {percent(private['test_accuracy'].mean(), 1)} of the test images instead of "
+        f"{percent(plain['test_accuracy'].mean(), 1)}, and its AUC is "
+        f"{by_attack['auc'].mean()['threshold']:.4f} by the threshold attack and "
+        f"{by_attack['auc'].mean()['calibrated']:.4f} by the calibrated one."
+    )
+    adjusted = DEFENCE.set_index("attack")
+    yield (
+        "Both verdicts say that the plain model leaks more: by "
+        f"{adjusted.loc['threshold', 'auc_difference']:.4f} and "
+        f"{adjusted.loc['calibrated', 'auc_difference']:.4f} in AUC (adjusted p = "
+        f"{adjusted.loc['threshold', 'auc_adjusted_p']:.2g} and {adjusted.loc['calibrated', 'auc_adjusted_p']:.2g})."
+    )
+    curves = STUDY.about(PRIVATE).curves
+    bound = curves[(curves["curve"] == "bound") & (curves["seed"] == 0)].sort_values("x")
+    limit = np.interp([0.001, 0.01], bound["x"], bound["y"])
+    yield (
+        f"Whatever the attack, its advantage cannot exceed {private['advantage_bound'].max():.3f}, nor its TPR "
+        f"{percent(limit[0])} at 0.1% FPR and {percent(limit[1])} at 1%. Measured were a held-out advantage of "
+        f"{private['heldout_advantage'].max():.3f}, {percent(private['tpr_at_0p1pct_fpr'].max())} and "
+        f"{percent(private['tpr_at_1pct_fpr'].max())} at most, in any seed and by either attack."
+    )
+    rows = STUDY.results[(STUDY.results["model"] == "dense4_10c") & (STUDY.results["attack"] == "threshold")]
+    epochs = rows.groupby("epoch")[["test_accuracy", "auc"]].mean()
+    nearest = (epochs["test_accuracy"] - private["test_accuracy"].mean()).abs().idxmin()
+    yield (
+        f"Early stopping protects as well on average: stopped at epoch {nearest}, where its test accuracy is "
+        f"nearest ({percent(epochs.loc[nearest, 'test_accuracy'], 1)}), the plain model has an AUC of "
+        f"{epochs.loc[nearest, 'auc']:.4f} by the threshold attack. But only private training promises it."
+    )
+
+
+@pytest.mark.parametrize("sentence", [*act_one(), *act_two(), *act_three()], ids=lambda text: text[:30])
+def test_the_prose_says_what_the_tables_say(sentence):
+    assert sentence in " ".join(README.split())
 
 
 def test_every_difference_is_that_of_the_rows_it_is_made_of():
