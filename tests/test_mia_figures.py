@@ -352,6 +352,9 @@ def test_the_last_panels_show_the_curves_of_the_last_epoch(drawn):
         rows, style = rows_of(last, model=model), DRAWING.styles[model]
         assert legend(whole)[number] == f"AUC {rows['auc'].mean():.3f}"
         assert legend(losses)[number] == f"advantage {rows['advantage'].mean():.3f}"
+        for line, kind in zip(thick(losses, style.colour), ("member", "non-member"), strict=True):
+            quantiles = rows_of(drawn.attacked.curves, model=model, curve=f"{kind} losses")["x"]
+            assert np.allclose(line.get_xdata(), np.sort(quantiles))
         curves = rows_of(drawn.attacked.curves, model=model, curve="roc")
         curves = curves[curves["x"] >= 1 / 1000]
         means = curves.groupby("x")["y"].mean()
@@ -529,6 +532,7 @@ def test_the_defence_under_its_bound(drawn):
     assert np.allclose(bound.get_ydata(), np.minimum(np.exp(3) * BOUND_FPRS + DELTA, 1))
     assert legend(roc)[0] == "proven bound"
     assert advantage.texts[0].get_text() == f"bound {ADVANTAGE_BOUND:.3f}"
+    assert advantage.texts[0].get_window_extent().x1 <= advantage.get_window_extent().x1
     [line] = [line for line in advantage.lines if line.get_linestyle() == "-."]
     assert list(line.get_xdata()) == [ADVANTAGE_BOUND] * 2
     names = [label.get_text().replace("\n", " ") for label in advantage.get_yticklabels()]
