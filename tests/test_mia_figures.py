@@ -164,6 +164,16 @@ def test_no_title_legend_or_panel_lies_over_another(drawn):
                 assert box.x1 <= inside.x1 + 25, (name, axes.get_title(loc="left"))
 
 
+def test_no_legend_lies_over_a_model_s_mean_curve(drawn):
+    for experiment in ("architecture", "classes") if drawn.trainings in LAID_OUT else ():
+        for words in ("(b) AUC", "(c) Accuracy", "(d) Distributions"):
+            axes = panel(drawn[experiment], words)
+            box = axes.get_legend().get_window_extent()
+            for line in (line for line in axes.lines if line.get_linewidth() == 2 and len(line.get_xdata())):
+                places = axes.transData.transform(line.get_xydata())
+                assert not any(box.contains(*place) for place in places), (experiment, words)
+
+
 def content(figure):
     """All that is drawn in a figure: texts but those of ticks, and the places of lines, bars and bands."""
     found = [title(figure), figure.get_supxlabel(), *(text.get_text() for text in figure.legends[0].texts)]
