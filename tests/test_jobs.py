@@ -211,6 +211,7 @@ def start_in_a_process(folder):
     return process
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("whole_group", [True, False], ids=["from the keyboard", "to the process alone"])
 def test_ctrl_c_ends_everything_at_once(tmp_path, whole_group):
     process = start_in_a_process(tmp_path)
