@@ -157,5 +157,5 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
     grey_key(axes, {"members": "-", "non-members": "--"}, "upper left")
     lines = len(axes.get_legend().get_texts())
-    axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.1 + 0.1 * lines))  # room for the legend
+    axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.1 + 0.14 * lines))  # room for the legend
     finish(axes, title, signal, "share of examples at or below")
