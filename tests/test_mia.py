@@ -323,7 +323,7 @@ def rows_of_seed_0(folder, attack="threshold"):
 
 
 def assert_same_rows_but_for_the_gain(alone, with_references):
-    """With references a row has the gain of the calibrated attack, which is empty for the threshold attack."""
+    """With references a row has the calibrated attack's gain, which is empty for the threshold attack."""
     header, rows = rows_of_seed_0(alone)
     whole_header, whole_rows = rows_of_seed_0(with_references)
     names = whole_header.split(b",")
