@@ -16,6 +16,7 @@ from scipy import special, stats
 
 from benchmarks.references import lira_offline, lira_online, log_odds
 from leakage.calibration import calibrated, precision, precision_table, reference_losses
+from leakage.contrasts import paired_contrast
 from leakage.estimates import Losses, auc_with_interval, measure_leakage
 from training.members import halves
 
@@ -501,3 +502,32 @@ def test_lira_finds_the_members(matrices):
     for attack in (lira_online, lira_offline):
         score = attack(own, losses, trained)
         assert auc_with_interval(score[:250], score[250:])[1] > raw
+
+
+# ------------------------------------------------------------------------------------------- real trainings
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_four_references_find_more_than_the_loss_on_real_networks(seed):
+    """scikit-learn's networks on its digits, half of them members: the gain in AUC was 0.06 to 0.08, and its
+    95% interval over examples began at 0.02 and above."""
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    images, labels = load_digits(return_X_y=True)
+    images /= 16
+
+    def losses_of_a_training(trained, number):
+        network = MLPClassifier((32,), max_iter=150, random_state=number).fit(
+            images[trained], labels[trained]
+        )
+        losses = -np.log(network.predict_proba(images)[np.arange(len(labels)), labels].clip(1e-300))
+        return Losses(losses[trained], losses[~trained], np.flatnonzero(trained), np.flatnonzero(~trained))
+
+    members = np.random.default_rng(seed).permutation(len(labels)) < 900
+    target = losses_of_a_training(members, seed)
+    masks = [mask for pair in (0, 1) for mask in halves(labels, pair)]
+    references = [losses_of_a_training(mask, 100 + number) for number, mask in enumerate(masks)]
+    gain = paired_contrast(calibrated(target, references), target, ("calibrated", "threshold"))
+    assert gain["auc_low"] > 0
