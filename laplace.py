@@ -14,6 +14,7 @@ values, n, is public. With every value clamped to [lower, upper] it is
 
 and K times that if a person may have K rows. So the noise follows the upper bound, not the typical value:
 one income of 24 million among thousands of 50 thousand makes everybody's noise hundreds of times wider.
+mia.py's private training rests on the same idea: it clips gradients where this clamps values.
 
 What is run. December's incomes as four data sets: as recorded; skew-corrected (values above the 0.985
 quantile redrawn from those below it); clamped at a bound declared without a look at the data; and clamped at
