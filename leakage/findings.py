@@ -117,7 +117,6 @@ def findings_of_training(
             }
             | measure(losses, training["member_labels"], training["nonmember_labels"])
         )
-    done()
     if references:
         gain = paired_contrast(losses, losses_at(training, last), (CALIBRATED, THRESHOLD))
         ends = {f"auc_gain_{end}": gain[f"auc_{end}"] for end in ("low", "high")}

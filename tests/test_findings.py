@@ -244,3 +244,13 @@ def test_done_is_called_when_something_is_done():
     calls = []
     findings_of_training(measure, trained_kind(FIRST, 1)[0], lambda: calls.append(1))
     assert calls
+
+
+def test_every_question_says_once_that_it_is_done():
+    """A job of one step that said it twice would fill the bar beyond its end."""
+    said = []
+    trained = {kind.name: trained_kind(kind, 2, 2) for kind in (FIRST, SECOND)}
+    asked = questions(trained, [PAIR], NEAR, measure)
+    for question in asked.values():
+        question(done=lambda: said.append(1))
+    assert len(said) == len(asked)
