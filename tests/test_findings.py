@@ -250,7 +250,7 @@ def test_every_question_says_once_that_it_is_done():
     """A job of one step that said it twice would fill the bar beyond its end."""
     said = []
     trained = {kind.name: trained_kind(kind, 2, 2) for kind in (FIRST, SECOND)}
-    asked = questions(trained, [PAIR], NEAR, measure)
+    asked = questions(trained, [Pair("first", "second", "so much")], NEAR, measure)
     for question in asked.values():
         question(done=lambda: said.append(1))
     assert len(said) == len(asked)
