@@ -197,7 +197,10 @@ def test_a_question_is_known_by_its_code_and_by_what_it_reads(tmp_path):
 def start_in_a_process(folder):
     """Runs the five jobs, 2.5 s each, in a session of its own; returns once two have been begun."""
     code = (
-        "import sys; from pathlib import Path; from tests.test_jobs import fake_jobs, run as run_fakes\n"
+        "import signal, sys; from pathlib import Path\n"
+        "from tests.test_jobs import fake_jobs, run as run_fakes\n"
+        # A shell that starts the tests in the background lets them inherit that Ctrl-C is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from support.command_line import run\n"
         "folder = Path(sys.argv[1])\n"
         "run('fake', lambda: run_fakes(folder, fake_jobs(folder, 2.5)))"
