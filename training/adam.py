@@ -23,7 +23,9 @@ class Adam:
     def __init__(self, variables: Sequence["keras.Variable"], learning_rate: float) -> None:
         self.learning_rate = learning_rate
         self.variables = [variable.value for variable in variables]
-        self.moments = [[tf.Variable(tf.zeros_like(one)) for _ in range(2)] for one in self.variables]
+        self.moments = [
+            [tf.Variable(tf.zeros_like(variable)) for _ in range(2)] for variable in self.variables
+        ]
         self.steps = tf.Variable(0.0)
 
     def apply(self, gradients: Sequence[tf.Tensor]) -> None:
