@@ -44,16 +44,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+# Python's -P and PYTHONSAFEPATH leave a script's own folder out.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from support.command_line import starting
 
-from data.cleaning import prepareData
-from data.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
-from report.laplace_figures import study_figures
-from report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion
-from support import command_line as typed
-from support.command_line import BadInput, OneLineParser, run
-from support.files import output_folder
-from support.look import save_figures
+with starting("laplace.py", __name__):
+    import numpy as np
+
+    from data.cleaning import prepareData
+    from data.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
+    from report.laplace_figures import study_figures
+    from report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion
+    from support import command_line as typed
+    from support.command_line import BadInput, OneLineParser, run
+    from support.files import output_folder
+    from support.look import save_figures
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer

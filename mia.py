@@ -37,26 +37,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import loky
-import numpy as np
-from scipy import special
+# Python's -P and PYTHONSAFEPATH leave a script's own folder out.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from support.command_line import starting
 
-from data.cifar10 import CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
-from data.near_duplicates import near_duplicate_tests
-from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast  # noqa: F401, for importers
-from leakage.findings import Pair
-from report.mia_figures import Drawing
-from report.mia_tables import Study, joined, print_conclusion
-from study.acts import Run, acts_of, perform
-from support.command_line import BadInput, OneLineParser, run, seed_number, whole_number
-from support.files import output_folder, write_whole
-from support.look import save_figures, styles_of
-from training.code import key_of
-from training.jobs import Job
-from training.members import Examples, official_split, reference_split
-from training.private import PRIVATE_BATCH, PRIVATE_EPOCHS, PRIVATE_LEARNING_RATE, private_training
-from training.repeatable import start_tensorflow
-from training.workers import cluster, processes
+with starting("mia.py", __name__):
+    import loky
+    import numpy as np
+    from scipy import special
+
+    from data.cifar10 import CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
+    from data.near_duplicates import near_duplicate_tests
+    from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast  # noqa: F401, for importers
+    from leakage.findings import Pair
+    from report.mia_figures import Drawing
+    from report.mia_tables import Study, joined, print_conclusion
+    from study.acts import Run, acts_of, perform
+    from support.command_line import BadInput, OneLineParser, run, seed_number, whole_number
+    from support.files import output_folder, write_whole
+    from support.look import save_figures, styles_of
+    from training.code import key_of
+    from training.jobs import Job
+    from training.members import Examples, official_split, reference_split
+    from training.private import PRIVATE_BATCH, PRIVATE_EPOCHS, PRIVATE_LEARNING_RATE, private_training
+    from training.repeatable import start_tensorflow
+    from training.workers import cluster, processes
 
 if TYPE_CHECKING:
     import keras

@@ -1,21 +1,37 @@
-"""What both scripts say on the console: tables, and for bad input one line and exit status 2."""
+"""What both scripts say on the console: tables, and for bad input one line and exit status 2.
+
+It needs nothing but Python, and not even a current one, so that it can say what else is missing.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
 import os
+import signal
 import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
+
+OLDEST_PYTHON = (3, 11)
 
 
 class BadInput(ValueError):
     """What was given cannot be used. The message is one line: what is wrong, and what to do."""
+
+
+class LongMessage(BadInput):
+    """The same where the message is a list, and keeps its lines."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: to be handled as Ctrl-C is, so that nothing is left over."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -58,22 +74,70 @@ def positive_number(text: str) -> float:
     return number
 
 
-def run(program: str, study: Callable[[], object]) -> None:
-    """Calls the study; turns BadInput into its one line and status 2, Ctrl-C into status 130, and ends
-    quietly, with status 141, when nobody reads the report to its end, as in `python laplace.py | head`."""
+@contextmanager
+def starting(program: str, name: str, requirements: str = "requirements.txt") -> Iterator[None]:
+    """A context for a script's imports: a missing package, an old Python and Ctrl-C are one line each.
+
+    name: the script's `__name__`; whoever imports it as a module gets Python's own errors.
+    """
+    if name != "__main__":
+        yield
+        return
+    _open_streams()
+    if sys.version_info < OLDEST_PYTHON:
+        needed, used = (".".join(map(str, version[:2])) for version in (OLDEST_PYTHON, sys.version_info))
+        _leave(f"{program}: needs Python {needed} or later, this is {used}", 2)
+    try:
+        yield
+    except ImportError as problem:
+        _leave(f"{program}: {problem}; pip install -r {requirements}", 2)
+    except KeyboardInterrupt:
+        _leave(f"{program}: stopped", 130)
+
+
+def _open_streams() -> None:
+    """Gives a closed standard stream a place, so that no file that is opened later gets its number, and lets
+    no character stop the run that the console cannot show."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115, for the run
+        with suppress(AttributeError):  # an editor's console may be no file
+            getattr(sys, stream).reconfigure(errors="replace")
+
+
+def run(program: str, study: Callable[[], object], stopped: str = "stopped") -> None:
+    """Calls the study; turns BadInput into its one line and status 2, Ctrl-C and SIGTERM into the line
+    `stopped` and status 130 and 143, and ends quietly, with status 141, when nobody reads the report to its
+    end, as in `python laplace.py | head`."""
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         study()
         sys.stdout.flush()
+    except LongMessage as problem:
+        _leave(f"{program}: {problem}", 2)
     except BadInput as problem:
-        print(f"{program}: {' '.join(str(problem).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(f"{program}: stopped by the keyboard", file=sys.stderr)
-        sys.exit(130)
+        _leave(f"{program}: {' '.join(str(problem).split())}", 2)
+    except KeyboardInterrupt as stop:
+        _leave(f"{program}: {stopped}", 143 if isinstance(stop, Terminated) else 130)
     except BrokenPipeError:
         # What is still to be written when Python ends must go somewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
+def _leave(line: str, status: int) -> None:
+    print(line, file=sys.stderr)
+    sys.exit(status)
 
 
 def show(table: pd.DataFrame) -> None:
