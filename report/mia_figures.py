@@ -18,12 +18,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT, SIGNIFICANCE
+from leakage.contrasts import NO_DIFFERENCE, SIGNIFICANCE
 from leakage.estimates import LOW_FPRS, nonmembers_needed
 from leakage.exposure import EXPOSED_SHARE
 from leakage.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
 from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
-from report.mia_tables import FEW_TRAININGS, Study, classes_differ, ends_of, last_epoch
+from report.mia_tables import FEW_TRAININGS, NONE, Study, classes_differ, ends_of, last_epoch
+from report.mia_words import answer_of, gain_sentence, leaking_sentence
 from support.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 
 ABREAST = 4  # models beside each other
@@ -45,7 +46,7 @@ SETS = "Members: the images that a model was trained on; non-members: the test i
 class Drawing(NamedTuple):
     """What the figures need beside the tables: the experiments' questions by name; the training images
     (N, 32, 32, 3) uint8 with labels (N,) and the classes' names; a style for each model; and a remark that
-    goes behind every title."""
+    takes the place of every title, if there is one."""
 
     questions: dict[str, str]
     images: np.ndarray
@@ -53,6 +54,10 @@ class Drawing(NamedTuple):
     class_names: Sequence[str]
     styles: dict[str, Style]
     remark: str = ""
+
+    def title(self, finding: str) -> str:
+        """What stands above a figure."""
+        return self.remark or finding
 
 
 @looked_at()
@@ -179,25 +184,6 @@ def shown(study: Study, model: str, style: Style) -> Shown:
 # --------------------------------------------------------------------------------------------- an experiment
 
 
-def answer_of(pairs: pd.DataFrame) -> str:
-    """The verdicts on an experiment's pairs in one sentence; where they differ, each with what its pairs have
-    in common, or with the attack."""
-    reported = pairs[pairs["variant"] == AS_REPORTED]
-    several_attacks = len(reported["attack"].unique()) > 1
-    pairs_of: dict[str, list[str]] = {}
-    for _, row in reported.iterrows():
-        in_common = f"{row['attack']} attack" if several_attacks else row["equal"]
-        pairs_of.setdefault(row["verdict"], []).append(in_common)
-    words = []
-    for verdict, in_common in pairs_of.items():
-        verdict = {NO_VERDICT: "no verdict from one training of each model"}.get(verdict, verdict)
-        words.append(verdict if len(pairs_of) == 1 else f"{verdict} ({' and '.join(in_common)})")
-    answer = "; ".join(words)
-    # A model's name stays as it is.
-    begins_with_no = next(iter(pairs_of)) in (NO_DIFFERENCE, NO_VERDICT)
-    return answer[0].upper() + answer[1:] if begins_with_no else answer
-
-
 def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     """The differences with their verdicts; accuracy and AUC per epoch; ROC curves and losses at the end."""
     pairs = study.pairs[study.pairs["experiment"] == experiment]
@@ -210,9 +196,8 @@ def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure
     lines = len(pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))])
     figure = new_figure(
         7.2 + 0.5 * lines + 0.25 * len(models),
-        f"{drawing.questions[experiment]} {answer_of(pairs)}",
+        drawing.title(f"{drawing.questions[experiment]} {answer_of(pairs)}"),
         caption,
-        remark=drawing.remark,
         handles=_model_handles(rows, drawing.styles),
     )
     panels = figure.subplot_mosaic(
@@ -255,8 +240,8 @@ def _judgement(row: pd.Series) -> str:
     """A pair's adjusted p value and verdict; the names stand before them, and would be too long."""
     if row["variant"] != AS_REPORTED:
         return "not judged"
-    if row["verdict"] == NO_VERDICT:
-        return "no verdict"
+    if row["verdict"].startswith(NONE):
+        return NONE
     more = "the first leaks more" if row["auc_difference"] > 0 else "the second leaks more"
     return f"p = {row['auc_adjusted_p']:.2g}, {more if row['verdict'] != NO_DIFFERENCE else NO_DIFFERENCE}"
 
@@ -316,18 +301,6 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, style: Style, linestyle:
 # ----------------------------------------------------------------------------------------- all models at once
 
 
-def leaking_sentence(study: Study) -> str:
-    """How many of the models leak, and how much."""
-    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED]
-    low = kinds["auc_low"]
-    leaking = int((low > 0.5).sum())
-    smallest, largest = kinds["auc"].min(), kinds["auc"].max()
-    who = (
-        f"All {len(kinds)} models leak" if leaking == len(kinds) else f"{leaking} of {len(kinds)} models leak"
-    )
-    return f"{who}: AUC {smallest:.3f} to {largest:.3f}, where chance is 0.5 and certainty 1"
-
-
 def summary_figure(study: Study, drawing: Drawing) -> Figure:
     """Every model's leakage at its last epoch, beside what chance gives."""
     caption = (
@@ -340,9 +313,7 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
         Line2D([], [], color=GREY, linestyle=":", label="chance level"),
         Patch(color=GREY, alpha=0.25, linewidth=0, label="95% of models that leak nothing"),
     ]
-    figure = new_figure(
-        5.6, leaking_sentence(study), caption, remark=drawing.remark, handles=handles, columns=4
-    )
+    figure = new_figure(5.6, drawing.title(leaking_sentence(study)), caption, handles=handles, columns=4)
     panels = dict(zip(PANELS, figure.subplots(1, len(PANELS), width_ratios=[4, 4, 3, 3]), strict=True))
     auc, advantage = panels["auc"], panels["heldout_advantage"]
     last = last_epoch(study.results)
@@ -417,7 +388,7 @@ def per_class_figure(study: Study, drawing: Drawing) -> Figure:
         alike = [model for model, names in known.items() if len(names) == count]
         lines += [alike[start : start + ABREAST] for start in range(0, len(alike), ABREAST)]
     heights = [len(known[line[0]]) + 2 for line in lines]
-    figure = new_figure(1.6 + 0.28 * sum(heights), title, caption, remark=drawing.remark)
+    figure = new_figure(1.6 + 0.28 * sum(heights), drawing.title(title), caption)
     grid = figure.subplots(len(lines), ABREAST, sharex=True, squeeze=False, height_ratios=heights)
     # A model that knows a few classes only would move the means, so that it has no say in the order.
     most = [model for model, names in known.items() if len(names) == len(known[lines[0][0]])]
@@ -478,7 +449,8 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
         "exposed: members that pass for images that the model has never seen."
     )
     exposures = sorted(study.exposures.items(), key=lambda item: list(drawing.styles).index(item[0][0]))
-    figure = new_figure(0.9 + 2.75 * len(exposures), samples_sentence(study), caption, remark=drawing.remark)
+    title = drawing.title(samples_sentence(study))
+    figure = new_figure(0.9 + 2.75 * len(exposures), title, caption)
     panels = figure.subplots(len(exposures), squeeze=False)[:, 0]
     for axes, ((model, attack), exposure) in zip(panels, exposures, strict=True):
         for top, kind in ((0, "most"), (1.3, "least")):
@@ -495,17 +467,6 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 # -------------------------------------------------------------------------------------------- the two attacks
-
-
-def gain_sentence(study: Study) -> str:
-    """How much more the calibrated attack finds than the threshold attack on the same targets."""
-    calibrated = last_epoch(study.of(CALIBRATED).results)
-    gains = calibrated.groupby("model", sort=False)["auc_gain"].mean()
-    sure = calibrated.groupby("model", sort=False)["auc_gain_low"].min() > 0
-    return (
-        f"Calibration by reference models changes the AUC by {gains.min():+.3f} to {gains.max():+.3f}; "
-        f"the gain is sure in {sure.sum()} of {len(sure)} models"
-    )
 
 
 def attacks_figure(study: Study, drawing: Drawing) -> Figure:
@@ -525,9 +486,8 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
     pictured = list(dict.fromkeys(model for model, _ in study.exposures))[:2] or models[:2]
     figure = new_figure(
         5.6 + 0.42 * len(models),
-        gain_sentence(study),
+        drawing.title(gain_sentence(study)),
         caption,
-        remark=drawing.remark,
         handles=handles,
         columns=3,
     )
@@ -578,9 +538,8 @@ def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     )
     figure = new_figure(
         8.4,
-        f"{drawing.questions[experiment]} {answer_of(pairs)}",
+        drawing.title(f"{drawing.questions[experiment]} {answer_of(pairs)}"),
         caption,
-        remark=drawing.remark,
         handles=_model_handles(last, drawing.styles),
     )
     panels = figure.subplot_mosaic(

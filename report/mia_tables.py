@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from leakage.calibration import precision_table
-from leakage.contrasts import SIGNIFICANCE, holm, verdict
-from leakage.estimates import LOW_FPRS, Z, nonmembers_needed
+from leakage.contrasts import holm, verdict
+from leakage.estimates import LOW_FPRS, nonmembers_needed
 from leakage.exposure import Exposure
-from leakage.findings import AS_REPORTED, CALIBRATED, Pair
-from support.command_line import show
+from leakage.findings import AS_REPORTED, Pair
 
-FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
-PRINTED = 100  # letters on a line
+NONE = "no verdict"  # with which the verdict on a pair begins if there is none
+REHEARSAL = f"{NONE}: a rehearsal"
 FEW_TRAININGS = 5  # with fewer, "no difference can be shown" says little
 
 
@@ -62,10 +59,11 @@ class Study(NamedTuple):
         exposures = {key: value for key, value in self.exposures.items() if key[0] in models}
         return Study(*tables, pairs, exposures)
 
-    def judged(self) -> Study:
-        """With verdicts: one for each pair and attack, as reported, on the AUC, adjusted over all these."""
+    def judged(self, rehearsal: bool = False) -> Study:
+        """With verdicts: one for each pair and attack, as reported, on the AUC, adjusted over all these. A
+        rehearsal has none."""
         reported = self.pairs["variant"] == AS_REPORTED
-        p_values = [None if pd.isna(p) else p for p in self.pairs.loc[reported, "auc_p"]]
+        p_values = [None if pd.isna(p) or rehearsal else p for p in self.pairs.loc[reported, "auc_p"]]
         pairs = self.pairs.assign(auc_adjusted_p=np.nan, verdict="")
         pairs.loc[reported, "auc_adjusted_p"] = np.array(holm(p_values), dtype=float)
         pairs.loc[reported, "verdict"] = [
@@ -147,14 +145,6 @@ def _points(curves: dict[str, list[float]]) -> list[dict]:
 # ------------------------------------------------------------------------------------ what is printed
 
 
-def finished_line(training: dict) -> str:
-    """One line for a finished training."""
-    return (
-        f"{training['model']:>15} seed {training['seed']}  epoch {training['epochs'][-1]:3}  "
-        f"train {training['train_accuracy'][-1]:.4f}  test {training['test_accuracy'][-1]:.4f}"
-    )
-
-
 def last_epoch(results: pd.DataFrame) -> pd.DataFrame:
     """The rows of each model's, seed's and attack's last epoch."""
     last = results.groupby(["model", "seed", "attack"])["epoch"].transform("max")
@@ -219,9 +209,9 @@ def extremes_table(study: Study) -> pd.DataFrame:
 
 
 def pairs_table(study: Study) -> pd.DataFrame:
-    """One row per pair: first less second with 95% intervals, the adjusted p value, and the verdict."""
+    """One row per pair: first less second with 95% intervals, and the adjusted p value if there is any."""
     reported = study.pairs[study.pairs["variant"] == AS_REPORTED]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "first - second": f"{row['first']} - {row['second']}",
             "AUC": with_interval(row, "auc_difference", "+"),
@@ -230,6 +220,7 @@ def pairs_table(study: Study) -> pd.DataFrame:
         }
         for _, row in reported.iterrows()
     )
+    return table.loc[:, (table != "").any()]
 
 
 def sensitivity_table(study: Study) -> pd.DataFrame:
@@ -245,68 +236,12 @@ def sensitivity_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-def control_sentence(results: pd.DataFrame) -> str:
-    """On epoch 0: an untrained model has seen no image, so nothing it says can give one away."""
-    untrained = results[results["epoch"] == 0]
-    low, high = special.logit(untrained["auc_low"]), special.logit(untrained["auc_high"])
-    misses = ((low > 0) | (high < 0)).sum()
-    standard_errors = np.abs(special.logit(untrained["auc"])) / ((high - low) / (2 * Z))
-    loud = untrained[standard_errors > -special.ndtri(FALSE_ALARM / 2)]
-    sentence = (
-        f"Control: {len(untrained)} untrained models have AUCs from {untrained['auc'].min():.4f} to "
-        f"{untrained['auc'].max():.4f}; {misses} of the 95% intervals miss 0.5 "
-        f"({len(untrained) / 20:.1f} expected)."
-    )
-    if len(loud):
-        names = ", ".join(f"{row.model} (seed {row.seed})" for row in loud.itertuples())
-        sentence += (
-            f"\nWARNING: UNTRAINED MODELS SEEM TO LEAK: {names}. Members and non-members differ before any "
-            "training, so this run does not measure leakage alone. Check where the images come from."
-        )
-    return sentence
-
-
 def classes_differ(study: Study) -> pd.Series:
     """By model, the p value of the test whether its classes' AUCs differ at all, adjusted over the models;
     NaN where a class has too few examples for the test."""
     kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
     p_values = [None if pd.isna(p) else p for p in kinds["classes_p"]]
     return pd.Series(holm(p_values), kinds.index, dtype=float)
-
-
-def class_sentence(study: Study, class_names: Sequence[str]) -> str:
-    """Whether the classes of each model differ, and if so which are among the most exposed."""
-    parts = []
-    last = last_epoch(study.results)
-    for model, p in classes_differ(study).items():
-        rows = last[last["model"] == model]
-        means = pd.Series({name: rows[f"auc_{name}"].mean() for name in class_names}).dropna()
-        if pd.isna(p):
-            parts.append(f"{model}: a class has too few images to compare its classes")
-        elif p < SIGNIFICANCE:
-            first, last_class = means.idxmax(), means.idxmin()
-            parts.append(
-                f"{model}: its classes differ (p = {p:.2g}); {first} is among the most exposed "
-                f"({means.max():.3f}), {last_class} among the least ({means.min():.3f})"
-            )
-        else:
-            parts.append(f"{model}: no difference between its classes can be shown (p = {p:.2g})")
-    return ".\n".join(parts) + "."
-
-
-def caution(trainings: int) -> str:
-    """What may not be concluded from so many trainings of each model."""
-    if trainings == 1:
-        return (
-            "One training of each model: intervals are over examples, for these very models; nothing can be "
-            "concluded about kinds of model. Try --seeds 5."
-        )
-    if trainings < FEW_TRAININGS:
-        return (
-            f"{trainings} trainings of each model: intervals are so wide that “no difference can be shown” "
-            "says little. Try --seeds 5."
-        )
-    return ""
 
 
 def gains_table(study: Study) -> pd.DataFrame:
@@ -337,41 +272,3 @@ def precisions_table(study: Study) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
-
-
-def print_conclusion(study: Study, class_names: Sequence[str]) -> None:
-    """All that is to be said at the end of an act, attack by attack."""
-    for attack in study.results["attack"].unique():
-        part = study.of(attack)
-        over = part.kinds["over"].iloc[0]
-        epochs = last_epoch(part.results)["epoch"]
-        last = " or ".join(f"{epoch}" for epoch in sorted(epochs.unique()))
-        print(f"\nThe {attack} attack after the last epoch ({last}); in brackets")
-        print(f"95% intervals over {over}. Chance: AUC 0.5, held-out advantage 0.")
-        show(models_table(part))
-        print("\nMembers named, and non-members recognised, almost without mistakes: value [interval over")
-        print("examples], what chance gives")
-        show(extremes_table(part))
-        print("\nFirst minus second")
-        show(pairs_table(part))
-        for _, row in part.pairs[part.pairs["variant"] == AS_REPORTED].iterrows():
-            print(f"  {row['first']} - {row['second']}: {row['verdict']}")
-        print("\nAUC, looked at in other ways (described, not judged)")
-        show(sensitivity_table(part))
-        if attack == CALIBRATED:
-            print("\nThe calibrated attack less the threshold attack on the same targets, over examples")
-            show(gains_table(part))
-            print("\nOf those named at 0.1% FPR, how many are members")
-            show(precisions_table(part))
-        else:
-            print(f"\n{_lines(control_sentence(part.results))}")
-        print(_lines(class_sentence(part, class_names)))
-        for (model, _), exposure in part.exposures.items():
-            print(_lines(f"{model}: {exposure.stability}"))
-    if words := caution(int(study.kinds["trainings"].min())):
-        print(f"\n{_lines(words)}")
-
-
-def _lines(words: str) -> str:
-    """Each line of the words in lines no longer than PRINTED."""
-    return "\n".join(textwrap.fill(line, PRINTED, subsequent_indent="  ") for line in words.splitlines())

@@ -11,22 +11,34 @@ from tqdm import tqdm
 from leakage.estimates import Losses
 from leakage.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
 from report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
-from report.mia_tables import Study, finished_line, joined, study_of
+from report.mia_tables import Study, joined, study_of
+from report.mia_words import (
+    attack_answers,
+    defence_answers,
+    finished_line,
+    in_lines,
+    print_conclusion,
+    stronger_answers,
+)
+from support.files import write_whole
+from support.look import save_figures
 from training.jobs import Job, Kept, Workers, question_job, run_jobs
 
+LOOK_FIRST = ("mia_attacks.png", "mia_summary.png")  # of the figures, the first that there is
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")  # that take part in findings
 
 
 class Act(NamedTuple):
     """One act: the models that it is about, its experiments' pairs by name, the attacks, the number of
-    reference models for each model, and the function that draws the figures from all tables about these
-    models."""
+    reference models for each model; the function that answers its questions, from its own tables; and the one
+    that draws the figures, from all tables about its models."""
 
     title: str
     models: Sequence[str]
     experiments: dict[str, Sequence[Pair]]
     attacks: Sequence[str]
     references: int
+    answers: Callable[[Study, dict[str, str]], list[str]]
     draw: Callable[[Study, Drawing], dict[str, Figure]]
 
 
@@ -41,16 +53,26 @@ def acts_of(models: dict[str, bool], experiments: dict[str, Sequence[Pair]], ref
     plain = {name: pairs for name, pairs in experiments.items() if name not in defence}
     defended = private.union(*map(_models_of, defence.values()))
     plain_models = [name for name in models if name not in private]
-    stronger = [CALIBRATED] if references else []
+    threshold, stronger = [THRESHOLD], [CALIBRATED] if references else []
+    last_models = [name for name in models if name in defended]
     acts = [
-        Act("Act one, the attack", plain_models, plain, [THRESHOLD], 0, attack_figures),
-        Act("Act two, the stronger attack", plain_models, plain, stronger, references, stronger_figures),
+        Act("Act one, the attack", plain_models, plain, threshold, 0, attack_answers, attack_figures),
+        Act(
+            "Act two, the stronger attack",
+            plain_models,
+            plain,
+            stronger,
+            references,
+            stronger_answers,
+            stronger_figures,
+        ),
         Act(
             "Act three, the defence",
-            [name for name in models if name in defended],
+            last_models,
             defence,
-            [THRESHOLD, *stronger],
+            threshold + stronger,
             references,
+            defence_answers,
             defence_figures,
         ),
     ]
@@ -81,6 +103,32 @@ class Run(NamedTuple):
     pictured: Sequence[str]
 
 
+def perform_all(acts: Sequence[Act], run: Run, drawing: Drawing, folder: Path) -> Study:
+    """The acts in turn: each is concluded, drawn and written before the next begins.
+
+    drawing: a remark in it, as a rehearsal has, takes the place of all conclusions. folder: for all files.
+    """
+    study, in_short, figures = None, [], []
+    for act in acts:
+        print(f"\n{act.title}: {len(act.models)} models, {run.seeds} training{'s' * (run.seeds > 1)} of each")
+        found = perform(act, run).judged(rehearsal=bool(drawing.remark))
+        answers = [drawing.remark] if drawing.remark else act.answers(found, drawing.questions)
+        in_short += answers[:1] if drawing.remark else [f"{act.title}. {answers[0]}"]
+        print_conclusion(found, answers, drawing.class_names, rehearsal=bool(drawing.remark))
+        print(f"\n{act.title}: drawing its figures")
+        study = joined([study, found]) if study else found
+        drawn = act.draw(study.about(act.models), drawing)
+        save_figures(folder, drawn)
+        for name, table in study.files().items():
+            write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
+        print(in_lines(f"{', '.join(drawn)} and {len(study.files())} tables are in {folder}"))
+        figures += drawn
+    print("\nIn short", *map(in_lines, dict.fromkeys(in_short)), sep="\n")
+    first = next(name for name in (*LOOK_FIRST, *figures) if name in figures)
+    print(f"Look first at {folder / first}")
+    return study
+
+
 def perform(act: Act, run: Run) -> Study:
     """Trains what is not kept of the act's models, and finds out all about its attacks and pairs."""
     targets = {model: run.trainings(model, run.seeds, False) for model in act.models}
@@ -108,7 +156,7 @@ def perform(act: Act, run: Run) -> Study:
         found = run_jobs("findings", list(jobs.values()), run.folder, run.here)
         answers = {which: found[job.name].read() for which, job in jobs.items()}
         studies.append(study_of(attack, answers, act.experiments, run.pictured))
-    return joined(studies).judged()
+    return joined(studies)
 
 
 def _trained(run: Run, jobs: dict[str, list[Job]]) -> dict[str, Kept]:
@@ -119,7 +167,7 @@ def _trained(run: Run, jobs: dict[str, list[Job]]) -> dict[str, Kept]:
         everything,
         run.folder,
         run.trainers,
-        done=lambda training: tqdm.write(finished_line(training)),
+        done=lambda name, training: tqdm.write(finished_line(name, training)),
     )
 
 

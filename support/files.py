@@ -8,8 +8,9 @@ from pathlib import Path
 from support.command_line import BadInput
 
 
-def output_folder(folder: str | os.PathLike) -> Path:
-    """Makes the folder if need be, tries to write into it, and returns it; BadInput if either fails."""
+def output_folder(folder: str | os.PathLike, mend: str = "name another") -> Path:
+    """Makes the folder if need be, tries to write into it, and returns it; BadInput, which ends with the
+    words of `mend`, if either fails."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -17,7 +18,7 @@ def output_folder(folder: str | os.PathLike) -> Path:
             file.write(bytes(4096))  # a full disk takes an empty file
     except OSError as problem:
         reason = problem.strerror or problem
-        raise BadInput(f"cannot write into the folder {folder}: {reason}; name another") from None
+        raise BadInput(f"cannot write into the folder {folder}: {reason}; {mend}") from None
     return folder
 
 

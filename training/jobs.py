@@ -10,10 +10,10 @@ import platform
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -25,8 +25,8 @@ from tqdm import tqdm
 from support.command_line import BadInput
 from support.files import write_whole
 from training.code import key_of
+from training.progress import State, progress
 
-WATCH_SECONDS = 0.5
 Workers = Callable[[], AbstractContextManager[Executor]]
 
 
@@ -34,7 +34,7 @@ class Job(NamedTuple):
     """`work` is called with a function that it calls after each step; it returns a dict of arrays, and of
     lists and dicts of numbers and texts. `key` gives the digest of all that the result depends on, versions
     of libraries included; it is asked again by the worker, where another version gives another key. `cost` is
-    that of one step, in any unit; `size` about that of the result, in bytes."""
+    about that of one step, in seconds of one core; `size` about that of the result, in bytes."""
 
     name: str
     key: Callable[[], str]
@@ -77,12 +77,12 @@ def run_jobs(
     jobs: list[Job],
     folder: Path,
     workers: Workers,
-    done: Callable[[dict], None] = lambda _: None,
+    done: Callable[[str, dict], None] = lambda name, result: None,
 ) -> dict[str, Kept]:
     """Does those of the jobs that `folder` does not hold yet, and keeps their results there, by name.
 
     what: the plural of what the jobs are, for the console. workers: called if any is missing, for the
-    executor that does them. done: called with each new result.
+    executor that does them. done: called with the name and the result of each new one.
     """
     kept = {}
     for job in jobs:
@@ -100,12 +100,26 @@ def run_jobs(
         raise BadInput(
             f"{folder} has room for {free / 1e6:,.0f} MB, {what} need {needed / 1e6:,.0f}; make room"
         )
-    with tempfile.TemporaryDirectory() as scratch, workers() as executor, _progress(missing, Path(scratch)):
-        futures = {executor.submit(_work, job, kept[job.name].key, Path(scratch)): job for job in missing}
-        for future in as_completed(futures):
-            result, place = future.result(), kept[futures.pop(future).name]
-            write_whole(place.path, _to_bytes(result, place.key))
-            done(result)
+    began, finished = time.perf_counter(), set()
+    with tempfile.TemporaryDirectory() as folder_of_steps, workers() as executor:
+        scratch = Path(folder_of_steps)
+
+        def states() -> list[State]:
+            """A job on another machine is seen when it is finished."""
+            steps = [job.steps if job.name in finished else _size(scratch / job.name) for job in missing]
+            return [
+                State(job.name, done, job.steps, job.cost) for job, done in zip(missing, steps, strict=True)
+            ]
+
+        with progress(states):
+            futures = {executor.submit(_work, job, kept[job.name].key, scratch): job for job in missing}
+            for future in as_completed(futures):
+                result, job = future.result(), futures.pop(future)
+                place = kept[job.name]
+                write_whole(place.path, _to_bytes(result, place.key))
+                finished.add(job.name)
+                done(job.name, result)
+    print(f"{what} took {tqdm.format_interval(time.perf_counter() - began)}")
     return kept
 
 
@@ -123,41 +137,6 @@ def _work(job: Job, key: str, scratch: Path) -> dict:
 
     lengthen(b"")
     return job.work(lambda: lengthen(b"."))
-
-
-@contextmanager
-def _progress(jobs: list[Job], scratch: Path) -> Iterator[None]:
-    """A line on standard error: steps done of all, which jobs run, time left."""
-    bar = tqdm(
-        total=sum(job.steps * job.cost for job in jobs),
-        bar_format="{desc} {percentage:3.0f}%, {elapsed} gone, {remaining} left",
-        mininterval=WATCH_SECONDS if sys.stderr.isatty() else 20,
-        dynamic_ncols=True,
-    )
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(WATCH_SECONDS):
-            lengths = [_size(scratch / job.name) for job in jobs]
-            running = [
-                f"{job.name} {length}/{job.steps}"
-                for job, length in zip(jobs, lengths, strict=True)
-                if length is not None and length < job.steps
-            ]
-            steps = [length or 0 for length in lengths]
-            bar.set_description_str(
-                f"steps {sum(steps)}/{sum(job.steps for job in jobs)} ({', '.join(running)})", refresh=False
-            )
-            bar.update(sum(done * job.cost for job, done in zip(jobs, steps, strict=True)) - bar.n)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watcher.join()
-        bar.close()
 
 
 def _size(path: Path) -> int | None:

@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,22 +42,29 @@ class _Shielded(Executor):
 def processes(workers: int) -> Iterator[Executor]:
     """An executor of so many processes on this machine. They start with the first job, and end with the
     context, or when this process is killed."""
-    pool = get_reusable_executor(
-        max_workers=workers,
-        timeout=None,
-        initializer=_quiet_child,
-        initargs=(os.getpid(),),
-        # Else a process that has loaded TensorFlow and images, 300 MB, would be replaced after its first job.
-        env={"LOKY_MAX_MEMORY_LEAK_SIZE": "1e12"},
-    )
-    try:
-        yield _Shielded(pool)
-    except BrokenExecutor:
-        raise BadInput(
-            "a process was killed, perhaps for want of memory; what is finished is kept; try fewer --jobs"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, kill_workers=True)
+    # TensorFlow writes a file for each function that it compiles; a process that is ended leaves them there.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        try:
+            pool = get_reusable_executor(
+                max_workers=workers,
+                timeout=None,
+                initializer=_quiet_child,
+                initargs=(os.getpid(),),
+                # Else a process that has loaded TensorFlow and images, 300 MB, is replaced after one job.
+                env={"LOKY_MAX_MEMORY_LEAK_SIZE": "1e12", "TMPDIR": scratch},
+            )
+        except OSError as problem:  # no semaphores, because /dev/shm is full or cannot be written
+            raise BadInput(
+                f"no processes can be started: {problem}; see that /dev/shm can be written"
+            ) from None
+        try:
+            yield _Shielded(pool)
+        except BrokenExecutor:
+            raise BadInput(
+                "a process was killed, perhaps for want of memory; what is finished is kept; try fewer --jobs"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, kill_workers=True)
 
 
 def _quiet_child(parent: int) -> None:
