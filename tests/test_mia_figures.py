@@ -195,11 +195,11 @@ def test_tables_read_back_from_their_files_give_the_same_pictures(drawn):
                         assert np.allclose(old, new, rtol=1e-12, atol=0, equal_nan=True), name
 
 
-def test_a_remark_goes_behind_every_title():
+def test_a_remark_takes_the_place_of_every_title():
     marked = DRAWING._replace(remark="REHEARSAL, no result")
     for study, draw in zip(small_acts(1), DRAW, strict=True):
         for figure in draw(study, marked).values():
-            assert title(figure).endswith(" — REHEARSAL, no result")
+            assert title(figure) == "REHEARSAL, no result"
 
 
 def test_the_caption_says_what_so_many_trainings_allow(drawn):

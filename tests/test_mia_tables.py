@@ -22,9 +22,10 @@ from leakage.findings import (
     THRESHOLD,
     Pair,
 )
-from report import mia_tables
-from report.mia_tables import joined, last_epoch, print_conclusion
-from tests.made_up import EPOCHS, SMALL, Kind, act_of, small_acts, training_of
+from report import mia_tables, mia_words
+from report.mia_tables import joined, last_epoch
+from report.mia_words import print_conclusion
+from tests.made_up import EPOCHS, SMALL, SMALL_QUESTIONS, Kind, act_of, small_acts, training_of
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 PLAIN = ("cnn", "dense$4$", "few")
@@ -45,9 +46,9 @@ def rows_of(table, **values):
     return table
 
 
-def printed(study, class_names=CLASS_NAMES):
+def printed(study, answers=("The answer.",), class_names=CLASS_NAMES, **options):
     with redirect_stdout(io.StringIO()) as out:
-        print_conclusion(study, class_names)
+        print_conclusion(study, answers, class_names, **options)
     return out.getvalue()
 
 
@@ -199,7 +200,7 @@ def test_the_table_of_pairs_against_the_results(acts):
             assert (low, high) == pytest.approx((pair[f"{name}_low"], pair[f"{name}_high"]), abs=5.1e-5)
             assert low < value < high
         if pd.isna(pair["auc_adjusted_p"]):
-            assert line["p, adjusted"] == ""
+            assert "p, adjusted" not in table
         else:
             assert float(line["p, adjusted"]) == pytest.approx(pair["auc_adjusted_p"], rel=0.05)
 
@@ -252,7 +253,7 @@ def test_the_table_of_precisions_by_hand():
 def test_the_control_counts_the_untrained_models():
     attacked = small_acts(5)[0]
     untrained = rows_of(attacked.results, epoch=0)
-    sentence = mia_tables.control_sentence(attacked.results)
+    sentence = mia_words.control_sentence(attacked.results)
     misses = ((untrained["auc_low"] > 0.5) | (untrained["auc_high"] < 0.5)).sum()
     assert numbers(sentence) == pytest.approx(
         [15, untrained["auc"].min(), untrained["auc"].max(), misses, 95, 0.5, 0.8], abs=5.1e-5
@@ -261,7 +262,7 @@ def test_the_control_counts_the_untrained_models():
     loud = attacked.results.copy()
     chosen = (loud["epoch"] == 0) & (loud["model"] == "few") & (loud["seed"] == 3)
     loud.loc[chosen, ["auc", "auc_low", "auc_high"]] = 0.62, 0.57, 0.67
-    assert "LEAK: few (seed 3). Members" in mia_tables.control_sentence(loud)
+    assert "LEAK: few (seed 3). Members" in mia_words.control_sentence(loud)
     assert "WARNING" not in sentence
 
 
@@ -275,14 +276,16 @@ def test_a_class_is_named_only_where_the_classes_differ(acts):
     study = with_class_p(acts[0], [0.01, 0.03, 0.2])
     differ = mia_tables.classes_differ(study)
     assert differ.tolist() == pytest.approx([0.03, 0.06, 0.2])  # Holm: times 3, 2, 1
-    lines = mia_tables.class_sentence(study, CLASS_NAMES).split("\n")
+    lines = mia_words.class_sentence(study, CLASS_NAMES).split("\n")
     means = rows_of(study.results, model="cnn", epoch=4)[[f"auc_{name}" for name in CLASS_NAMES]].mean()
     most, least = means.idxmax().removeprefix("auc_"), means.idxmin().removeprefix("auc_")
     assert lines[0] == (
         f"cnn: its classes differ (p = 0.03); {most} is among the most exposed ({means.max():.3f}), {least} "
         f"among the least ({means.min():.3f})."
     )
-    assert lines[1] == "dense$4$: no difference between its classes can be shown (p = 0.06)."
+    assert lines[1:] == [
+        "No difference between its classes can be shown in dense$4$ (p = 0.06), few (p = 0.2)."
+    ]
     assert not any(name in line for line in lines[1:] for name in CLASS_NAMES)
 
 
@@ -292,24 +295,26 @@ def test_a_test_of_classes_that_is_missing_is_no_finding(missing):
     differ = mia_tables.classes_differ(study)
     assert differ.iloc[[0, 2]].tolist() == pytest.approx([0.04, 0.02])
     assert math.isnan(differ.iloc[1])
-    lines = mia_tables.class_sentence(study, CLASS_NAMES).split("\n")
-    assert lines[1] == "dense$4$: a class has too few images to compare its classes."
-    nothing = mia_tables.class_sentence(with_class_p(study, [missing] * 3), CLASS_NAMES)
-    assert nothing.count("too few images") == 3
+    lines = mia_words.class_sentence(study, CLASS_NAMES).split("\n")
+    assert [line.split(":")[0] for line in lines[:2]] == ["cnn", "few"]
+    assert lines[2:] == ["A class has too few images to compare the classes of dense$4$."]
+    nothing = mia_words.class_sentence(with_class_p(study, [missing] * 3), CLASS_NAMES)
+    assert nothing == "A class has too few images to compare the classes of cnn, dense$4$, few."
 
 
 def test_what_so_many_trainings_do_not_allow():
-    assert "nothing can be concluded about kinds" in mia_tables.caution(1)
-    assert "“no difference can be shown” says little" in mia_tables.caution(4)
-    assert mia_tables.caution(5) == ""
+    assert "nothing can be concluded about kinds" in mia_words.caution(1)
+    assert "“no difference can be shown” says little" in mia_words.caution(4)
+    assert mia_words.caution(5) == ""
 
 
 def test_all_that_is_printed(acts):
-    """Each table, each verdict, each sentence, for each attack."""
+    """The answers, and for each attack every table and every sentence."""
     both = acts[1]
     text = printed(both)
     trainings = both.results["seed"].nunique()
     over = "examples" if trainings == 1 else "trainings and examples"
+    assert text.startswith("\nThe answer.\n")
     for attack in ("threshold", "calibrated"):
         part = both.of(attack)
         assert (
@@ -318,12 +323,75 @@ def test_all_that_is_printed(acts):
         for table in (mia_tables.models_table, mia_tables.extremes_table, mia_tables.pairs_table):
             assert table(part).to_string(index=False) in text
         assert mia_tables.sensitivity_table(part).to_string(index=False) in text
-        for _, row in rows_of(part.pairs, variant=AS_REPORTED).iterrows():
-            assert f"  {row['first']} - {row['second']}: {row['verdict']}\n" in text
+        assert " ".join(mia_words.class_sentence(part, CLASS_NAMES).split()) in " ".join(text.split())
     assert text.count("Control:") == 1
     assert mia_tables.gains_table(both.of("calibrated")).to_string(index=False) in text
     assert "nan" not in text.lower()
+    assert "Empty" not in text  # a table without a row
     assert ("Try --seeds 5" in " ".join(text.split())) == (trainings < 5)
+
+
+def test_a_rehearsal_concludes_nothing(acts):
+    both = acts[1].judged(rehearsal=True)
+    assert set(both.pairs["verdict"]) == {"", mia_tables.REHEARSAL}
+    assert both.pairs["auc_adjusted_p"].isna().all()
+    text = printed(both, rehearsal=True)
+    assert mia_tables.models_table(both.of("threshold")).to_string(index=False) in text
+    for words in ("differ", "Control", "Try --seeds", "leaks more", "p, adjusted"):
+        assert words not in text
+
+
+def test_the_answers_of_act_one_hold_intervals_and_verdicts(acts):
+    study = acts[0]
+    leaking, *experiments = mia_words.attack_answers(study, SMALL_QUESTIONS)
+    kinds = rows_of(study.kinds, variant=AS_REPORTED).set_index("model").sort_values("auc")
+    ends = [kinds.iloc[place][["auc", "auc_low", "auc_high"]].tolist() for place in (0, -1)]
+    sure = (kinds["auc_low"] > 0.5).sum()
+    who = "All 3" if sure == 3 else f"{sure} of 3"
+    assert leaking.startswith(f"{who} models leak: AUC from ")
+    between = leaking.removeprefix(f"{who} models leak").replace(f"({kinds.index[0]})", "")
+    assert numbers(between.replace(f"({kinds.index[-1]})", "")) == pytest.approx(
+        [*ends[0], *ends[1], 0.5], abs=5.1e-5
+    )
+    assert f"({kinds.index[0]}) to " in leaking
+    assert f"({kinds.index[-1]})," in leaking
+    if study.results["seed"].nunique() == 1:
+        assert experiments == []  # nothing can be said about kinds
+        return
+    assert [answer.split("?")[0] + "?" for answer in experiments] == [
+        SMALL_QUESTIONS["architecture"],
+        SMALL_QUESTIONS["classes"],
+    ]
+    for _, row in rows_of(study.pairs, variant=AS_REPORTED).iterrows():
+        [answer] = [answer for answer in experiments if SMALL_QUESTIONS[row["experiment"]] in answer]
+        assert row["verdict"].lower() in answer.lower()
+        interval = f"{row['auc_difference']:+.4f} [{row['auc_low']:+.4f}, {row['auc_high']:+.4f}]"
+        assert f"{row['first']} - {row['second']} {interval}" in answer
+
+
+def test_the_answer_of_act_two_is_the_gain(acts):
+    both = acts[1]
+    [answer] = mia_words.stronger_answers(both.of(CALIBRATED), SMALL_QUESTIONS)
+    ends = rows_of(both.results, epoch=4, attack=CALIBRATED)
+    sure = sum(rows["auc_gain_low"].min() > 0 for _, rows in ends.groupby("model"))
+    assert f"surely finds more in {sure} of 3 models: " in answer
+    means = ends.groupby("model")["auc_gain"].mean()
+    for value, model in ((means.min(), means.idxmin()), (means.max(), means.idxmax())):
+        assert re.search(rf"{re.escape(f'{value:+.4f}')} \[[^]]*\] \({re.escape(model)}\)", answer)
+
+
+def test_the_answers_of_act_three_are_the_verdicts_and_the_bound(acts):
+    defended = acts[2]
+    answer, bound = mia_words.defence_answers(defended, SMALL_QUESTIONS)
+    assert answer.startswith(SMALL_QUESTIONS["defence"])
+    for _, row in rows_of(defended.pairs, variant=AS_REPORTED).iterrows():
+        interval = f"{row['auc_difference']:+.4f} [{row['auc_low']:+.4f}, {row['auc_high']:+.4f}]"
+        assert f"{row['attack']} {interval}" in answer
+    largest = rows_of(defended.results, model="private", epoch=4)["heldout_advantage"].max()
+    assert bound == (
+        f"No attack on private can exceed an advantage of 0.300; the largest held-out one measured is "
+        f"{largest:.3f}."
+    )
 
 
 def test_no_line_is_wider_than_100_letters():
@@ -337,14 +405,16 @@ def test_no_line_is_wider_than_100_letters():
     study.results[[f"{end}tpr_at_1pct_fpr" for end in ("chance_", "")]] = 1.0
     study.results[[f"tpr_at_1pct_fpr_{end}" for end in ("low", "high")]] = 1.0
     study.pairs.loc[study.pairs["variant"] == AS_REPORTED, "auc_adjusted_p"] = 1.23e-12
-    lines = printed(study).splitlines()
+    questions = {experiment.name: experiment.question for experiment in mia.EXPERIMENTS}
+    answers = mia_words.attack_answers(study.of(THRESHOLD), questions)
+    lines = printed(study, [*answers, *mia_words.stronger_answers(study, questions)]).splitlines()
     assert EQUAL_STEPS in " ".join(lines)
     assert [line for line in lines if len(line) > 100] == []
 
 
 def test_a_finished_training_s_line():
-    line = mia_tables.finished_line(training_of(SMALL[0], 3))
-    assert line == f"{'cnn':>15} seed 3  epoch   4  train 0.9300  test 0.5200"
+    line = mia_words.finished_line("cnn-seed3", training_of(SMALL[0], 3))
+    assert line == f"{'cnn-seed3':>25}  epoch   4  train 0.9300  test 0.5200"
 
 
 def test_the_last_epoch_is_each_model_s_own():
@@ -362,4 +432,4 @@ def test_untrained_models_seem_to_leak_by_chance_one_in_ten_thousand():
         middle, half = bound * factor * 0.1, stats.norm.isf(0.025) * 0.1
         auc, low, high = 1 / (1 + np.exp(-np.array([middle, middle - half, middle + half])))
         row = {"model": "cnn", "seed": 0, "epoch": 0, "auc": auc, "auc_low": low, "auc_high": high}
-        assert ("WARNING" in mia_tables.control_sentence(pd.DataFrame([row]))) == alarms
+        assert ("WARNING" in mia_words.control_sentence(pd.DataFrame([row]))) == alarms
