@@ -425,7 +425,7 @@ def main(
 
 def command_line() -> None:
     """Forwards the command line to main."""
-    parser = OneLineParser(description=__doc__.splitlines()[0], prog="laplace.py")
+    parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="laplace.py")
     add = parser.add_argument
     bound = f"in the column's unit (default for {STUDY_COLUMN}: %s; else from the data, which leaks)"
     add("--data", metavar="FILE", help="a CSV with a header line (default: Kaggle's, else the sample)")

@@ -418,7 +418,7 @@ def main(
 
 def command_line() -> None:
     """Forwards the command line to main, or to the audit."""
-    parser = OneLineParser(description=__doc__.splitlines()[0], prog="mia.py")
+    parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="mia.py")
     parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
     parser.add_argument("--seeds", type=whole_number, default=1, help="trainings of each model (default: 1)")
     parser.add_argument("--references", type=seed_number, default=2, help="of each model (default: 2)")

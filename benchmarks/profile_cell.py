@@ -154,7 +154,7 @@ def main(model: str, share: float, data: Cifar10 | None = None) -> None:
 
 
 if __name__ == "__main__":
-    parser = OneLineParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0])
     names = plain_models()
     parser.add_argument("--model", choices=names, default=MODEL, metavar="NAME", help=f"one of {names}")
     parser.add_argument(

@@ -206,7 +206,14 @@ def start_in_a_process(folder):
         "run('fake', lambda: run_fakes(folder, fake_jobs(folder, 2.5)))"
     )
     command = [sys.executable, "-c", code, folder]
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE)
+    (folder / "temporary").mkdir()
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder / "temporary")},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
     deadline = time.monotonic() + 60
     while not (folder / "pids").exists() or len(started(folder)[1]) < 2:
         assert time.monotonic() < deadline
@@ -215,16 +222,21 @@ def start_in_a_process(folder):
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("whole_group", [True, False], ids=["from the keyboard", "to the process alone"])
-def test_ctrl_c_ends_everything_at_once(tmp_path, whole_group):
+@pytest.mark.parametrize(
+    ("send", "number", "status"),
+    [(os.killpg, signal.SIGINT, 130), (os.kill, signal.SIGTERM, 143)],
+    ids=["Ctrl-C, to all its processes", "SIGTERM, to the first alone"],
+)
+def test_a_signal_ends_everything_at_once_and_leaves_nothing(tmp_path, send, number, status):
     process = start_in_a_process(tmp_path)
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+    send(process.pid, number)
     begun = time.monotonic()
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=30) == status
     while alive(started(tmp_path)[1]) and time.monotonic() < begun + 10:
         time.sleep(0.05)
     assert time.monotonic() - begun < LEAVE_SECONDS
     assert b"Traceback" not in process.stderr.read()
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_killed_run_loses_only_what_it_was_at(tmp_path):
