@@ -16,6 +16,7 @@ from report.mia_tables import Study, last_epoch
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
 README = (ROOT / "README.md").read_text()
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("[a-z]*/*.md")})
 SEEDS, REFERENCES = 5, 2
 COUNT = {2: "two", 5: "five", 6: "six", 12: "twelve"}
 
@@ -409,10 +410,10 @@ def test_no_attack_lies_above_the_proven_bound():
         ).all()
 
 
-def test_every_file_that_the_readme_points_to_is_there():
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert len(links) > 10
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_points_to_is_there(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_the_commands_of_the_first_screen_fit_its_width():
