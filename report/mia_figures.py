@@ -24,7 +24,7 @@ from leakage.exposure import EXPOSED_SHARE
 from leakage.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
 from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
 from report.mia_tables import FEW_TRAININGS, NONE, Study, classes_differ, ends_of, last_epoch
-from report.mia_words import answer_of, gain_sentence, leaking_sentence
+from report.mia_words import finding_of, gain_sentence, leaking_sentence
 from support.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 
 ABREAST = 4  # models beside each other
@@ -196,7 +196,7 @@ def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure
     lines = len(pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))])
     figure = new_figure(
         7.2 + 0.5 * lines + 0.25 * len(models),
-        drawing.title(f"{drawing.questions[experiment]} {answer_of(pairs)}"),
+        drawing.title(finding_of(pairs)),
         caption,
         handles=_model_handles(rows, drawing.styles),
     )
@@ -205,7 +205,7 @@ def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure
         height_ratios=[0.5 * lines + 0.2, 2.4, 2.4],
     )
     answer, auc, accuracy, losses, whole, low = panels.values()
-    _answer_panel(answer, pairs)
+    _answer_panel(answer, pairs, drawing.questions[experiment])
     _epoch_panels(auc, accuracy, study, models, drawing.styles)
     curves = [shown(study, model, drawing.styles[model]) for model in models]
     loss_panel(losses, curves, "(d) Distributions of the loss")
@@ -214,7 +214,7 @@ def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure
     return figure
 
 
-def _answer_panel(axes: Axes, pairs: pd.DataFrame) -> None:
+def _answer_panel(axes: Axes, pairs: pd.DataFrame, question: str) -> None:
     """Each pair's difference in AUC with its interval, p value and verdict; below, grey, at equal steps."""
     lines = pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))]
     for place, (_, row) in enumerate(lines.iterrows()):
@@ -233,7 +233,9 @@ def _answer_panel(axes: Axes, pairs: pd.DataFrame) -> None:
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     axes.set(yticks=[], ylim=(len(lines) - 0.3, -0.4))
     axes.spines["left"].set_visible(False)
-    finish(axes, "(a) Difference in AUC, first - second (dotted: none); p adjusted after Holm", "")
+    finish(
+        axes, f"(a) {question}\nDifference in AUC, first - second (dotted: none); p adjusted after Holm", ""
+    )
 
 
 def _judgement(row: pd.Series) -> str:
@@ -251,14 +253,16 @@ def _epoch_panels(
 ) -> None:
     """AUC, and training and test accuracy, per epoch: thin lines of the trainings, and their mean."""
     kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
-    for model in models:
+    for place, model in enumerate(models):
         rows = study.results[study.results["model"] == model]
         style = styles[model]
         leaked = _curve(auc, rows, "auc", style)
         _curve(accuracy, rows, "train_accuracy", style)
         tested = _curve(accuracy, rows, "test_accuracy", style, "--")
         best = tested.idxmax()
-        star = {"color": style.colour, "markeredgecolor": "white", "markersize": 14, "zorder": 4}
+        # The later, the smaller, so that none hides another.
+        size = 16 - 3 * place
+        star = {"color": style.colour, "markeredgecolor": "white", "markersize": size, "zorder": 4 + place}
         auc.plot(
             best,
             leaked[best],
@@ -437,8 +441,8 @@ def samples_sentence(study: Study) -> str:
     if not shares:
         return "The training images that the attack names first, and those that it names last"
     return (
-        f"Of the {EXPOSED_SHARE:.0%} of images that the loss alone names first, the calibrated attack names "
-        f"{' and '.join(shares)} first too"
+        f"Of the {EXPOSED_SHARE:.0%} of images that each attack names first, the two attacks have "
+        f"{' and '.join(shares)} in common"
     )
 
 
@@ -538,7 +542,7 @@ def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     )
     figure = new_figure(
         8.4,
-        drawing.title(f"{drawing.questions[experiment]} {answer_of(pairs)}"),
+        drawing.title(finding_of(pairs)),
         caption,
         handles=_model_handles(last, drawing.styles),
     )

@@ -54,6 +54,14 @@ def answer_of(pairs: pd.DataFrame) -> str:
     return answer[0].upper() + answer[1:] if begins_with_no else answer
 
 
+def finding_of(pairs: pd.DataFrame) -> str:
+    """The answer as a sentence by itself, above a figure: with the names of the models where it has none."""
+    answer, named = answer_of(pairs), pairs[["first", "second"]].drop_duplicates()
+    if answer.lower() == NO_DIFFERENCE and len(named) == 1:
+        return f"{answer} between {' and '.join(named.iloc[0])}"
+    return answer
+
+
 def who_leaks(study: Study) -> str:
     """In how many of the models the attack finds more than chance."""
     leaking = study.kinds.loc[study.kinds["variant"] == AS_REPORTED, "auc_low"] > 0.5

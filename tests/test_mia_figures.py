@@ -18,7 +18,7 @@ from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
 from leakage.estimates import Losses
 from leakage.findings import AS_REPORTED, EQUAL_STEPS
 from leakage.panels import Point, Shown, curves_of, loss_panel, no_leak_band, roc_panel
-from report import mia_figures
+from report import mia_figures, mia_words
 from report.mia_figures import attack_figures, defence_figures, stronger_figures
 from report.mia_tables import Study
 from support import look
@@ -240,7 +240,7 @@ def test_the_answer_panel_shows_each_pair_s_difference_interval_p_and_verdict(dr
     for experiment in ("architecture", "classes"):
         pairs = rows_of(drawn.attacked.pairs, experiment=experiment)
         pairs = pairs[pairs["variant"].isin([AS_REPORTED, EQUAL_STEPS])]
-        axes = panel(drawn[experiment], "(a) Difference in AUC")
+        axes = panel(drawn[experiment], f"(a) Question about {experiment}?\nDifference in AUC")
         assert len(axes.texts) == len(pairs) == {"architecture": 1, "classes": 4}[experiment]
         for text, (_, row) in zip(axes.texts, pairs.iterrows(), strict=True):
             words = text.get_text()
@@ -270,13 +270,12 @@ def test_the_answer_panel_shows_each_pair_s_difference_interval_p_and_verdict(dr
 
 
 def test_the_title_is_the_verdict(drawn):
-    answers = {1: "No verdict from one training of each model"}
     for experiment in ("architecture", "classes", "defence"):
-        said = title(drawn[experiment]).removeprefix(f"Question about {experiment}? ")
+        said = title(drawn[experiment])
         table = drawn.defended if experiment == "defence" else drawn.attacked
         verdicts = rows_of(table.pairs, experiment=experiment, variant=AS_REPORTED)["verdict"]
         if drawn.trainings == 1:
-            assert said == answers[1]
+            assert said == "No verdict from one training of each model"
         for verdict in set(verdicts) - {NO_VERDICT}:
             assert verdict.lower() in said.lower()
         assert said.count(";") == len(set(verdicts)) - 1
@@ -307,7 +306,17 @@ def test_verdicts_in_one_sentence(verdicts, attack, expected):
         for place, (which, verdict) in enumerate(zip(attacks, verdicts, strict=True))
     ]
     rows.append({"variant": EQUAL_STEPS, "attack": "threshold", "equal": "", "verdict": ""})
-    assert mia_figures.answer_of(pd.DataFrame(rows)) == expected
+    assert mia_words.answer_of(pd.DataFrame(rows)) == expected
+
+
+def test_a_title_without_a_difference_names_the_models():
+    row = {"variant": AS_REPORTED, "attack": "threshold", "equal": "", "verdict": NO_DIFFERENCE}
+    pairs = pd.DataFrame([row | {"first": "a", "second": "b"}])
+    assert mia_words.finding_of(pairs) == "No difference can be shown between a and b"
+    several = pd.DataFrame([row | {"first": "a", "second": other} for other in "bc"])
+    assert mia_words.finding_of(several) == "No difference can be shown"
+    leaking = pairs.assign(verdict="a leaks more than b")
+    assert mia_words.finding_of(leaking) == "a leaks more than b"
 
 
 def test_the_star_is_at_the_epoch_of_the_best_mean_test_accuracy(drawn):
@@ -498,7 +507,7 @@ def test_samples_are_the_most_and_the_least_exposed_images(drawn):
             for one in (drawn.both.exposures[model, attack] for attack in ("threshold", "calibrated"))
         ]
         shares.append(len(first[0] & first[1]) / 30)
-    assert f"names {shares[0]:.0%} (cnn) and {shares[1]:.0%} (dense$4$) first too" in title(figure)
+    assert f"have {shares[0]:.0%} (cnn) and {shares[1]:.0%} (dense$4$) in common" in title(figure)
 
 
 # ------------------------------------------------------------------------------- two attacks, and the defence
