@@ -256,12 +256,12 @@ def _epoch_panels(
     for place, model in enumerate(models):
         rows = study.results[study.results["model"] == model]
         style = styles[model]
-        leaked = _curve(auc, rows, "auc", style)
-        _curve(accuracy, rows, "train_accuracy", style)
-        tested = _curve(accuracy, rows, "test_accuracy", style, "--")
+        leaked = _curve(auc, rows, "auc", style, place=place)
+        _curve(accuracy, rows, "train_accuracy", style, place=place)
+        tested = _curve(accuracy, rows, "test_accuracy", style, "--", place=place)
         best = tested.idxmax()
         # The later, the smaller, so that none hides another.
-        size = 16 - 3 * place
+        size = max(20 - 5 * place, 8)
         star = {"color": style.colour, "markeredgecolor": "white", "markersize": size, "zorder": 4 + place}
         auc.plot(
             best,
@@ -289,16 +289,18 @@ def _epoch_panels(
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
-def _curve(axes: Axes, rows: pd.DataFrame, column: str, style: Style, linestyle: str = "-") -> pd.Series:
-    """One model's column per epoch: thin lines of the trainings, and their mean, which is returned."""
+def _curve(
+    axes: Axes, rows: pd.DataFrame, column: str, style: Style, linestyle: str = "-", place: int = 0
+) -> pd.Series:
+    """One model's column per epoch: thin lines of the trainings, and their mean, which is returned. Models at
+    different places have their markers at different epochs, so that equal curves show both."""
     table = rows.pivot_table(index="epoch", columns="seed", values=column)
     mean = table.mean(axis=1)
     if table.shape[1] > 1:
         axes.plot(table.index, table, linestyle, color=style.colour, linewidth=0.7, alpha=0.5)
     every = max(1, len(mean) // 6)
-    axes.plot(
-        mean, linestyle, color=style.colour, marker=style.marker, markevery=every, markersize=5, linewidth=2
-    )
+    markers = {"marker": style.marker, "markevery": (place % every, every), "markersize": 6}
+    axes.plot(mean, linestyle, color=style.colour, linewidth=2, **markers)
     return mean
 
 

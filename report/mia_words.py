@@ -41,7 +41,10 @@ def answer_of(pairs: pd.DataFrame) -> str:
     reported = pairs[pairs["variant"] == AS_REPORTED]
     several_attacks = len(reported["attack"].unique()) > 1
     pairs_of: dict[str, list[str]] = {}
-    for _, row in reported.iterrows():
+    # What was found comes before what was not.
+    for _, row in reported.sort_values(
+        "verdict", key=lambda said: said == NO_DIFFERENCE, kind="stable"
+    ).iterrows():
         in_common = f"{row['attack']} attack" if several_attacks else row["equal"]
         pairs_of.setdefault(row["verdict"], []).append(in_common)
     words = []
@@ -86,6 +89,11 @@ def gains(study: Study) -> pd.DataFrame:
 def gain_sentence(study: Study) -> str:
     """How much more the calibrated attack finds than the threshold attack on the same targets."""
     found = gains(study)
+    if found["sure"].all():
+        return (
+            f"Reference models make the attack find more in all {len(found)} models: "
+            f"AUC {found['mean'].min():+.3f} to {found['mean'].max():+.3f}"
+        )
     return (
         f"Calibration by reference models changes the AUC by {found['mean'].min():+.3f} to "
         f"{found['mean'].max():+.3f}; the gain is sure in {found['sure'].sum()} of {len(found)} models"

@@ -295,7 +295,7 @@ def test_the_title_is_the_verdict(drawn):
         (
             [NO_DIFFERENCE, "a leaks more than b"],
             "attack 0, attack 1",
-            "No difference can be shown (attack 0 attack); a leaks more than b (attack 1 attack)",
+            "a leaks more than b (attack 1 attack); no difference can be shown (attack 0 attack)",
         ),
     ],
 )
@@ -533,6 +533,14 @@ def test_both_attacks_beside_each_other(drawn):
     assert title(figure) == (
         f"Calibration by reference models changes the AUC by {gains.min():+.3f} to {gains.max():+.3f}; the "
         f"gain is sure in {sure} of 3 models"
+    )
+
+
+def test_a_gain_that_is_sure_everywhere_is_said_to_be_one():
+    both = small_acts(1)[1]
+    sure = both._replace(results=both.results.assign(auc_gain=0.02, auc_gain_low=0.01))
+    assert mia_words.gain_sentence(sure) == (
+        "Reference models make the attack find more in all 3 models: AUC +0.020 to +0.020"
     )
 
 
