@@ -37,7 +37,6 @@ import numbers
 import operator
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -435,9 +434,7 @@ def command_line() -> None:
     add("--epsilon", type=typed.positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
     add("--seed", type=typed.seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
-    # Before Python 3.14 argparse takes -5e3 for an option, but not " -5e3".
-    words = [f" {word}" if re.match(r"-\.?\d", word) else word for word in sys.argv[1:]]
-    arguments = vars(parser.parse_args(words))
+    arguments = vars(parser.parse_args())
     run(parser.prog, lambda: main(**arguments))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,12 @@ class BadInput(ValueError):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, without the usage text before it."""
+    """An ArgumentParser whose errors are one line, without the usage text before it, and to which a word
+    that starts like a negative number is one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # before Python 3.14 -5e3 was an option
 
     def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: {message}; see --help\n")

@@ -475,13 +475,16 @@ def test_another_column_says_that_its_bounds_leak(small, tmp_path, run_command_l
     assert {path.name for path in tmp_path.iterdir()} == FIGURES
 
 
-def test_a_bound_below_0_in_any_notation(small, tmp_path, run_command_line):
+def test_a_number_below_0_in_any_notation(small, tmp_path, run_command_line):
     run = ("--data", small, "--column", "Score", "--iterations", 5, "--figures", tmp_path)
     for lower in ("-5e3", "-.5e4", "-5000"):
         status, output, error = run_command_line(laplace, *run, "--lower", lower, "--upper", "2e4")
         assert (status, error) == (0, "")
         assert "20,000" in output
         assert f"{25_000 / 400:g}" in output  # the scale of the average
+        status, _, error = run_command_line(laplace, "--epsilon", lower)
+        assert status == 2
+        assert error == f"laplace.py: argument --epsilon: {lower!r} is not above 0; see --help\n"
 
 
 def test_another_column_s_figures_do_not_take_the_place_of_the_study_s(small, tmp_path, monkeypatch):
@@ -541,6 +544,7 @@ def test_a_file_without_months_or_customers(tmp_path, run_command_line):
         *[["--epsilon", bad] for bad in ("0", "-1", "nan", "inf", "one", "1e-12")],
         *[["--iterations", bad] for bad in ("0", "-5", "1.5", "ten")],
         ["--lower", "5", "--upper", "5"],
+        ["--figures", "-x"],
         ["--column", "Absent"],
         ["--epsilon", "1e6"],
         ["--iterations", "1000000000000"],
