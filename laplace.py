@@ -32,6 +32,7 @@ and two runs with one seed share theirs: a real release takes its randomness fro
 """
 
 import copy
+import gc
 import math
 import numbers
 import operator
@@ -439,4 +440,5 @@ def command_line() -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays, so the collector need not look at it again and again
     command_line()

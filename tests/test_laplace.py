@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
+from PIL import Image
 from scipy import optimize, stats
 
 import laplace
@@ -36,7 +37,7 @@ from report.laplace_tables import (
     total_epsilon,
 )
 from support.command_line import BadInput
-from support.look import looked_at
+from support.look import DOTS_PER_INCH, WIDTH, looked_at
 
 # The tests ask again and again with one seed, which a release must not.
 pytestmark = pytest.mark.filterwarnings("ignore:seed .* has answered before")
@@ -426,7 +427,9 @@ def test_writes_the_four_figures_and_nothing_else(small, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert before == set(ROOT.glob("*")) | set((ROOT / "figures").glob("*"))
     assert {path.name for path in folder.iterdir()} == FIGURES
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            assert (image.format, image.width) == ("PNG", WIDTH * DOTS_PER_INCH)
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert done.stderr == ""
     assert "5 values (1.25%) lie above the bound 200,000. 5 of them contradict" in done.stdout
