@@ -217,6 +217,12 @@ def test_functions_refuse_rubbish(change, error):
             function(**arguments)
 
 
+def test_a_masked_array_without_gaps_is_data_like_any_other():
+    for function in FUNCTIONS:
+        ask = partial(function, 3, privacy_budget=1.0, upper_bound=9.0, seed=1)
+        assert (ask(np.ma.masked_array([1.0, 2.0], [False, False])) == ask([1.0, 2.0])).all()
+
+
 def test_equal_integer_seeds_warn_because_their_difference_is_exact(monkeypatch, recwarn):
     monkeypatch.setattr(laplace, "_asked", {})
     ask = partial(laplace.repeated_sum, 3, privacy_budget=1.0, upper_bound=100.0)
@@ -321,6 +327,15 @@ def test_the_quantile_is_near_the_true_one_and_wider_at_a_smaller_epsilon(income
         assert set(far) <= set(np.linspace(0, 200_000, 1001))
 
 
+def test_the_order_and_repetition_of_the_candidates_do_not_matter(incomes):
+    ask = partial(laplace.repeated_quantile, 100, incomes, 0.1, 0.5, lower_bound=0, upper_bound=9e4, seed=1)
+    candidates = np.linspace(0, 9e4, 31)
+    expected = ask(candidates=candidates)
+    assert len(set(expected)) > 5
+    assert (ask(candidates=candidates[::-1]) == expected).all()
+    assert (ask(candidates=[*candidates, *candidates[5:9]]) == expected).all()
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -379,6 +394,9 @@ def test_total_epsilon_never_exceeds_basic_composition_and_serves_a_million_answ
     assert few < 0.1 * MOST_PLD_ANSWERS
     assert 0.1**2 / 2 * 1_000_000 < many < mixed < 2 * 0.1 * 1_000_000  # above the mean loss, epsilon^2 / 2
     assert total_epsilon((Asked(1000.0, 3), Asked(1.0, 1))) == (3001, "basic")
+    # Here the accountants alone would say more: of much randomized response, and of 0.0005 at steps of 0.001.
+    assert total_epsilon((Asked(40.0, 60_000, exponential=True),), 1e-6) == (2_400_000, "RDP")
+    assert total_epsilon((Asked(1.0, 1), Asked(0.0005, 1, exponential=True)), 1e-12) == (1.0005, "PLD")
     # The 1,000 answers that FACTS and the README speak of.
     assert total_epsilon((Asked(1.0, 1000),))[0] == pytest.approx(486.30, abs=0.005)
 
