@@ -32,6 +32,7 @@ and two runs with one seed share theirs: a real release takes its randomness fro
 """
 
 import copy
+import gc
 import math
 import numbers
 import operator
@@ -440,11 +441,10 @@ def command_line() -> None:
     add("--epsilon", type=typed.positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
     add("--seed", type=typed.seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
-    # Before Python 3.14 argparse takes -5e3 for an option, but not " -5e3".
-    words = [f" {word}" if re.match(r"-\.?\d", word) else word for word in sys.argv[1:]]
-    arguments = vars(parser.parse_args(words))
+    arguments = vars(parser.parse_args())
     run(parser.prog, lambda: main(**arguments))
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays, so the collector need not look at it again and again
     command_line()

@@ -258,7 +258,9 @@ def spending_table(study: Study) -> pd.DataFrame:
     ]
     rows += [("private bound", "the bounds", [asked]) for asked in bounds]
     known = [
-        asked for (data_set, asked), queries in groups.items() if data_set != SKEW_CORRECTED for _ in queries
+        asked._replace(answers=len(queries) * asked.answers)
+        for (data_set, asked), queries in groups.items()
+        if data_set != SKEW_CORRECTED
     ]
     rows.append(("all but skew-corrected", "everything", known + bounds))
     table = []

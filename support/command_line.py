@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import signal
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
@@ -35,7 +36,15 @@ class Terminated(KeyboardInterrupt):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, without the usage text before it."""
+    """An ArgumentParser whose errors are one line, without the usage text before it, and which takes -5e3 for
+    a number."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """As ArgumentParser's, from the words `args`, default the command line's."""
+        # Before Python 3.14 argparse takes -5e3 for an option, but not " -5e3".
+        words = sys.argv[1:] if args is None else args
+        spaced = [f" {word}" if re.fullmatch(r"-[\d.]+e[-+]?\d+", word, re.I) else word for word in words]
+        return super().parse_args(spaced, namespace)
 
     def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: {message}; see --help\n")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from support.command_line import BadInput
@@ -35,6 +36,7 @@ LOOK = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # where it stands anyhow, without a search for ticks above the axes
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
@@ -70,7 +72,7 @@ def new_figure(
     height: float, title: str, caption: str, *, remark: str = "", handles: Sequence = (), columns: int = 1
 ) -> Figure:
     """An empty figure, `height` inches, between a title with a legend of `handles` and a caption."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH, layout="constrained")
     # The title is the legend's, as the layout would put one over the other.
     legend = figure.legend(
         handles=handles,
@@ -108,7 +110,8 @@ def save_figures(folder: Path, figures: dict[str, Figure]) -> None:
     with looked_at():
         for name, figure in figures.items():
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+            # Not savefig, which draws twice: the first time without a picture, to learn what the layout is.
+            FigureCanvasAgg(figure).print_png(buffer)
             drawn[name] = buffer.getvalue()
     for name, content in drawn.items():
         write_whole(folder / name, content)

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
+from PIL import Image
 from scipy import optimize, stats
 
 import laplace
@@ -36,7 +37,7 @@ from report.laplace_tables import (
     total_epsilon,
 )
 from support.command_line import BadInput
-from support.look import looked_at
+from support.look import DOTS_PER_INCH, WIDTH, looked_at
 
 # The tests ask again and again with one seed, which a release must not.
 pytestmark = pytest.mark.filterwarnings("ignore:seed .* has answered before")
@@ -216,6 +217,12 @@ def test_functions_refuse_rubbish(change, error):
             function(**arguments)
 
 
+def test_a_masked_array_without_gaps_is_data_like_any_other():
+    for function in FUNCTIONS:
+        ask = partial(function, 3, privacy_budget=1.0, upper_bound=9.0, seed=1)
+        assert (ask(np.ma.masked_array([1.0, 2.0], [False, False])) == ask([1.0, 2.0])).all()
+
+
 def test_equal_integer_seeds_warn_because_their_difference_is_exact(monkeypatch, recwarn):
     monkeypatch.setattr(laplace, "_asked", {})
     ask = partial(laplace.repeated_sum, 3, privacy_budget=1.0, upper_bound=100.0)
@@ -320,6 +327,15 @@ def test_the_quantile_is_near_the_true_one_and_wider_at_a_smaller_epsilon(income
         assert set(far) <= set(np.linspace(0, 200_000, 1001))
 
 
+def test_the_order_and_repetition_of_the_candidates_do_not_matter(incomes):
+    ask = partial(laplace.repeated_quantile, 100, incomes, 0.1, 0.5, lower_bound=0, upper_bound=9e4, seed=1)
+    candidates = np.linspace(0, 9e4, 31)
+    expected = ask(candidates=candidates)
+    assert len(set(expected)) > 5
+    assert (ask(candidates=candidates[::-1]) == expected).all()
+    assert (ask(candidates=[*candidates, *candidates[5:9]]) == expected).all()
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -378,6 +394,9 @@ def test_total_epsilon_never_exceeds_basic_composition_and_serves_a_million_answ
     assert few < 0.1 * MOST_PLD_ANSWERS
     assert 0.1**2 / 2 * 1_000_000 < many < mixed < 2 * 0.1 * 1_000_000  # above the mean loss, epsilon^2 / 2
     assert total_epsilon((Asked(1000.0, 3), Asked(1.0, 1))) == (3001, "basic")
+    # Here the accountants alone would say more: of much randomized response, and of 0.0005 at steps of 0.001.
+    assert total_epsilon((Asked(40.0, 60_000, exponential=True),), 1e-6) == (2_400_000, "RDP")
+    assert total_epsilon((Asked(1.0, 1), Asked(0.0005, 1, exponential=True)), 1e-12) == (1.0005, "PLD")
     # The 1,000 answers that FACTS and the README speak of.
     assert total_epsilon((Asked(1.0, 1000),))[0] == pytest.approx(486.30, abs=0.005)
 
@@ -426,7 +445,9 @@ def test_writes_the_four_figures_and_nothing_else(small, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert before == set(ROOT.glob("*")) | set((ROOT / "figures").glob("*"))
     assert {path.name for path in folder.iterdir()} == FIGURES
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            assert (image.format, image.width) == ("PNG", WIDTH * DOTS_PER_INCH)
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert done.stderr == ""
     assert "5 values (1.25%) lie above the bound 200,000. 5 of them contradict" in done.stdout
@@ -475,13 +496,16 @@ def test_another_column_says_that_its_bounds_leak(small, tmp_path, run_command_l
     assert {path.name for path in tmp_path.iterdir()} == FIGURES
 
 
-def test_a_bound_below_0_in_any_notation(small, tmp_path, run_command_line):
+def test_a_number_below_0_in_any_notation(small, tmp_path, run_command_line):
     run = ("--data", small, "--column", "Score", "--iterations", 5, "--figures", tmp_path)
     for lower in ("-5e3", "-.5e4", "-5000"):
         status, output, error = run_command_line(laplace, *run, "--lower", lower, "--upper", "2e4")
         assert (status, error) == (0, "")
         assert "20,000" in output
         assert f"{25_000 / 400:g}" in output  # the scale of the average
+        status, _, error = run_command_line(laplace, "--epsilon", lower)
+        assert status == 2
+        assert error == f"laplace.py: argument --epsilon: {lower!r} is not above 0; see --help\n"
 
 
 def test_another_column_s_figures_do_not_take_the_place_of_the_study_s(small, tmp_path, monkeypatch):
@@ -541,6 +565,7 @@ def test_a_file_without_months_or_customers(tmp_path, run_command_line):
         *[["--epsilon", bad] for bad in ("0", "-1", "nan", "inf", "one", "1e-12")],
         *[["--iterations", bad] for bad in ("0", "-5", "1.5", "ten")],
         ["--lower", "5", "--upper", "5"],
+        ["--figures", "-x"],
         ["--column", "Absent"],
         ["--epsilon", "1e6"],
         ["--iterations", "1000000000000"],
