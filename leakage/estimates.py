@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from support.command_line import BadInput
 
@@ -425,7 +425,7 @@ def _tpr_at_fpr(
 @lru_cache
 def _quantile_ranks(m: int, fpr: float) -> tuple[int, int]:
     """How many of m non-members fall below their true `fpr` quantile: the binomial's central 95%."""
-    lower, upper = stats.binom.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], m, fpr)
+    lower, upper = np.ceil(special.bdtrik([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], m, fpr))
     return int(lower), int(upper)
 
 
