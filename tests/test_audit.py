@@ -20,8 +20,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
-from leakage import Losses, measure_leakage, paired_contrast
-from leakage.audit import audit, command_line, doubts, epsilon_lower_bound
+from leakage import Losses, epsilon_lower_bound, measure_leakage, paired_contrast
+from leakage.audit import audit, command_line, doubts
 from leakage.files import Columns, losses_of, read_examples
 from support.command_line import BadInput
 
@@ -152,6 +152,11 @@ def test_a_table_gives_member_id_and_group(tmp_path):
 def test_arrays_and_frames_are_sources_too():
     for source in (np.array(LOSSES), LOSSES, pd.DataFrame({"loss": LOSSES})):
         assert list(read_examples(source)[0]["loss"]) == LOSSES
+
+
+def test_no_column_of_a_frame_is_dropped_for_its_name():
+    with pytest.raises(BadInput, match="same name"):
+        read_examples(pd.DataFrame([[0.5, 0.6]], columns=["loss", "loss"]))
 
 
 def test_a_colon_names_an_array_or_a_column(tmp_path):
@@ -379,6 +384,7 @@ def made(n=2000, m=1500, seed=0, leak=0.9):
     ("members", "nonmembers", "part"),
     [
         (np.ones(50), np.zeros(50), "larger values"),
+        (np.ones(50), np.zeros(50), "nobody was called"),
         (*made()[::-1], "swapped"),
         (*np.exp(-np.array(made(1500, 1500))), "within 0 and 1"),
         (*-np.array(made(1500, 1500)), "log-probabilities"),
@@ -388,13 +394,15 @@ def made(n=2000, m=1500, seed=0, leak=0.9):
     ],
 )
 def test_doubts_are_told(members, nonmembers, part):
-    assert any(part in doubt for doubt in doubts(Losses(members, nonmembers)))
+    assert any(
+        part in doubt for doubt in doubts(Losses(members, nonmembers), measure_leakage(members, nonmembers))
+    )
 
 
 @pytest.mark.parametrize("digits", [16, 2])
 def test_good_losses_raise_no_doubt(digits):
     members, nonmembers = (np.round(5 + losses, digits) for losses in made())
-    assert doubts(Losses(members, nonmembers)) == []
+    assert doubts(Losses(members, nonmembers), measure_leakage(members, nonmembers)) == []
 
 
 def test_doubts_stand_in_the_report(run_audit, tmp_path):
@@ -450,8 +458,8 @@ def test_the_first_words_are_the_answer(leak, answer):
 
 
 def test_how_many_can_be_named_is_compared_with_chance():
-    assert "more than the 1.07% of chance" in audit(*made(leak=0.3))["verdict"][1]
-    assert "no more than the 1.07% of chance" in audit(*made(leak=1.0))["verdict"][1]
+    assert "more than chance, 1.07%" in audit(*made(leak=0.3))["verdict"][1]
+    assert "not told from chance, 1.07%" in audit(*made(leak=1.0))["verdict"][1]
     assert "takes 1,000 non-members" in audit(*made(50, 50))["verdict"][1]
 
 
