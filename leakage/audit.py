@@ -28,13 +28,12 @@ from leakage.estimates import (
     LOW_FPRS,
     Losses,
     allowed,
-    auc_with_interval,
     epsilon_lower_bound,
     measure_leakage,
     nonmembers_needed,
 )
 from leakage.files import Columns, Source, read_examples, read_references, short
-from leakage.panels import Point, Shown, curves_of, loss_panel, roc_panel
+from leakage.panels import loss_panel, roc_panel, shown_of
 from support.command_line import BadInput, OneLineParser, finite_number, positive_number, run, show
 from support.files import output_folder, write_whole
 from support.look import looked_at, new_figure, save_figures, styles_of
@@ -43,7 +42,6 @@ FOLDER = "audit"  # for the report, in the working directory
 DELTA = 1e-5  # of the lower bound on epsilon; at a larger delta it is lower, so it holds for smaller ones too
 TIED = 0.01  # share of losses tied at the smallest value that is worth a warning
 SHARED = 0.1  # share of values on both sides that is worth a warning
-AUC = ("auc", "auc_low", "auc_high")
 MEASURES = {  # key in measure_leakage: name
     "auc": "AUC",
     "heldout_advantage": "held-out advantage",
@@ -109,10 +107,8 @@ def audit(
     if claimed_epsilon is not None:
         report["claimed_epsilon"] = claimed_epsilon
         if report["trainings"][0]["epsilon"]["epsilon_low"] > claimed_epsilon:
-            warnings.append(
-                f"The lower bound on epsilon is above the claimed {claimed_epsilon:g}: the claim is wrong, "
-                "or members and non-members differ in more than the training."
-            )
+            above = f"The lower bound on epsilon is above the claimed {claimed_epsilon:g}"
+            warnings.append(f"{above}: the claim is wrong, or members differ in more than the training.")
     report["warnings"] = list(dict.fromkeys(warnings))
     report["versions"] = {name: version(name) for name in ("numpy", "scipy", "pandas", "matplotlib")}
     report["versions"]["python"] = platform.python_version()
@@ -138,17 +134,14 @@ def _trainings(
     """The examples of each training: `loss`, `member`, and `id` and `group` where there are such columns."""
     sides = 2 if columns.member is None else 1
     if not sources or len(sources) % sides or len(labels) not in (0, sides):
-        raise BadInput(
-            f"{len(sources)} files and {len(labels)} of labels; give members and non-members in turn, with "
-            "one file of labels for either, or a --member-column and one table for each training"
-        )
+        given = f"{len(sources)} files and {len(labels)} of labels"
+        raise BadInput(f"{given}; give members and non-members in turn, or tables and a --member-column")
     frames = []
     for start in range(0, len(sources), sides):
         parts = []
         for place in range(sides):
-            part, found = read_examples(
-                sources[start + place], columns, labels[place] if len(labels) else None
-            )
+            labels_of_side = labels[place] if len(labels) else None
+            part, found = read_examples(sources[start + place], columns, labels_of_side)
             remarks += found
             parts.append(part if columns.member is not None else part.assign(member=place == 0))
         frame = pd.concat(parts, ignore_index=True)
@@ -182,20 +175,16 @@ def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> 
 
     losses, trained (K, n): of the K references, see read_references.
     """
-    references = [
-        _losses(frame.assign(loss=loss, member=member), "loss")
-        for loss, member in zip(losses, trained, strict=True)
-    ]
+    pairs = zip(losses, trained, strict=True)
+    references = [_losses(frame.assign(loss=loss, member=member), "loss") for loss, member in pairs]
     reference_losses(_losses(frame, "loss"), references)  # refuses references that know who is a member
     judged = ~np.isnan(losses)
     count, inside = judged.sum(axis=0), (judged & trained).sum(axis=0)
     frame["calibrated"] = frame["loss"].where((inside > 0) & (inside < count))
     known = frame["calibrated"].notna()
     if frame.loc[known, "member"].nunique() < 2:
-        raise BadInput(
-            "no member, or no non-member, has a reference trained on it and another that was not; train them "
-            "on random halves of members and non-members together"
-        )
+        lacking = "no member, or no non-member, has a reference trained on it and another that was not"
+        raise BadInput(f"{lacking}; train them on random halves of members and non-members together")
     scores = calibrated(_losses(frame, "calibrated"), references)
     frame.loc[known & frame["member"], "calibrated"] = scores.members
     frame.loc[known & ~frame["member"], "calibrated"] = scores.nonmembers
@@ -249,24 +238,25 @@ def doubts(losses: Losses, found: dict[str, object], computed: bool = False) -> 
 
 
 def _groups(frames: list[pd.DataFrame], attack: str) -> dict[str, object]:
-    """AUC of each group of examples, and whether the groups' AUCs differ at all."""
+    """AUC of each group with enough examples, and whether the groups' AUCs differ at all."""
     rows, compared = [], []
     for name in pd.unique(pd.concat([frame["group"] for frame in frames])):
         trainings = [_losses(frame[frame["group"] == name], attack) for frame in frames]
-        members, nonmembers = (
-            min(len(getattr(losses, kind)) for losses in trainings) for kind in ("members", "nonmembers")
-        )
-        found = {}
-        if min(members, nonmembers) and len(trainings) > 1:
-            found = interval_of_kind(trainings)
-        elif min(members, nonmembers):
-            found = dict(
-                zip(AUC, auc_with_interval(trainings[0].members, trainings[0].nonmembers), strict=True)
-            )
-        if min(members, nonmembers) >= FEWEST_EXAMPLES:
+        row = {
+            "group": name,
+            "members": min(len(losses.members) for losses in trainings),
+            "nonmembers": min(len(losses.nonmembers) for losses in trainings),
+        } | dict.fromkeys(["auc", "auc_low", "auc_high"])
+        if min(row["members"], row["nonmembers"]) >= FEWEST_EXAMPLES:
             compared.append(trainings)
-        row = {"group": name, "members": members, "nonmembers": nonmembers}
-        rows.append(row | {key: found.get(key) for key in AUC})
+            first = trainings[0]
+            found = (
+                interval_of_kind(trainings)
+                if len(trainings) > 1
+                else measure_leakage(first.members, first.nonmembers)
+            )
+            row |= {key: found[key] for key in row if key.startswith("auc")}
+        rows.append(row)
     differ = groups_differ(compared) if len(compared) > 1 else None
     return {"rows": rows, "compared": len(compared), "differ": differ}
 
@@ -424,28 +414,14 @@ def _figure(frames: list[pd.DataFrame], rivals: list[pd.DataFrame], report: dict
     for label, (kind, attack, part) in drawn.items():
         trainings = [_losses(frame, attack) for frame in kind]
         found = [training[attack] for training in report[part]]
-        marked = {fpr: f"tpr_at_{name}_fpr" for name, fpr in LOW_FPRS.items()} if len(found) == 1 else {}
-        models.append(
-            Shown(
-                f"{label}: AUC {np.mean([each['auc'] for each in found]):.3f}",
-                looks[label],
-                len(trainings[0].members),
-                len(trainings[0].nonmembers),
-                float(np.mean([each["advantage"] for each in found])),
-                [curves_of(losses) for losses in trainings],
-                [
-                    Point(fpr, *(found[0][f"{key}{end}"] for end in ("", "_low", "_high")))
-                    for fpr, key in marked.items()
-                    if found[0][key] is not None
-                ],
-            )
-        )
+        models.append(shown_of(label, looks[label], trainings, found))
     caption = (
         "Members are examples that the model was trained on. The attack calls an example a member if its "
         "value is below a threshold. Grey: where 95% of models that leak nothing would lie."
     )
-    if any(model.points for model in models):
-        caption += " Markers: TPR at a low FPR, with 95% intervals."
+    caption += (
+        " Markers: TPR at a low FPR, with 95% intervals." if any(model.points for model in models) else ""
+    )
     with looked_at():
         figure = new_figure(6.5, report["verdict"][0], caption)
         roc, distributions = figure.subplots(1, 2)

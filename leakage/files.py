@@ -112,10 +112,8 @@ def read_examples(
             table.refuse(*str(problem).rsplit("; ", 1))
         saturated = np.count_nonzero((losses == 0) | np.isinf(losses))
         if saturated:
-            table.remark(
-                f"{saturated:,} of {len(losses):,} examples have probability 0 or 1 of their true class. If "
-                "their dtype has saturated, logits keep what is lost here."
-            )
+            certain = f"{saturated:,} of {len(losses):,} examples have probability 0 or 1 of their true class"
+            table.remark(f"{certain}. If their dtype has saturated, logits keep what is lost here.")
     frame = pd.DataFrame({"loss": losses})
     for role, name in roles.items():
         values = (_truths if role == "member" else _texts)(table, name)
@@ -181,10 +179,8 @@ def read_references(
         for name in told:
             trained.extend(_aligned(table, _truths(table, name), examples, columns.id))
     if len(losses) != len(trained):
-        raise BadInput(
-            f"losses of {len(losses)} references, but the members of {len(trained)}; say of each what it was "
-            "trained on: --reference-members, --member-column, or a boolean array in its .npz"
-        )
+        given = f"losses of {len(losses)} references, but the members of {len(trained)}"
+        raise BadInput(f"{given}; give --reference-members, --member-column, or a boolean array in each .npz")
     return np.array(losses), np.array(trained) == 1
 
 
