@@ -249,12 +249,10 @@ def _groups(frames: list[pd.DataFrame], attack: str) -> dict[str, object]:
         } | dict.fromkeys(["auc", "auc_low", "auc_high"])
         if min(row["members"], row["nonmembers"]) >= FEWEST_EXAMPLES:
             compared.append(trainings)
-            first = trainings[0]
-            found = (
-                interval_of_kind(trainings)
-                if len(trainings) > 1
-                else measure_leakage(first.members, first.nonmembers)
-            )
+            if len(trainings) > 1:
+                found = interval_of_kind(trainings)
+            else:
+                found = measure_leakage(trainings[0].members, trainings[0].nonmembers)
             row |= {key: found[key] for key in row if key.startswith("auc")}
         rows.append(row)
     differ = groups_differ(compared) if len(compared) > 1 else None

@@ -585,15 +585,19 @@ def test_references_make_the_attack_stronger_in_any_layout(run_audit, tmp_path):
     np.testing.assert_array_equal(examples["rank"], examples["calibrated"].rank(method="min"))
 
 
-def test_examples_without_both_kinds_of_reference_are_left_out_and_counted():
+def test_examples_without_both_kinds_of_reference_are_left_out_and_counted(tmp_path):
     """Three independent halves leave an example with neither in a quarter of all cases."""
     target, losses, trained = target_and_references(pairs=3)
     losses, trained = losses[::2], trained[::2]
-    report = audit(target[:2000], target[2000:], references=[losses], reference_members=[trained])
+    sides, sources = (target[:2000], target[2000:]), {"references": [losses], "reference_members": [trained]}
+    report = audit(*sides, **sources, output=tmp_path)
     lacking = (trained.sum(axis=0) % 3 == 0).sum()
     assert report["trainings"][0]["left_out"] == lacking
     sizes = [report["trainings"][0]["calibrated"][kind] for kind in ("members", "nonmembers")]
     assert sum(sizes) == 3500 - lacking
+    examples = pd.read_csv(tmp_path / "audit_examples.csv", keep_default_na=False)
+    for name in ("calibrated", "rank", "called_at_1pct_fpr"):
+        assert (examples[name] == "").sum() == lacking
 
 
 @pytest.mark.parametrize("kind", ["complement", "fixed count", "members only", "count", "alone", "shape"])
