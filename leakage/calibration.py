@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from leakage.estimates import CONFIDENCE, LOW_FPRS, Losses, clopper_pearson
 from support.command_line import BadInput
@@ -129,7 +129,7 @@ def precision_table(report: Mapping[str, float | None], priors: Sequence[float] 
     else:
         caught, accused = round(tpr * n), round(realised * m)
         tails = np.array([1 - CONFIDENCE, 1 + CONFIDENCE]) / 2
-        fpr, fpr_bounds = (accused + 1) / (m + 1), stats.beta.ppf(tails, accused + 1, m - accused)
+        fpr, fpr_bounds = (accused + 1) / (m + 1), special.betaincinv(accused + 1, m - accused, tails)
         with np.errstate(divide="ignore"):  # no member caught: log 0
             bounds = _log_ratio_with_interval(
                 np.log(tpr), np.log(clopper_pearson(caught, n)), np.log(fpr), np.log(fpr_bounds)

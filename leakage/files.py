@@ -5,13 +5,10 @@ frame. FILE:NAME is one array of a .npz, or one column of a CSV. What is not und
 line: which file, what it holds, and the option or the line of numpy that helps.
 """
 
-import csv
 import io
-import math
 import os
 import warnings
-import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +24,8 @@ Source = str | os.PathLike | np.ndarray | pd.DataFrame
 MISSING = {"", "na", "<na>", "nan", "n/a", "#n/a", "null", "none", "-", ".", "?"}
 TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 SUM_TOLERANCE = 0.01  # of a row of probabilities, which may have been rounded to float16
+WHICH = "say which: --column NAME, --member-column NAME, or FILE:NAME"
+FORMATS = "np.save(FILE, losses), or write a CSV in UTF-8 with the same fields in each line"
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,17 @@ class Table:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
-    def refuse(self, what: str, advice: str) -> NoReturn:
+    def refuse(self, what: object, advice: str) -> NoReturn:
         raise BadInput(f"{short(self.source, 70)}: {short(what, 120)}; {short(advice, 100)}")
+
+    def remark(self, what: str) -> None:
+        self.remarks.append(f"{short(self.source, 70)}: {what}")
+
+    def add(self, names: Sequence[object], columns: Iterable[np.ndarray]) -> None:
+        names = [str(name) for name in names]
+        if len(set(names)) < len(names):
+            self.refuse(f"several columns have the same name: {', '.join(names)}", "name each differently")
+        self.columns.update(zip(names, columns, strict=True))
 
     def left(self, taken: Collection[str | None]) -> list[str]:
         """The columns that are not taken, without the index that pandas and R write, if there are others."""
@@ -58,12 +66,14 @@ class Table:
 
     def chosen(self, wanted: str | None, taken: Collection[str | None] = ()) -> str:
         """The column that is wanted; if none is said, the only one left, or the only one called loss."""
-        left = self.left(taken) if wanted is None else [name for name in self.columns if name == wanted]
+        if wanted is not None:
+            if wanted not in self.columns:
+                self.refuse(f"has no column {short(wanted, 40)}, but {', '.join(self.columns)}", WHICH)
+            return wanted
+        left = self.left(taken)
         called = [name for name in left if name.lower() == "loss"] if len(left) > 1 else left
         if len(called) != 1:
-            what = f"has no column {short(wanted, 40)}, but" if wanted else "has several columns or arrays:"
-            advice = "say which: --column NAME, --member-column NAME, or FILE:NAME"
-            self.refuse(f"{what} {', '.join(self.columns)}", advice)
+            self.refuse(f"has {len(self.columns):,} columns or arrays: {', '.join(self.columns)}", WHICH)
         return called[0]
 
 
@@ -87,7 +97,6 @@ def read_examples(
     """
     columns = columns or Columns()
     table = read_table(source, columns.header)
-    remarks = list(table.remarks)
     roles = {"member": columns.member, "id": columns.id, "group": columns.group}
     roles = {role: table.chosen(name) for role, name in roles.items() if name is not None}
     if "member" not in roles and "member" in table.left(roles.values()):
@@ -103,16 +112,15 @@ def read_examples(
             table.refuse(*str(problem).rsplit("; ", 1))
         saturated = np.count_nonzero((losses == 0) | np.isinf(losses))
         if saturated:
-            remarks.append(
-                f"{short(table.source, 70)}: {saturated:,} of {len(losses):,} examples have probability 0 "
-                "or 1 of their true class. If their dtype has saturated, logits keep what is lost here."
-            )
+            certain = f"{saturated:,} of {len(losses):,} examples have probability 0 or 1 of their true class"
+            table.remark(f"{certain}. If their dtype has saturated, logits keep what is lost here.")
     frame = pd.DataFrame({"loss": losses})
     for role, name in roles.items():
-        if table.columns[name].size != len(losses):
-            table.refuse(f"{len(losses):,} losses, but {table.columns[name].size:,} in {name}", "one each")
-        frame[role] = (_truths if role == "member" else _texts)(table, name).ravel()
-    return frame, remarks
+        values = (_truths if role == "member" else _texts)(table, name)
+        if values.size != len(losses):
+            table.refuse(f"{len(losses):,} losses, but {values.size:,} in {name}", "give one for each loss")
+        frame[role] = values.ravel()
+    return frame, table.remarks
 
 
 def losses_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -133,18 +141,14 @@ def losses_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if not np.isin(labels, np.arange(classes)).all():
         least, most = labels.min(), labels.max()
         raise BadInput(f"{classes} classes, but labels from {least:g} to {most:g}; count them from 0 on")
-    rows, labels = np.arange(n), labels.astype(int)
-    true = scores[rows, labels]
-    if are_probabilities:
-        if np.abs(scores.sum(axis=1) - 1).max() > SUM_TOLERANCE:
-            raise BadInput(
-                "scores within 0 and 1 do not sum to 1 in each row; give softmax outputs or logits"
-            )
-        with np.errstate(divide="ignore"):
-            return 0 - np.log(np.minimum(true, 1))  # 0 and not -0 for p = 1
-    with np.errstate(invalid="ignore"):
-        differences = scores - true[:, None]
-        differences[rows, labels] = -np.inf
+    if are_probabilities and np.abs(scores.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+        raise BadInput("scores within 0 and 1 do not sum to 1 in each row; give softmax outputs or logits")
+    true = np.arange(n), labels.astype(int)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if are_probabilities:
+            return 0 - np.log(np.minimum(scores[true], 1))  # 0 and not -0 for p = 1
+        differences = scores - scores[true][:, None]
+        differences[true] = -np.inf
         losses = np.logaddexp(0, special.logsumexp(differences, axis=1))
     if np.isnan(losses).any():
         raise BadInput("no loss follows from infinite logits; give finite ones")
@@ -175,28 +179,24 @@ def read_references(
         for name in told:
             trained.extend(_aligned(table, _truths(table, name), examples, columns.id))
     if len(losses) != len(trained):
-        raise BadInput(
-            f"losses of {len(losses)} references, but the members of {len(trained)}; say of each what it was "
-            "trained on: --reference-members, --member-column, or a boolean array in its .npz"
-        )
+        given = f"losses of {len(losses)} references, but the members of {len(trained)}"
+        raise BadInput(f"{given}; give --reference-members, --member-column, or a boolean array in each .npz")
     return np.array(losses), np.array(trained) == 1
 
 
 def _aligned(table: Table, values: np.ndarray, examples: pd.DataFrame, id_column: str | None) -> np.ndarray:
     """Values (models, n) in the order of the examples, NaN where the table lacks one."""
     values = np.atleast_2d(_one_each(table, values) if 1 in values.shape else values).astype(float)
+    places = np.arange(values.shape[1])
     if id_column in table.columns and "id" in examples:
         ids = pd.Index(_texts(table, id_column).ravel())
-        if not ids.is_unique or len(ids) != values.shape[1]:
-            table.refuse(
-                f"{values.shape[1]:,} examples, {ids.nunique():,} different ids", "give each its own"
-            )
+        if not ids.is_unique or len(ids) != len(places):
+            table.refuse(f"{len(places):,} examples, {ids.nunique():,} different ids", "give each its own")
         places = ids.get_indexer(examples["id"])
-        return np.where(places >= 0, values[:, places], np.nan)
-    if values.shape[1:] != (len(examples),):
+    elif values.shape[1:] != (len(examples),):
         what = f"its shape is {values.shape}, but {len(examples):,} examples are audited"
         table.refuse(what, "(models, members then non-members), or match rows by --id-column")
-    return values
+    return np.where(places >= 0, values[:, places], np.nan)
 
 
 # --------------------------------------------------------------------------------------------------- values
@@ -206,29 +206,20 @@ def _numbers(table: Table, name: str, what: str = "losses") -> np.ndarray:
     """A column in float64, of any shape; refuses what is no number, and missing values."""
     values = table.columns[name]
     if values.dtype.kind in "OUS":
-        texts = [str(value).strip() for value in values.ravel()]
-        numbers = [math.nan if text.lower() in MISSING else _number(text) for text in texts]
-        if None in numbers:
-            row = numbers.index(None)
-            table.refuse(
-                f"row {row + 1:,} holds {short(texts[row], 40)!r}, no number", "write numbers as 0.53"
-            )
-        values = np.array(numbers).reshape(values.shape)
+        texts = pd.Series(values.ravel()).astype(str)
+        missing = texts.str.strip().str.lower().isin(MISSING)
+        values = texts.mask(missing, "nan").to_numpy(object).reshape(values.shape)
     elif values.dtype.kind not in "iuf":
         table.refuse(f"holds {values.dtype}, not numbers", "save them as numbers: losses.astype(float)")
-    values = values.astype(float)
+    try:
+        values = values.astype(float)
+    except ValueError as problem:
+        table.refuse(problem, "write numbers as 0.53")
     missing = np.isnan(values.ravel())
     if missing.any():
         what = f"{missing.sum():,} of {missing.size:,} {what} are missing or NaN, first in row"
         table.refuse(f"{what} {missing.argmax() + 1:,}", "find out why, then leave these examples out")
     return values
-
-
-def _number(text: str) -> float | None:
-    try:
-        return None if "_" in text else float(text)  # float() takes 1_000 for a thousand
-    except ValueError:
-        return None
 
 
 def _one_each(table: Table, values: np.ndarray) -> np.ndarray:
@@ -248,23 +239,24 @@ def _scores(table: Table, wanted: str | None, taken: Collection[str]) -> np.ndar
     return scores[0] if len(scores) == 1 else np.column_stack(scores)
 
 
-def _truths(table: Table, name: str) -> np.ndarray:
-    """A column of memberships, of any shape, as booleans."""
-    values = table.columns[name]
-    texts = pd.Series(values.ravel()).astype(str).str.strip().str.lower()
-    wrong = texts[~texts.isin(TRUTHS)]
-    if len(wrong):
-        table.refuse(f"{short(wrong.iloc[0], 40)!r} in {short(name, 40)} is no membership", "write 1 or 0")
-    return texts.map(TRUTHS).to_numpy(bool).reshape(values.shape)
-
-
 def _texts(table: Table, name: str) -> np.ndarray:
-    """A column of ids or groups as texts."""
-    texts = pd.Series(table.columns[name].ravel()).astype(str).str.strip()
+    """A column of ids, groups or memberships as texts, of any shape."""
+    values = table.columns[name]
+    texts = pd.Series(values.ravel()).astype(str).str.strip()
     blank = texts.isin(["", "nan", "None", "<NA>"]).sum()
     if blank:
         table.refuse(f"{blank:,} rows have nothing in {short(name, 40)}", "fill them in")
-    return texts.to_numpy(object)
+    return texts.to_numpy(object).reshape(values.shape)
+
+
+def _truths(table: Table, name: str) -> np.ndarray:
+    """A column of memberships, of any shape, as booleans."""
+    texts = _texts(table, name)
+    truths = pd.Series(texts.ravel()).str.lower().map(TRUTHS)
+    if truths.isna().any():
+        wrong = short(texts.ravel()[truths.isna().argmax()], 40)
+        table.refuse(f"{wrong!r} in {short(name, 40)} is no membership", "write 1 or 0")
+    return truths.to_numpy(bool).reshape(texts.shape)
 
 
 # ---------------------------------------------------------------------------------------------------- files
@@ -273,7 +265,9 @@ def _texts(table: Table, name: str) -> np.ndarray:
 def read_table(source: Source, header: bool | None = None) -> Table:
     """All columns of a source. header: whether a CSV begins with one; None: found out. Raises BadInput."""
     if isinstance(source, pd.DataFrame):
-        return Table("data frame", {str(name): column.to_numpy() for name, column in source.items()})
+        table = Table("data frame")
+        table.add(source.columns, [column.to_numpy() for _, column in source.items()])
+        return table
     if not isinstance(source, str | os.PathLike):
         return Table("array", {"": np.asarray(source)})
     path, wanted = os.fspath(source), None
@@ -281,110 +275,65 @@ def read_table(source: Source, header: bool | None = None) -> Table:
     try:
         if not Path(path).exists() and Path(path.rpartition(":")[0]).is_file():
             path, _, wanted = path.rpartition(":")
-        content = Path(path).read_bytes()
-    except (OSError, ValueError) as problem:
-        table.refuse(getattr(problem, "strerror", None) or str(problem), "name a file that can be read")
-    if content.startswith(b"PK"):
-        _read_npz(table, content)
-    elif content.startswith(b"\x93NUMPY"):
-        table.columns[""] = _read_array(table, io.BytesIO(content))
+        with warnings.catch_warnings(action="ignore"):  # of Python's parser, about a damaged array's header
+            contents = _contents(Path(path).read_bytes())
+    except Exception as problem:  # whatever the parsers of numpy, pandas, zipfile and Python raise
+        table.refuse(f"cannot be read: {getattr(problem, 'strerror', None) or problem}", FORMATS)
+    if isinstance(contents, pd.DataFrame):
+        _name_columns(table, contents, header)
     else:
-        _read_csv(table, content, header)
-    return (
-        table if wanted is None else Table(path, {wanted: table.columns[table.chosen(wanted)]}, table.remarks)
-    )
+        table.add(list(contents), contents.values())
+    if wanted is not None:
+        return Table(path, {wanted: table.columns[table.chosen(wanted)]}, table.remarks)
+    return table
 
 
-def _read_array(table: Table, stream: io.BufferedIOBase) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Python's parser, about a damaged header
-            array = np.lib.format.read_array(stream, allow_pickle=False)
-        rest = stream.read(1)
-    # A damaged header raises whatever Python's parser raises; a false size is a lack of memory.
-    except Exception as problem:
-        table.refuse(f"cannot be read as an array of numbers: {problem}", "np.save(FILE, losses)")
-    if rest:
-        table.refuse("more than one array, or something after it", "save one: np.concatenate, then np.save")
-    return array
-
-
-def _read_npz(table: Table, content: bytes) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            if len(set(names)) != len(names) or not all(name.endswith(".npy") for name in names):
-                table.refuse(f"an archive of {', '.join(names)}", "np.save(FILE, losses)")
-            for name in names:
-                with archive.open(name) as stream:
-                    table.columns[name.removesuffix(".npy")] = _read_array(table, stream)
-    except BadInput:
-        raise
-    except Exception as problem:  # damaged, encrypted, packed in a way that zipfile does not know
-        table.refuse(f"a damaged archive: {problem}", "np.savez(FILE, loss=losses)")
-    if not table.columns:
-        table.refuse("an empty archive", "np.savez(FILE, loss=losses)")
-
-
-def _read_csv(table: Table, content: bytes, header: bool | None) -> None:
-    """Adds the columns of a CSV; every line must have as many fields as the first, and none may be empty."""
-    try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        table.refuse("is neither .npy nor .npz nor text in UTF-8", "np.save(FILE, losses), or write a CSV")
+def _contents(content: bytes) -> dict[str, np.ndarray] | pd.DataFrame:
+    """The arrays of a file by name, or all cells of a CSV as texts, its first line and empty ones too."""
+    if content.startswith((b"PK", b"\x93NUMPY")):
+        stream = io.BytesIO(content)
+        found = np.load(stream, allow_pickle=False)
+        found = {"": found} if isinstance(found, np.ndarray) else dict(found)
+        if "" in found and stream.read(1):
+            raise ValueError("more than one array, or something after it")
+        if not all(isinstance(array, np.ndarray) for array in found.values()):
+            raise ValueError(f"an archive of {', '.join(found)}")
+        return found
+    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     separator = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows, problem = [], "" if text else "is empty"
-    try:
-        for row in reader:
-            if not any(row):
-                problem = f"line {reader.line_num:,} is empty, as of a missing loss"
-            elif rows and len(row) != len(rows[0]):
-                problem = f"line {reader.line_num:,} has {len(row)} fields, the first has {len(rows[0])}"
-            rows.append(row)
-            if problem:
-                break
-    except csv.Error as error:
-        problem = f"line {reader.line_num:,}: {error}"
-    if problem:
-        table.refuse(problem, "a CSV has a line for each example, and the same fields in each")
-    names = [name.strip().removeprefix("#").strip() for name in rows[0]]  # numpy writes # before a header
-    if header is None:
-        header = _is_header(table, names, rows[1:])
-    cells = np.array(rows[header:], object)
-    if not len(cells):
-        table.refuse("holds a header and no examples", "a CSV has a line for each example")
-    if not header:
-        if len(cells) == 1 and len(names) > 1:
-            table.refuse(f"one line of {len(names):,} fields", "one loss a line: np.savetxt(FILE, losses)")
-        names = [""] if len(names) == 1 else [str(place) for place in range(1, len(names) + 1)]
-    twice = [name for name in names if name and names.count(name) > 1]
-    if twice:
-        table.refuse(f"two columns are called {twice[0]}", "give each a name of its own")
-    table.columns.update(zip(names, cells.T, strict=True))
-
-
-def _is_header(table: Table, first: list[str], rest: list[list[str]]) -> bool:
-    """Whether a first row names columns: a cell is neither a number nor what stands for a missing one.
-
-    pandas calls columns without names 0, 1, 2 ..., which could be losses. Where no other row has a whole
-    number they are taken for names, and that is told; where it cannot be known, they are refused.
-    """
-    if any(_number(name) is None and name.lower() not in MISSING for name in first):
-        return True
-    counted = [str(place) for place in range(len(first))]
-    if first == ["", *counted[:-1]] and len(first) > 1:
-        return True
-    if not all(name.isdecimal() for name in first):
-        return False
-    whole = any(cell.strip().lstrip("+-").isdecimal() for row in rest for cell in row)
-    if whole and first != counted:
-        return False
-    line = f"the first line, {short(','.join(first), 40)}"
-    if first != counted or whole or not rest:
-        table.refuse(f"{line}, could be a header or losses", "say --header yes or --header no")
-    table.remarks.append(
-        f"{short(table.source, 70)}: {line}, was taken for the header that pandas writes. If it is a loss, "
-        "say --header no."
+    return pd.read_csv(
+        io.StringIO(text), sep=separator, header=None, dtype=str, na_filter=False, skip_blank_lines=False
     )
+
+
+def _name_columns(table: Table, cells: pd.DataFrame, header: bool | None) -> None:
+    """Adds the columns of a CSV to the table, by the names of its header if it has one.
+
+    A first line is a header if one of its cells is neither a number nor what stands for a missing one. pandas
+    calls columns without names 0, 1, 2 ..., which could be losses. Where no other row has a whole number they
+    are taken for names, and that is told; where it cannot be known, they are refused.
+    """
+    first = [cell.strip().removeprefix("#").strip() for cell in cells.iloc[0]]  # numpy writes # before names
+    counted = [str(place) for place in range(len(first))]
+    if header is None:
+        header = not all(map(_is_number, first)) or (len(first) > 1 and first == ["", *counted[:-1]])
+        if all(name.isdecimal() for name in first):
+            whole = cells.iloc[1:].map(lambda cell: cell.strip().lstrip("+-").isdecimal()).any(axis=None)
+            line = f"the first line, {short(','.join(first), 40)}"
+            if whole == (first == counted):
+                table.refuse(f"{line}, could be a header or losses", "say --header yes or --header no")
+            header = not whole
+            if header:
+                told = "was taken for the header that pandas writes. If it is a loss, say --header no."
+                table.remark(f"{line}, {told}")
+    if not header:
+        first = [""] if len(first) == 1 else [str(place + 1) for place in range(len(first))]
+    table.add(first, cells.iloc[int(header) :].to_numpy(object).T)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text.lower() in MISSING
     return True

@@ -1,7 +1,7 @@
 """ROC curves and distributions of the loss, of one model or several, beside what is seen if nothing leaks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 from scipy import special
 
-from leakage.estimates import CONFIDENCE, Losses, allowed, roc_curve
+from leakage.estimates import CONFIDENCE, LOW_FPRS, Losses, allowed, roc_curve
 from support.look import GREY, Style, finish, grey_key
 
 # Dense where a low FPR is read on a logarithmic axis, and where the whole curve is on a linear one.
@@ -64,6 +64,29 @@ def curves_of(losses: Losses) -> Curves:
         np.quantile(values, LEVELS, method="inverted_cdf") for values in (losses.members, losses.nonmembers)
     )
     return Curves(ROC_FPRS, roc_curve(losses.members, losses.nonmembers, ROC_FPRS), LEVELS, *quantiles)
+
+
+def shown_of(
+    label: str, style: Style, trainings: Sequence[Losses], found: Sequence[Mapping[str, float | None]]
+) -> Shown:
+    """One model, with its mean AUC in the label; of a single training the TPRs at low FPRs are marked.
+
+    trainings, found: the losses of each training, and what measure_leakage says of them.
+    """
+    points = [
+        Point(fpr, *(found[0][f"tpr_at_{name}_fpr{end}"] for end in ("", "_low", "_high")))
+        for name, fpr in LOW_FPRS.items()
+        if len(found) == 1 and found[0][f"tpr_at_{name}_fpr"] is not None
+    ]
+    return Shown(
+        f"{label}: AUC {np.mean([each['auc'] for each in found]):.3f}",
+        style,
+        len(trainings[0].members),
+        len(trainings[0].nonmembers),
+        float(np.mean([each["advantage"] for each in found])),
+        [curves_of(losses) for losses in trainings],
+        points,
+    )
 
 
 @lru_cache

@@ -20,8 +20,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
-from leakage import Losses, measure_leakage, paired_contrast
-from leakage.audit import audit, command_line, doubts, epsilon_lower_bound
+from leakage import Losses, epsilon_lower_bound, measure_leakage, paired_contrast
+from leakage.audit import audit, command_line, doubts
 from leakage.files import Columns, losses_of, read_examples
 from support.command_line import BadInput
 
@@ -154,6 +154,11 @@ def test_arrays_and_frames_are_sources_too():
         assert list(read_examples(source)[0]["loss"]) == LOSSES
 
 
+def test_no_column_of_a_frame_is_dropped_for_its_name():
+    with pytest.raises(BadInput, match="same name"):
+        read_examples(pd.DataFrame([[0.5, 0.6]], columns=["loss", "loss"]))
+
+
 def test_a_colon_names_an_array_or_a_column(tmp_path):
     (tmp_path / "several.npz").write_bytes(npz(members=LOSSES, nonmembers=[1.0]))
     (tmp_path / "several.csv").write_text("a,b\n0.53,1\n1.27,2\n0.11,3\n")
@@ -166,35 +171,37 @@ def test_a_colon_names_an_array_or_a_column(tmp_path):
 REFUSED = [
     (npy(LOSSES, LOSSES), {}, "more than one array"),
     (npy(LOSSES) + b"x", {}, "more than one array"),
-    ("loss\n0.5\n\n0.7\n", {}, "line 3"),
-    ("0.5\n0.7\n\n", {}, "line 3"),
-    ('loss\n0.5\n""\n', {}, "line 3"),
+    ("loss\n0.5\n\n0.7\n", {}, "1 of 3 losses"),
+    ("0.5\n0.7\n\n", {}, "1 of 3 losses"),
+    ("\n0.5\n0.7\n", {}, "cannot be read"),
+    ("id,loss\n1,0.5\n2\n", {}, "1 of 2 losses"),
+    ('loss\n0.5\n""\n', {}, "1 of 2 losses"),
+    ('""\n0.5\n', {}, "1 of 2 losses"),
     ("NA\n0.5\n0.6\n", {}, "1 of 3 losses"),
     ("loss\nNA\n0.5\nnan\n", {}, "2 of 3 losses"),
     (npy([0.5, np.nan]), {}, "1 of 2 losses"),
     ("0\n0.5\n2\n", {}, "--header"),
-    ("0\n", {}, "--header"),
+    ("0\n", {}, "(0,)"),
     ("17\n0.5\n0.7\n", {}, "--header"),
     ("loss\n0.5\nhigh\n", {}, "high"),
-    ("0.5\n1_000\n", {}, "1_000"),
-    ("loss\n0,5\n0,7\n", {}, "line 2 has 2 fields"),
+    ("loss\n0,5\n0,7\n", {}, "line 2, saw 2"),
     ("id;loss\n1;0,5\n2;0,7\n", {}, "0,5"),
     ("a,b\n0.5,1\n0.7,2\n", {}, "a, b"),
     ("0.5,1\n0.7,2\n", {}, "--column"),
-    ("a,a\n0.5,1\n", {"loss": "a"}, "two columns"),
-    ("loss\n0.5\n0.6,1\n", {}, "line 3 has 2 fields"),
-    ("loss\n", {}, "no examples"),
-    ("", {}, "empty"),
+    ("a,a\n0.5,1\n", {"loss": "a"}, "same name"),
+    ("loss\n0.5\n0.6,1\n", {}, "line 3, saw 2"),
+    ("loss\n", {}, "(0,)"),
+    ("", {}, "cannot be read"),
     ("loss\n0.5\n", {"loss": "score"}, "no column score"),
     ("loss\n0.5\n", {"id": "name"}, "no column name"),
     ("id,loss,member\n0,0.2,1\n1,0.8,0\n", {}, "--member-column member"),
     ("loss,in\n0.5,train\n", {"member": "in"}, "train"),
     ("loss,g\n0.5,\n0.6,x\n", {"group": "g"}, "1 rows"),
-    (",".join(["0.25"] * 3000) + "\n", {}, "3,000 fields"),
-    ('"0.5\n0.6\n', {}, "line"),
+    (",".join(["0.25"] * 3000) + "\n", {}, "3,000 columns"),
+    ('"0.5\n0.6\n', {}, "cannot be read"),
     (npz(members=LOSSES, nonmembers=[1.0]), {}, "members, nonmembers"),
     (npz(loss=LOSSES, id=[1, 2]), {"id": "id"}, "3 losses, but 2"),
-    (npz(), {}, ""),
+    (npz(), {}, "0 columns or arrays"),
     (npy(np.zeros((40, 3))), {}, "--labels"),
     (npy(np.zeros((0,))), {}, "(0,)"),
     (npy(0.5), {}, "()"),
@@ -203,8 +210,8 @@ REFUSED = [
     (npy([True, False]), {}, "bool"),
     (npy(LOSSES)[:-3], {}, "cannot be read"),
     (b"\x93NUMPY\x01\x00\x10\x00{'descr':((((((\n ", {}, "cannot be read"),
-    (b"PK\x03\x04nothing", {}, "archive"),
-    (b"\xff\x00\x81\x1f", {}, "UTF-8"),
+    (b"PK\x03\x04nothing", {}, "zip"),
+    (b"\xff\x00\x81\x1f", {}, "utf-8"),
 ]
 
 
@@ -377,6 +384,7 @@ def made(n=2000, m=1500, seed=0, leak=0.9):
     ("members", "nonmembers", "part"),
     [
         (np.ones(50), np.zeros(50), "larger values"),
+        (np.ones(50), np.zeros(50), "nobody was called"),
         (*made()[::-1], "swapped"),
         (*np.exp(-np.array(made(1500, 1500))), "within 0 and 1"),
         (*-np.array(made(1500, 1500)), "log-probabilities"),
@@ -386,13 +394,15 @@ def made(n=2000, m=1500, seed=0, leak=0.9):
     ],
 )
 def test_doubts_are_told(members, nonmembers, part):
-    assert any(part in doubt for doubt in doubts(Losses(members, nonmembers)))
+    assert any(
+        part in doubt for doubt in doubts(Losses(members, nonmembers), measure_leakage(members, nonmembers))
+    )
 
 
 @pytest.mark.parametrize("digits", [16, 2])
 def test_good_losses_raise_no_doubt(digits):
     members, nonmembers = (np.round(5 + losses, digits) for losses in made())
-    assert doubts(Losses(members, nonmembers)) == []
+    assert doubts(Losses(members, nonmembers), measure_leakage(members, nonmembers)) == []
 
 
 def test_doubts_stand_in_the_report(run_audit, tmp_path):
@@ -448,8 +458,8 @@ def test_the_first_words_are_the_answer(leak, answer):
 
 
 def test_how_many_can_be_named_is_compared_with_chance():
-    assert "more than the 1.07% of chance" in audit(*made(leak=0.3))["verdict"][1]
-    assert "no more than the 1.07% of chance" in audit(*made(leak=1.0))["verdict"][1]
+    assert "more than chance, 1.07%" in audit(*made(leak=0.3))["verdict"][1]
+    assert "not told from chance, 1.07%" in audit(*made(leak=1.0))["verdict"][1]
     assert "takes 1,000 non-members" in audit(*made(50, 50))["verdict"][1]
 
 
@@ -575,15 +585,19 @@ def test_references_make_the_attack_stronger_in_any_layout(run_audit, tmp_path):
     np.testing.assert_array_equal(examples["rank"], examples["calibrated"].rank(method="min"))
 
 
-def test_examples_without_both_kinds_of_reference_are_left_out_and_counted():
+def test_examples_without_both_kinds_of_reference_are_left_out_and_counted(tmp_path):
     """Three independent halves leave an example with neither in a quarter of all cases."""
     target, losses, trained = target_and_references(pairs=3)
     losses, trained = losses[::2], trained[::2]
-    report = audit(target[:2000], target[2000:], references=[losses], reference_members=[trained])
+    sides, sources = (target[:2000], target[2000:]), {"references": [losses], "reference_members": [trained]}
+    report = audit(*sides, **sources, output=tmp_path)
     lacking = (trained.sum(axis=0) % 3 == 0).sum()
     assert report["trainings"][0]["left_out"] == lacking
     sizes = [report["trainings"][0]["calibrated"][kind] for kind in ("members", "nonmembers")]
     assert sum(sizes) == 3500 - lacking
+    examples = pd.read_csv(tmp_path / "audit_examples.csv", keep_default_na=False)
+    for name in ("calibrated", "rank", "called_at_1pct_fpr"):
+        assert (examples[name] == "").sum() == lacking
 
 
 @pytest.mark.parametrize("kind", ["complement", "fixed count", "members only", "count", "alone", "shape"])

@@ -72,6 +72,19 @@ def test_a_missing_package_is_one_line(script):
     assert done.stderr.endswith("pip install -r requirements.txt\n")
 
 
+def test_a_missing_package_of_the_audit_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-s", "-S", "-m", "leakage", "members.npy", "nonmembers.npy"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("python -m leakage: No module named ")
+    assert done.stderr.endswith("pip install -r requirements/audit.txt\n")
+
+
 @pytest.mark.parametrize("script", ["mia.py", "laplace.py"])
 def test_an_old_python_is_one_line(script):
     code = (
