@@ -233,9 +233,10 @@ def _answer_panel(axes: Axes, pairs: pd.DataFrame, question: str) -> None:
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     axes.set(yticks=[], ylim=(len(lines) - 0.3, -0.4))
     axes.spines["left"].set_visible(False)
-    finish(
-        axes, f"(a) {question}\nDifference in AUC, first - second (dotted: none); p adjusted after Holm", ""
+    meaning = (
+        "Difference in AUC, first - second (dotted: none); p is adjusted for all pairs (Holm), the bars not"
     )
+    finish(axes, f"(a) {question}\n{meaning}", "")
 
 
 def _judgement(row: pd.Series) -> str:
@@ -614,7 +615,11 @@ def _equal_panel(
             markersize=8,
         )
         for _, row in rows.iterrows():
-            axes.plot([row["test_accuracy"]] * 2, [row["auc_low"], row["auc_high"]], "_-", color=style.colour)
+            ends = [row["auc_low"], row["auc_high"]]
+            # Thin and behind all marks, as those of twelve trainings overlap.
+            axes.plot(
+                [row["test_accuracy"]] * 2, ends, color=style.colour, linewidth=0.8, alpha=0.6, zorder=1
+            )
     axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
     axes.margins(x=0.3)
     finish(axes, "(e) At equal test accuracy", "test accuracy", "AUC, threshold attack")

@@ -50,7 +50,10 @@ def answer_of(pairs: pd.DataFrame) -> str:
     words = []
     for verdict, in_common in pairs_of.items():
         verdict = {NO_VERDICT: "no verdict from one training of each model"}.get(verdict, verdict)
-        words.append(verdict if len(pairs_of) == 1 else f"{verdict} ({' and '.join(in_common)})")
+        if len(pairs_of) > 1:
+            words.append(f"{verdict} ({' and '.join(in_common)})")
+        else:
+            words.append(f"{verdict} by either attack" if several_attacks else verdict)
     answer = "; ".join(words)
     # A model's name stays as it is.
     begins_with_no = next(iter(pairs_of)) in (NO_DIFFERENCE, NO_VERDICT)

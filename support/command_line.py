@@ -71,7 +71,7 @@ def finite_number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+        raise argparse.ArgumentTypeError(f"{text.strip()!r} is not a finite number")
     return number
 
 
@@ -79,7 +79,7 @@ def positive_number(text: str) -> float:
     """A finite number above 0, for argparse."""
     number = finite_number(text)
     if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text.strip()!r} is not above 0")
     return number
 
 

@@ -318,7 +318,7 @@ def test_references_are_those_of_mia(tmp_path):
         asked.update({job.name: job.key() for job in jobs})
         raise InterruptedError
 
-    def keep_of_main(act, run):
+    def keep_of_main(acts, run, drawing, folder):
         jobs = [*run.trainings("dense4_10c", 2, False), *run.trainings("dense4_10c", 4, True)]
         main_asks.update({job.name: job.key() for job in jobs})
         raise InterruptedError
@@ -326,7 +326,7 @@ def test_references_are_those_of_mia(tmp_path):
     arguments = {"rounds": 1, "seeds": 2, "counts": (2, 4), "folder": tmp_path, "data": IMAGES}
     with pytest.raises(InterruptedError):
         printed("references", {"benchmarks.references.run_jobs": keep}, arguments)
-    replaced = mock.patch.multiple(mia, perform=keep_of_main, processes=one_thread)
+    replaced = mock.patch.multiple(mia, perform_all=keep_of_main, processes=one_thread)
     with replaced, pytest.raises(InterruptedError):
         mia.main(seeds=2, references=4, figures=tmp_path, cells_folder=tmp_path, data=IMAGES)
     assert len(asked) == 6

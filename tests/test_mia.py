@@ -3,9 +3,7 @@
 The images are a fake of CIFAR-10, named as one: few, random, with a hint of their class.
 """
 
-import os
-import subprocess
-import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +26,7 @@ NEW_MODEL = mia.Model("three_classes", convolutional=1, dense=2, classes=3, imag
 NEW_EXPERIMENT = mia.Experiment("new", "Does a new row work?", (Pair("three_classes", "dense4_10c", "name"),))
 MODELS = [BY_NAME["cnn4_10c"], BY_NAME["dense4_10c"], NEW_MODEL, BY_NAME["dense4_10c_dp"]]
 EXPERIMENTS = [one for one in mia.EXPERIMENTS if one.name in ("architecture", "defence")] + [NEW_EXPERIMENT]
-SEEDS = 5
+SEEDS = 2
 FIGURES = {
     f"mia_{name}.png"
     for name in ("architecture", "new", "summary", "per_class", "samples", "attacks", "defence")
@@ -195,15 +193,21 @@ def test_auc_and_advantage_against_scikit_learn(kind):
     assert (own["auc"], own["advantage"]) == pytest.approx((report["auc"], report["advantage"]), abs=1e-12)
 
 
-def train_alone(cell, data, folder):
-    """A cell's losses, trained in a process of its own, as always: TensorFlow's threads are set before it
-    starts, or not at all."""
-    job = mia.training_job(cell, data, "fake", threads=1)
-    kept = run_jobs("trainings", [job], folder, partial(processes, 1))
-    return kept[cell.name].read()
+@pytest.fixture(scope="module")
+def train_alone():
+    """A function for a cell's losses, trained in another process, as always: TensorFlow's threads are set
+    before it starts, or not at all."""
+    with processes(1) as pool:
+
+        def train(cell, data, folder):
+            job = mia.training_job(cell, data, "fake", threads=1)
+            kept = run_jobs("trainings", [job], folder, partial(nullcontext, pool))
+            return kept[cell.name].read()
+
+        yield train
 
 
-def test_a_model_that_learns_noise_by_heart_is_found_out(fake, tmp_path):
+def test_a_model_that_learns_noise_by_heart_is_found_out(fake, train_alone, tmp_path):
     """Noise can only be memorised: training accuracy 1, test accuracy that of guessing, and
     an attack that is nearly always right. Untrained, the same model gives nothing away."""
     generator = np.random.default_rng(5)
@@ -232,7 +236,7 @@ def test_a_model_that_learns_noise_by_heart_is_found_out(fake, tmp_path):
     assert set(training["member_labels"]) == {0, 1, 2, 3}
 
 
-def test_accuracies_and_losses_are_those_of_either_set(fake, tmp_path):
+def test_accuracies_and_losses_are_those_of_either_set(fake, train_alone, tmp_path):
     """With test images that are all black, and labels that are known: the two sets cannot be mixed up."""
     black = fake._replace(test_images=np.zeros_like(fake.test_images))
     cell = mia.Cell(BY_NAME["dense4_10c"], seed=1, epochs=2, share=1.0)
@@ -272,42 +276,22 @@ def test_every_epoch_and_seed_has_an_order_of_its_own(monkeypatch):
     assert len({batches.tobytes() for batches in seen}) == 4
 
 
-def test_the_reader_s_environment_does_not_matter(fake, tmp_path):
-    """Losses to the last bit, with a keras.json that asks for other defaults too."""
-    (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
-    code = (
-        "import sys; from pathlib import Path; from tests.test_mia import *\n"
-        "cell = mia.Cell(BY_NAME['cnn4_10c'], seed=0, epochs=1, share=0.1, batch_size=20)\n"
-        "losses = train_alone(cell, fake_cifar10(), Path(sys.argv[1]))['member_losses']\n"
-        "print(losses.dtype, losses.tobytes().hex()[-4000:])"
-    )
-    printed = []
-    theirs = {"TF_DETERMINISTIC_OPS": "1", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2", "KERAS_BACKEND": "jax"}
-    for number, environment in enumerate([{}, theirs | {"KERAS_HOME": str(tmp_path)}]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        command = [sys.executable, "-c", code, folder]
-        whole = os.environ | environment
-        done = subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, check=True)
-        printed.append(done.stdout.splitlines()[-1])
-    assert printed[0] == printed[1]
-
-
 # ------------------------------------------------------------------------------------------ the whole run
 
 
 @pytest.fixture(scope="module")
-def small_study(fake):
+def small_study():
     """The tables of models and of experiments, each with a new row, and fewer others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mia, "MODELS", MODELS)
         patch.setattr(mia, "EXPERIMENTS", EXPERIMENTS)
-        yield partial(mia.main, epochs=2, quick=True, data=fake)
+        patch.setattr(mia, "PRIVATE_BATCH", 30)
+        yield partial(mia.main, epochs=2, data=fake_cifar10(test=30))
 
 
 @pytest.fixture(scope="module")
 def first_run(small_study, tmp_path_factory):
-    """All three acts with five seeds, two jobs at a time; the folder of its figures and cells, and tables."""
+    """All three acts with two seeds, two jobs at a time; the folder of its figures and cells, and tables."""
     folder = tmp_path_factory.mktemp("run")
     study = small_study(seeds=SEEDS, jobs=2, figures=folder / "figures", cells_folder=folder / "cells")
     return folder, study
@@ -383,21 +367,32 @@ def test_nothing_is_trained_or_found_out_twice(first_run, small_study, tmp_path,
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
-def test_jobs_seeds_and_references_do_not_matter(first_run, two_models, tmp_path):
-    """One seed, one job, without references: the same cells as the first of five seeds by two jobs."""
+def test_neither_jobs_nor_seeds_nor_the_reader_s_environment_matter(
+    first_run, two_models, tmp_path, monkeypatch
+):
+    """One seed, one job, without references, and with a keras.json that asks for other defaults: the same
+    cells as the first of two seeds by two jobs, and the same losses to the last bit."""
+    (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
+    theirs = {"TF_DETERMINISTIC_OPS": "1", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2", "KERAS_BACKEND": "jax"}
+    for variable, value in (theirs | {"KERAS_HOME": str(tmp_path)}).items():
+        monkeypatch.setenv(variable, value)
     folder, _ = first_run
     two_models(jobs=1)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == (FIGURES | TABLES) - {"mia_attacks.png", "mia_new.png", "mia_defence.png"}
     assert_same_cells(tmp_path / "figures", folder / "figures")
+    for name in ("cnn4_10c-seed0", "dense4_10c-seed0"):
+        [ours], [theirs] = (list(one.glob(f"{name}-*.npz")) for one in (folder / "cells", tmp_path / "cells"))
+        for losses in ("member_losses", "nonmember_losses"):
+            assert np.load(ours)[losses].tobytes() == np.load(theirs)[losses].tobytes()
 
 
 def test_a_dask_cluster_gives_the_same_results(first_run, two_models, tmp_path):
-    """Two worker processes, which share no folder with this one but by accident."""
+    """A worker process, which shares no folder with this one but by accident."""
     from distributed import LocalCluster
 
     folder, _ = first_run
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as dask:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as dask:
         two_models(dask=dask.scheduler_address)
     assert_same_cells(tmp_path / "figures", folder / "figures")
 

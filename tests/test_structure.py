@@ -87,3 +87,14 @@ def test_the_scripts_hand_on_the_names_of_leakage():
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_can_be_read_in_one_sitting(script):
     assert len((ROOT / f"{script}.py").read_text().splitlines()) <= 450
+
+
+def test_what_must_run_alone_stands_where_the_test_command_looks_for_it():
+    """In one module, so that the second half of README's test command need not load all others."""
+    marked = [
+        path.name
+        for path in (ROOT / "tests").glob("test_*.py")
+        if "pytest.mark." + "alone" in path.read_text()
+    ]
+    [module] = marked
+    assert f"pytest tests/{module} -m alone" in (ROOT / "README.md").read_text()
