@@ -17,6 +17,8 @@ from leakage.findings import AS_REPORTED, Pair
 
 NONE = "no verdict"  # with which the verdict on a pair begins if there is none
 REHEARSAL = f"{NONE}: a rehearsal"
+# What every table of pairs has, the one without any pair too.
+PAIR_COLUMNS = ("experiment", "attack", "equal", "variant", "first", "second", "auc_difference", "auc_p")
 FEW_TRAININGS = 5  # with fewer, "no difference can be shown" says little
 
 
@@ -110,9 +112,12 @@ def study_of(
             {"model": model, "attack": attack} | row for model, kind in kinds.items() for row in kind["rows"]
         ),
         _frame(
-            {"experiment": name, "attack": attack, "equal": pair.equal} | row
-            for name, pair in pairs
-            for row in answers["pair", pair.first, pair.second]["rows"]
+            (
+                {"experiment": name, "attack": attack, "equal": pair.equal} | row
+                for name, pair in pairs
+                for row in answers["pair", pair.first, pair.second]["rows"]
+            ),
+            PAIR_COLUMNS,
         ),
         {
             (model, attack): Exposure(
@@ -124,9 +129,11 @@ def study_of(
     )
 
 
-def _frame(rows: Iterable[dict]) -> pd.DataFrame:
-    """A table in which what cannot be given is NaN, so that columns of numbers hold nothing else."""
-    return pd.DataFrame(rows).fillna(np.nan).infer_objects()
+def _frame(rows: Iterable[dict], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A table in which what cannot be given is NaN, so that columns of numbers hold nothing else; without any
+    row it has these columns."""
+    table = pd.DataFrame(rows).fillna(np.nan).infer_objects()
+    return table if len(table) else pd.DataFrame(columns=list(columns))
 
 
 def _points(curves: dict[str, list[float]]) -> list[dict]:

@@ -254,8 +254,9 @@ def _print_tables(study: Study, attack: str) -> None:
     print("\nMembers named, and non-members recognised, almost without mistakes: value [interval over")
     print("examples], what chance gives")
     show(extremes_table(study))
-    print("\nFirst minus second")
-    show(pairs_table(study))
+    if len(study.pairs):
+        print("\nFirst minus second")
+        show(pairs_table(study))
     print("\nAUC, looked at in other ways (described, not judged)")
     show(sensitivity_table(study))
     if attack == CALIBRATED:
