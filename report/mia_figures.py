@@ -528,23 +528,34 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
-    """Accuracy and AUC per epoch of the plain and of the private model; ROC curves of all attacks under the
-    bound that none can exceed; advantages beside theirs; and both models at equal test accuracy."""
+    """Accuracy and AUC per epoch of plain and of private models; ROC curves of all attacks under the bounds
+    that none can exceed; advantages beside theirs; and each private model beside the first plain one at equal
+    test accuracy."""
     pairs = study.pairs[study.pairs["experiment"] == experiment]
-    study = study.about(list(pairs[["first", "second"]].iloc[0]))
+    study = study.about(list(pairs[["first", "second"]].to_numpy().ravel()))
     last = last_epoch(study.results)
-    private = last[last["epsilon"].notna()]
-    model, epsilon, delta = private[["model", "epsilon", "delta"]].iloc[0]
-    [plain] = [name for name in last["model"].unique() if name != model]
+    private = last[last["epsilon"].notna()].drop_duplicates("model").set_index("model")
+    plain = [name for name in last["model"].unique() if name not in private.index]
+    models = [*plain, *private.index]
     threshold = study.of(THRESHOLD)
-    nearest = equal_accuracy(threshold.results, plain, model)
+    if plain:
+        nearest = [equal_accuracy(threshold.results, plain[0], model) for model in private.index]
+        epochs = " and ".join(f"{epoch}" for epoch in dict.fromkeys(both["epoch"] for both in nearest))
+        equal = (
+            f"(e) {plain[0]} at epoch {epochs}, where its test accuracy is nearest: early stopping may "
+            "protect as well, but promises nothing."
+        )
+    else:
+        ends = last_epoch(threshold.results)
+        nearest = [{model: ends[ends["model"] == model]} for model in models]
+        equal = "(e) after the last epoch."
+    epsilons = ", ".join(f"{name} epsilon {epsilon:g}" for name, epsilon in private["epsilon"].items())
     caption = (
-        f"{_bars_mean(study)} {model}: DP-SGD, epsilon {epsilon:g} at delta {delta:g}; on average no attack "
-        f"lies above the bound. (e) {plain} at epoch {nearest['epoch']}, where its test accuracy is nearest: "
-        "early stopping may protect as well, but promises nothing."
+        f"{_bars_mean(study)} DP-SGD at delta {private['delta'].iloc[0]:g}: {epsilons}; no attack lies above "
+        f"the bound but by chance. {equal}"
     )
     figure = new_figure(
-        8.4,
+        7.6 + 0.4 * len(models),
         drawing.title(finding_of(pairs)),
         caption,
         handles=_model_handles(last, drawing.styles),
@@ -555,21 +566,29 @@ def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
     )
     curves = []
     for attack in study.results["attack"].unique():
-        for name in (plain, model):
+        for name in models:
             one = shown(study.of(attack), name, drawing.styles[name])
             curves.append(one._replace(label=f"{name}, {attack}", line=ATTACK_LINES[attack], points=()))
-    bound = study.curves[(study.curves["curve"] == "bound") & (study.curves["seed"] == private["seed"].min())]
-    bound = bound[bound["attack"] == THRESHOLD]
-    panels["roc"].plot(
-        bound["x"], bound["y"], color=BLACK, linewidth=1.5, linestyle="-.", label="proven bound"
-    )
+    bounds = study.curves[(study.curves["curve"] == "bound") & (study.curves["attack"] == THRESHOLD)]
+    for model in private.index:
+        bound = bounds[bounds["model"] == model]
+        bound = bound[bound["seed"] == bound["seed"].min()]  # that of every seed
+        label, colour = _bound_look(model, private.index, drawing.styles)
+        panels["roc"].plot(bound["x"], bound["y"], color=colour, linewidth=1.5, linestyle="-.", label=label)
     roc_panel(panels["roc"], curves, "(a) ROC curves under the proven bound", "log")
-    _advantage_panel(panels["advantage"], study, (plain, model), drawing.styles)
-    _epoch_panels(panels["auc"], panels["accuracy"], threshold, (plain, model), drawing.styles)
+    _advantage_panel(panels["advantage"], study, models, private["advantage_bound"], drawing.styles)
+    _epoch_panels(panels["auc"], panels["accuracy"], threshold, models, drawing.styles)
     finish(panels["accuracy"], "(c) Accuracy", "epoch", "share classified correctly")
     finish(panels["auc"], "(d) AUC of the threshold attack", "epoch", "AUC")
-    _equal_panel(panels["equal"], nearest, (plain, model), drawing.styles)
+    _equal_panel(panels["equal"], nearest, drawing.styles)
     return figure
+
+
+def _bound_look(model: str, private: Sequence[str], styles: dict[str, Style]) -> tuple[str, str]:
+    """What the bound of one private model is called, and its colour: the model's, if there are several."""
+    if len(private) == 1:
+        return "proven bound", BLACK
+    return f"bound of {model}", styles[model].colour
 
 
 def equal_accuracy(results: pd.DataFrame, plain: str, private: str) -> dict[str, object]:
@@ -582,44 +601,40 @@ def equal_accuracy(results: pd.DataFrame, plain: str, private: str) -> dict[str,
     return {"epoch": epoch, plain: rows[rows["epoch"] == epoch], private: ends}
 
 
-def _advantage_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """Held-out advantage of each attack on each model, beside the bound of the private one."""
+def _advantage_panel(
+    axes: Axes, study: Study, models: Sequence[str], bounds: pd.Series, styles: dict[str, Style]
+) -> None:
+    """Held-out advantage of each attack on each model, beside the bounds of the private ones."""
     kinds = study.kinds[study.kinds["variant"] == AS_REPORTED]
     names = []
     for model in models:
+        begin = len(names) - 0.5
         for _, kind in kinds[kinds["model"] == model].iterrows():
             fill = "white" if kind["attack"] == THRESHOLD else None
             _bars(axes, len(names), kind, "heldout_advantage", styles[model], fill)
             names.append(f"{model},\n{kind['attack']}")
-    bound = study.results["advantage_bound"].max()
+        if model in bounds:
+            bound, (_, colour) = bounds[model], _bound_look(model, bounds.index, styles)
+            axes.plot([bound] * 2, [begin, len(names) - 0.5], "-.", color=colour)
+            axes.text(bound, begin - 0.05, f"bound {bound:.3f}", ha="right", va="bottom", fontsize=SMALL)
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    axes.plot([bound] * 2, [len(names) / 2 - 0.5, len(names) - 0.5], "-.", color=BLACK)
-    axes.text(bound, len(names) / 2 - 0.55, f"bound {bound:.3f}", ha="right", va="bottom", fontsize=SMALL)
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     finish(axes, "(b) Held-out advantage (dotted: chance)", "TPR - FPR")
 
 
-def _equal_panel(
-    axes: Axes, nearest: dict[str, object], models: Sequence[str], styles: dict[str, Style]
-) -> None:
-    """AUC against test accuracy of both models, each training a point."""
-    for model in models:
-        rows, style = nearest[model], styles[model]
-        axes.plot(
-            rows["test_accuracy"],
-            rows["auc"],
-            style.marker,
-            color=style.colour,
-            markeredgecolor="white",
-            markersize=8,
-        )
-        for _, row in rows.iterrows():
-            ends = [row["auc_low"], row["auc_high"]]
-            # Thin and behind all marks, as those of twelve trainings overlap.
-            axes.plot(
-                [row["test_accuracy"]] * 2, ends, color=style.colour, linewidth=0.8, alpha=0.6, zorder=1
-            )
+def _equal_panel(axes: Axes, nearest: Sequence[dict[str, object]], styles: dict[str, Style]) -> None:
+    """AUC against test accuracy, each training a point. nearest: of models to be compared, their rows."""
+    for both in nearest:
+        for model in [name for name in both if name != "epoch"]:
+            rows, style = both[model], styles[model]
+            points = {"color": style.colour, "markeredgecolor": "white", "markersize": 8}
+            axes.plot(rows["test_accuracy"], rows["auc"], style.marker, **points)
+            for _, row in rows.iterrows():
+                ends = [row["auc_low"], row["auc_high"]]
+                # Thin and behind all marks, as those of twelve trainings overlap.
+                thin = {"linewidth": 0.8, "alpha": 0.6, "zorder": 1}
+                axes.plot([row["test_accuracy"]] * 2, ends, color=style.colour, **thin)
     axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
     axes.margins(x=0.3)
     finish(axes, "(e) At equal test accuracy", "test accuracy", "AUC, threshold attack")

@@ -39,24 +39,27 @@ def answer_of(pairs: pd.DataFrame) -> str:
     """The verdicts on an experiment's pairs in one sentence; where they differ, each with what its pairs have
     in common, or with the attack."""
     reported = pairs[pairs["variant"] == AS_REPORTED]
+    several_pairs = len(reported[["first", "second"]].drop_duplicates()) > 1
     several_attacks = len(reported["attack"].unique()) > 1
-    pairs_of: dict[str, list[str]] = {}
+    about: dict[str, list[str]] = {}
     # What was found comes before what was not.
     for _, row in reported.sort_values(
         "verdict", key=lambda said: said == NO_DIFFERENCE, kind="stable"
     ).iterrows():
-        in_common = f"{row['attack']} attack" if several_attacks else row["equal"]
-        pairs_of.setdefault(row["verdict"], []).append(in_common)
-    words = []
-    for verdict, in_common in pairs_of.items():
-        verdict = {NO_VERDICT: "no verdict from one training of each model"}.get(verdict, verdict)
-        if len(pairs_of) > 1:
-            words.append(f"{verdict} ({' and '.join(in_common)})")
-        else:
-            words.append(f"{verdict} by either attack" if several_attacks else verdict)
-    answer = "; ".join(words)
+        # A verdict that finds a difference names its models itself.
+        names = f"{row['first']} - {row['second']}" if row["verdict"] == NO_DIFFERENCE else ""
+        which = [(row["equal"] or names) * several_pairs, f"{row['attack']} attack" * several_attacks]
+        about.setdefault(row["verdict"], []).extend([", ".join(filter(None, which))] * any(which))
+    if list(about) == [NO_VERDICT]:
+        answer = "no verdict from one training of each model"
+    elif len(about) == 1:
+        answer = f"{next(iter(about))}{' by either attack' * several_attacks}"
+    else:
+        answer = "; ".join(
+            f"{said} ({' and '.join(which)})" if which else said for said, which in about.items()
+        )
     # A model's name stays as it is.
-    begins_with_no = next(iter(pairs_of)) in (NO_DIFFERENCE, NO_VERDICT)
+    begins_with_no = next(iter(about)) in (NO_DIFFERENCE, NO_VERDICT)
     return answer[0].upper() + answer[1:] if begins_with_no else answer
 
 
@@ -70,16 +73,22 @@ def finding_of(pairs: pd.DataFrame) -> str:
 
 def who_leaks(study: Study) -> str:
     """In how many of the models the attack finds more than chance."""
-    leaking = study.kinds.loc[study.kinds["variant"] == AS_REPORTED, "auc_low"] > 0.5
+    leaking = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")["auc_low"] > 0.5
+    if len(leaking) == 1:
+        return f"{leaking.index[0]} {'leaks' if leaking.all() else 'is not shown to leak'}"
     return f"{'All' if leaking.all() else f'{leaking.sum()} of'} {len(leaking)} models leak"
+
+
+def span(ends: Sequence[str]) -> str:
+    """From one end to the other; one alone if both are the same."""
+    return " to ".join(dict.fromkeys(ends))
 
 
 def leaking_sentence(study: Study) -> str:
     """How many of the models leak, and how much."""
     aucs = study.kinds.loc[study.kinds["variant"] == AS_REPORTED, "auc"]
-    return (
-        f"{who_leaks(study)}: AUC {aucs.min():.3f} to {aucs.max():.3f}, where chance is 0.5 and certainty 1"
-    )
+    ends = [f"{auc:.3f}" for auc in (aucs.min(), aucs.max())]
+    return f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5 and certainty 1"
 
 
 def gains(study: Study) -> pd.DataFrame:
@@ -92,14 +101,13 @@ def gains(study: Study) -> pd.DataFrame:
 def gain_sentence(study: Study) -> str:
     """How much more the calibrated attack finds than the threshold attack on the same targets."""
     found = gains(study)
+    by = span([f"{found['mean'].min():+.3f}", f"{found['mean'].max():+.3f}"])
     if found["sure"].all():
-        return (
-            f"Reference models make the attack find more in all {len(found)} models: "
-            f"AUC {found['mean'].min():+.3f} to {found['mean'].max():+.3f}"
-        )
+        where = f" in all {len(found)} models" if len(found) > 1 else ""
+        return f"Reference models make the attack find more{where}: AUC {by}"
     return (
-        f"Calibration by reference models changes the AUC by {found['mean'].min():+.3f} to "
-        f"{found['mean'].max():+.3f}; the gain is sure in {found['sure'].sum()} of {len(found)} models"
+        f"Calibration by reference models changes the AUC by {by}; the gain is sure in {found['sure'].sum()} "
+        f"of {len(found)} models"
     )
 
 
@@ -115,7 +123,7 @@ def attack_answers(study: Study, questions: dict[str, str]) -> list[str]:
     ]
     judged = study.pairs.groupby("experiment", sort=False)["verdict"].first()
     return [
-        f"{who_leaks(study)}: AUC from {' to '.join(ends)}, where chance is 0.5.",
+        f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5.",
         *(
             _experiment_answer(study, experiment, questions[experiment])
             for experiment, verdict in judged.items()
@@ -130,7 +138,7 @@ def stronger_answers(study: Study, questions: dict[str, str]) -> list[str]:
     ends = [f"{told[model]} ({model})" for model in (found["mean"].idxmin(), found["mean"].idxmax())]
     return [
         f"With reference models the attack surely finds more in {found['sure'].sum()} of {len(found)} "
-        f"models: {' to '.join(ends)} in AUC."
+        f"models: {span(ends)} in AUC."
     ]
 
 
@@ -139,9 +147,11 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
     private = last_epoch(study.results).dropna(subset="advantage_bound")
     return [
         *(_experiment_answer(study, name, questions[name]) for name in study.pairs["experiment"].unique()),
-        f"No attack on {private['model'].iloc[0]} can exceed an advantage of "
-        f"{private['advantage_bound'].max():.3f}; the largest held-out one measured is "
-        f"{private['heldout_advantage'].max():.3f}.",
+        *(
+            f"No attack on {model} can exceed an advantage of {rows['advantage_bound'].max():.3f}; the "
+            f"largest held-out one measured is {rows['heldout_advantage'].max():z.3f}."
+            for model, rows in private.groupby("model", sort=False)
+        ),
     ]
 
 

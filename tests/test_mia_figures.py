@@ -16,7 +16,7 @@ from scipy import stats
 from data.cifar10 import CLASS_NAMES
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
 from leakage.estimates import Losses
-from leakage.findings import AS_REPORTED, EQUAL_STEPS
+from leakage.findings import AS_REPORTED, EQUAL_STEPS, Pair
 from leakage.panels import Point, Shown, curves_of, loss_panel, no_leak_band, roc_panel
 from report import mia_figures, mia_words
 from report.mia_figures import attack_figures, defence_figures, stronger_figures
@@ -24,11 +24,12 @@ from report.mia_tables import Study
 from support import look
 from support.look import Style, looked_at
 from tests.made_up import (
-    ADVANTAGE_BOUND,
     BOUND_FPRS,
     DELTA,
     SMALL,
     SMALL_QUESTIONS,
+    Kind,
+    act_of,
     drawing_of,
     small_acts,
 )
@@ -293,6 +294,11 @@ def test_the_title_is_the_verdict(drawn):
             "a leaks more than b (0 images); no difference can be shown (1 images and 2 images)",
         ),
         (
+            ["a leaks more than b", NO_DIFFERENCE, "c leaks more than a"],
+            "without a word",
+            "a leaks more than b; c leaks more than a; no difference can be shown (b - b)",
+        ),
+        (
             [NO_DIFFERENCE, "a leaks more than b"],
             "attack 0, attack 1",
             "a leaks more than b (attack 1 attack); no difference can be shown (attack 0 attack)",
@@ -300,12 +306,15 @@ def test_the_title_is_the_verdict(drawn):
     ],
 )
 def test_verdicts_in_one_sentence(verdicts, attack, expected):
-    attacks = attack.split(", ") if "," in attack else [attack] * len(verdicts)
+    """Of as many pairs as verdicts; or, where several attacks are named, of one pair."""
+    attacks = attack.split(", ") if "," in attack else ["threshold"] * len(verdicts)
+    firsts = ["a"] * len(verdicts) if "," in attack else "abcd"
     rows = [
-        {"variant": AS_REPORTED, "attack": which, "equal": f"{place} images", "verdict": verdict}
-        for place, (which, verdict) in enumerate(zip(attacks, verdicts, strict=True))
+        {"first": first, "second": "b", "variant": AS_REPORTED, "attack": which, "verdict": verdict}
+        | {"equal": "" if attack == "without a word" else f"{place} images"}
+        for place, (which, first, verdict) in enumerate(zip(attacks, firsts, verdicts, strict=False))
     ]
-    rows.append({"variant": EQUAL_STEPS, "attack": "threshold", "equal": "", "verdict": ""})
+    rows.append(rows[0] | {"variant": EQUAL_STEPS, "equal": "", "verdict": ""})
     assert mia_words.answer_of(pd.DataFrame(rows)) == expected
 
 
@@ -540,7 +549,7 @@ def test_a_gain_that_is_sure_everywhere_is_said_to_be_one():
     both = small_acts(1)[1]
     sure = both._replace(results=both.results.assign(auc_gain=0.02, auc_gain_low=0.01))
     assert mia_words.gain_sentence(sure) == (
-        "Reference models make the attack find more in all 3 models: AUC +0.020 to +0.020"
+        "Reference models make the attack find more in all 3 models: AUC +0.020"
     )
 
 
@@ -551,10 +560,10 @@ def test_the_defence_under_its_bound(drawn):
     assert np.allclose(bound.get_xdata(), BOUND_FPRS)
     assert np.allclose(bound.get_ydata(), np.minimum(np.exp(3) * BOUND_FPRS + DELTA, 1))
     assert legend(roc)[0] == "proven bound"
-    assert advantage.texts[0].get_text() == f"bound {ADVANTAGE_BOUND:.3f}"
+    assert advantage.texts[0].get_text() == "bound 0.300"
     assert advantage.texts[0].get_window_extent().x1 <= advantage.get_window_extent().x1
     [line] = [line for line in advantage.lines if line.get_linestyle() == "-."]
-    assert list(line.get_xdata()) == [ADVANTAGE_BOUND] * 2
+    assert list(line.get_xdata()) == [0.3] * 2
     names = [label.get_text().replace("\n", " ") for label in advantage.get_yticklabels()]
     assert names == [
         f"{model}, {attack}" for model in ("dense$4$", "private") for attack in ("threshold", "calibrated")
@@ -570,7 +579,36 @@ def test_the_defence_under_its_bound(drawn):
         assert has(bars(advantage, style.colour), ends)
     # The bound spans the private model's lines alone.
     assert [round(y, 3) for y in line.get_ydata()] == [1.5, 3.5]
-    assert f"epsilon 3 at delta {DELTA:g}" in " ".join(figure.get_supxlabel().split())
+    assert f"DP-SGD at delta {DELTA:g}: private epsilon 3;" in " ".join(figure.get_supxlabel().split())
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_each_of_several_private_models_under_its_own_bound(plain):
+    kinds = [Kind("tight", 10, 300, 1000, 0.0, epsilon=1.0), Kind("loose", 10, 300, 1000, 0.1, epsilon=10.0)]
+    pairs = [Pair("loose", "tight")]
+    if plain:
+        kinds.append(Kind("plain", 10, 300, 1000, 0.3))
+        pairs.append(Pair("plain", "loose"))
+    study = act_of(kinds, {"epsilon": pairs}, 2, {"threshold": 0})
+    with looked_at():
+        [figure] = defence_figures(study, drawing_of(kinds, {"epsilon": "Which?"})).values()
+    roc, advantage = panel(figure, "(a) ROC curves under"), panel(figure, "(b) Held-out advantage")
+    models = ["plain", "tight", "loose"][not plain :]
+    names = [label.get_text() for label in advantage.get_yticklabels()]
+    assert names == [f"{model},\nthreshold" for model in models]
+    lines = {line.get_xdata()[0]: line for line in advantage.lines if line.get_linestyle() == "-."}
+    for model, epsilon in (("tight", 1), ("loose", 10)):
+        [bound] = [line for line in roc.lines if line.get_label() == f"bound of {model}"]
+        assert np.allclose(bound.get_ydata(), np.minimum(np.exp(epsilon) * BOUND_FPRS + DELTA, 1))
+        place = models.index(model)
+        assert [round(y, 3) for y in lines[epsilon / 10].get_ydata()] == [place - 0.5, place + 0.5]
+        assert to_rgb(lines[epsilon / 10].get_color()) == to_rgb(bound.get_color())
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "tight epsilon 1, loose epsilon 10" in caption
+    assert ("early stopping" in caption) == plain
+    [*_, tight, loose] = mia_words.defence_answers(study, {"epsilon": "Which?"})
+    assert tight.startswith("No attack on tight can exceed an advantage of 0.100;")
+    assert loose.startswith("No attack on loose can exceed an advantage of 1.000;")
 
 
 def test_both_models_at_equal_test_accuracy():
@@ -582,7 +620,7 @@ def test_both_models_at_equal_test_accuracy():
     assert nearest["dense$4$"]["epoch"].tolist() == [2, 2]
     assert nearest["private"]["epoch"].tolist() == [4, 4]
     axes = Figure().subplots()
-    mia_figures._equal_panel(axes, nearest, ("dense$4$", "private"), DRAWING.styles)
+    mia_figures._equal_panel(axes, [nearest], DRAWING.styles)
     for model in ("dense$4$", "private"):
         [line] = [line for line in axes.lines if line.get_marker() == DRAWING.styles[model].marker]
         assert np.allclose(line.get_xdata(), nearest[model]["test_accuracy"])

@@ -23,9 +23,11 @@ from leakage.findings import (
     Pair,
 )
 from report import mia_tables, mia_words
+from report.mia_figures import attack_figures
 from report.mia_tables import joined, last_epoch
 from report.mia_words import print_conclusion
-from tests.made_up import EPOCHS, SMALL, SMALL_QUESTIONS, Kind, act_of, small_acts, training_of
+from support.look import looked_at
+from tests.made_up import EPOCHS, SMALL, SMALL_QUESTIONS, Kind, act_of, drawing_of, small_acts, training_of
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 PLAIN = ("cnn", "dense$4$", "few")
@@ -348,7 +350,7 @@ def test_the_answers_of_act_one_hold_intervals_and_verdicts(acts):
     ends = [kinds.iloc[place][["auc", "auc_low", "auc_high"]].tolist() for place in (0, -1)]
     sure = (kinds["auc_low"] > 0.5).sum()
     who = "All 3" if sure == 3 else f"{sure} of 3"
-    assert leaking.startswith(f"{who} models leak: AUC from ")
+    assert leaking.startswith(f"{who} models leak: AUC ")
     between = leaking.removeprefix(f"{who} models leak").replace(f"({kinds.index[0]})", "")
     assert numbers(between.replace(f"({kinds.index[-1]})", "")) == pytest.approx(
         [*ends[0], *ends[1], 0.5], abs=5.1e-5
@@ -367,6 +369,19 @@ def test_the_answers_of_act_one_hold_intervals_and_verdicts(acts):
         assert row["verdict"].lower() in answer.lower()
         interval = f"{row['auc_difference']:+.4f} [{row['auc_low']:+.4f}, {row['auc_high']:+.4f}]"
         assert f"{row['first']} - {row['second']} {interval}" in answer
+
+
+def test_one_model_alone_without_any_pair():
+    """Whoever takes rows out of mia.py's tables."""
+    kinds = [Kind("one", 10, 3000, 1000, leak) for leak in (1, 0)]
+    leaking, nothing = (act_of([kind], {}, 2, {"threshold": 0}) for kind in kinds)
+    [kind] = rows_of(leaking.kinds, variant=AS_REPORTED).to_dict("records")
+    interval = f"{kind['auc']:.4f} [{kind['auc_low']:.4f}, {kind['auc_high']:.4f}]"
+    assert mia_words.attack_answers(leaking, {}) == [f"one leaks: AUC {interval} (one), where chance is 0.5."]
+    assert mia_words.attack_answers(nothing, {})[0].startswith("one is not shown to leak: AUC ")
+    with looked_at():
+        assert list(attack_figures(leaking, drawing_of(kinds[:1], {})))
+    assert "First minus second" not in printed(leaking)
 
 
 def test_the_answer_of_act_two_is_the_gain(acts):
