@@ -15,7 +15,7 @@ Around it stands what tells a finding from chance: intervals, the value that cha
 as a control, and verdicts on pairs of models that were fixed before the run.
 
 What to expect. Seven models, trained 40 epochs, are attacked before training and after every second epoch.
-Two cores with AVX-512 take about seven minutes for act one, six for act two and two for act three, once the
+Two cores with AVX-512 take about six minutes for act one, six for act two and one for act three, once the
 images are there. A finished training keeps its losses in data/cache/, so that a second run only draws.
 Figures and tables go into figures/, the findings to the console.
 

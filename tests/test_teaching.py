@@ -1,0 +1,94 @@
+"""TEACHING.md: its snippets run, its changes fit mia.py, its numbers of laplace.py are those of the sample.
+
+The numbers of its trainings are not checked: they take minutes each.
+"""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import laplace
+import mia
+from data.credit import describe_csv, load_column
+
+ROOT = Path(mia.__file__).parent
+PAGE = (ROOT / "TEACHING.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CHANGES = re.findall(r"```diff\n(.*?)```", PAGE, re.DOTALL)
+SAMPLE = ROOT / "data" / "credit_sample.csv"
+
+
+def exercise(number):
+    return PAGE.split(f"### {number}. ", 1)[1].split("\n### ", 1)[0]
+
+
+def changed(change):
+    """mia.py with the added lines of a change, each after the line that stands before it there."""
+    source, place = (ROOT / "mia.py").read_text(), 0
+    for sign, line in ((line[:1], f"{line[1:]}\n") for line in change.splitlines()):
+        if sign == "+":
+            source = source[:place] + line + source[place:]
+            place += len(line)
+        else:
+            place = source.index(f"\n{line}", place) + 1 + len(line)
+    return source
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["dropout", "half", "epsilon"])
+def test_the_changes_fit_the_script(change, monkeypatch):
+    module = types.ModuleType("mia_of_a_class")
+    module.__file__ = str(ROOT / "mia.py")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(changed(change), "mia.py", "exec"), vars(module))
+    names = {model.name for model in module.MODELS}
+    assert len(names) > len(mia.MODELS)
+    [experiment] = [one for one in module.EXPERIMENTS if one not in mia.EXPERIMENTS]
+    assert {name for pair in experiment.pairs for name in pair[:2]} <= names
+    if "dropout" in change:
+        [model] = [model for model in module.MODELS if model.dropout]
+        layers = [type(layer).__name__ for layer in module.build(model, 0).layers]
+        assert layers.count("Dropout") == model.dense
+
+
+def test_the_numbers_of_another_epsilon(tmp_path):
+    results = laplace.main(data=SAMPLE, epsilon=0.1, iterations=10, figures=tmp_path)
+    scales = {result.data_set: result.scale for result in results if result.query == "average"}
+    assert scales["as recorded"] == pytest.approx(20_000)
+    assert scales["clamped"] == pytest.approx(160)
+    assert f"from 12.1753 to {scales['private bound']:,.2f}" in exercise(1)
+
+
+def test_the_errors_of_other_bounds():
+    """|bias| + E|noise| by hand; the sample's n is 12,500."""
+    column = load_column(describe_csv(SAMPLE), "Annual_Income", month="December")
+    values, usual = column.prepared.dataframe["Annual_Income"].to_numpy(float), column.usual.mean()
+    rows = [re.findall(r"[\d,.]+", line) for line in exercise(2).splitlines() if line.startswith("| ")]
+    for bound, stated in zip(*rows, strict=True):
+        upper = float(bound.replace(",", ""))
+        error = abs(np.clip(values, 0, upper).mean() - usual) + upper / len(values)
+        assert stated == f"{error:,.2f}"
+
+
+def test_one_seed_gives_an_income_away(capsys):
+    with pytest.warns(laplace.PrivacyLeakWarning, match="equal seeds"):
+        exec(SNIPPETS[0], {})
+    said = [float(line.split(":")[1]) for line in capsys.readouterr().out.splitlines()]
+    assert f"the income of {said[0]:,.0f}?" in exercise(3)
+    assert said[1] == pytest.approx(said[0], abs=1e-3)
+    # Of a million answers the mean is off by 400, its standard deviation being 1000 * sqrt(2) * 200 * sqrt(2)
+    # / 1000; that it is by more than 3,000, seven of those, happens in one run of 10^11.
+    assert said[-1] == pytest.approx(said[0], abs=3000)
+
+
+def test_the_audit_of_a_forest(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(SNIPPETS[1], {})
+    said = capsys.readouterr().out
+    for name in ("accuracy", "in"):
+        numbers = re.findall({"accuracy": r"accuracy ([\d.]+):", "in": r" in ([\d.]+%) of pairs"}[name], said)
+        assert len(numbers) == 3
+        assert f"{numbers[0]}, {numbers[1]} and {numbers[2]}" in exercise(7)
