@@ -120,7 +120,7 @@ def test_a_private_training_has_the_bound_among_its_curves():
     assert answer["curves"]["bound_fprs"] == training["bound_fprs"].tolist()
     assert answer["curves"]["bound_tprs"] == training["bound_tprs"].tolist()
     assert {row["epsilon"] for row in answer["rows"]} == {2.0}
-    assert {row["advantage_bound"] for row in answer["rows"]} == {0.3}
+    assert {row["advantage_bound"] for row in answer["rows"]} == {0.2}
 
 
 def test_a_kind_is_looked_at_in_three_ways(five):
