@@ -315,7 +315,7 @@ def test_a_worker_that_joins_later_gets_jobs(tmp_path):
 
 
 def test_a_cluster_that_goes_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "DASK_SECONDS", 2)
+    monkeypatch.setattr(workers, "DASK_SECONDS", 1)
     with cluster_of(1) as dask, pytest.raises(BadInput, match="is gone; what is finished is kept"):
         jobs = fake_jobs(tmp_path, 0.3)
         run_on(tmp_path, jobs, dask.scheduler_address, done=lambda *_: dask.close())
@@ -323,8 +323,8 @@ def test_a_cluster_that_goes_is_reported(tmp_path, monkeypatch):
 
 
 def test_a_cluster_without_workers_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "DASK_SECONDS", 2)
-    with cluster_of(0) as dask, pytest.raises(BadInput, match="no worker that answers within 2 s"):
+    monkeypatch.setattr(workers, "DASK_SECONDS", 1)
+    with cluster_of(0) as dask, pytest.raises(BadInput, match="no worker that answers within 1 s"):
         run_on(tmp_path, fake_jobs(tmp_path, 0), dask.scheduler_address)
     assert not list((tmp_path / "cells").iterdir())
 
@@ -357,7 +357,7 @@ class _Page(BaseHTTPRequestHandler):
 def test_a_port_that_is_no_scheduler_is_reported_in_time(tmp_path, monkeypatch, kind):
     """The dashboard's port, say, which `dask scheduler` prints under its own."""
     assert workers.DASK_SECONDS < 20
-    monkeypatch.setattr(workers, "DASK_SECONDS", 2)
+    monkeypatch.setattr(workers, "DASK_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent, HTTPServer(("127.0.0.1", 0), _Page) as page:
         threading.Thread(target=page.serve_forever, daemon=True).start()
         port = {"a silent listener": silent.getsockname()[1], "a web page": page.server_port, "nobody": 1}
