@@ -481,8 +481,9 @@ def test_the_results_are_those_of_the_definitions(small, tmp_path):
         assert result.answers.std() == pytest.approx(math.sqrt(2) * result.scale, rel=0.27)
 
 
-def test_another_column_says_that_its_bounds_leak(small, tmp_path, run_command_line):
+def test_another_column_says_that_its_bounds_leak(small, tmp_path, monkeypatch, run_command_line):
     run = ("--data", small, "--column", "Score", "--iterations", 50, "--figures", tmp_path)
+    monkeypatch.setattr(laplace, "study_figures", lambda study: {})
     status, output, _ = run_command_line(laplace, *run)
     assert status == 0
     assert "no lower and no upper bound of Score was declared" in output
@@ -490,13 +491,15 @@ def test_another_column_says_that_its_bounds_leak(small, tmp_path, run_command_l
     assert "no lower bound of Score was declared" in output
     assert "upper bound of Score" not in output
     assert "exceed the bounds" not in output
+    monkeypatch.undo()
     status, output, _ = run_command_line(laplace, *run, "--lower", -20, "--upper", 20_000)
     assert status == 0
     assert "Warning" not in output
     assert {path.name for path in tmp_path.iterdir()} == FIGURES
 
 
-def test_a_number_below_0_in_any_notation(small, tmp_path, run_command_line):
+def test_a_number_below_0_in_any_notation(small, tmp_path, monkeypatch, run_command_line):
+    monkeypatch.setattr(laplace, "study_figures", lambda study: {})
     run = ("--data", small, "--column", "Score", "--iterations", 5, "--figures", tmp_path)
     for lower in ("-5e3", "-.5e4", "-5000"):
         status, output, error = run_command_line(laplace, *run, "--lower", lower, "--upper", "2e4")
