@@ -133,7 +133,7 @@ def fetch(scratch: Path) -> tuple[Cifar10, str]:
     failures = {}
     for source, read in SOURCES.items():
         try:
-            with progress(f"CIFAR-10: asking for {source}", scratch):
+            with progress(f"CIFAR-10 from {source}", scratch):
                 data, place = read(scratch)
                 check(data, place)
         except (OSError, ValueError, ImportError) as error:  # each source may fail
@@ -161,7 +161,7 @@ def progress(what: str, scratch: Path) -> Iterator[None]:
     """A context that shows, again and again, how much there is in the folder `scratch` by now."""
     # Whoever downloads and unpacks, tfds or npm, writes it there.
     shown_every = 0.5 if sys.stderr and sys.stderr.isatty() else LINE_SECONDS
-    bar = tqdm(bar_format="{desc}: {n_fmt}B there, {elapsed}", unit_scale=True, desc=what, leave=False)
+    bar = tqdm(bar_format="{desc}: {n_fmt}B, {elapsed}", unit_scale=True, desc=what, leave=False)
     ended = threading.Event()
 
     def watch() -> None:
