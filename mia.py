@@ -123,7 +123,7 @@ class Experiment(NamedTuple):
 EXPERIMENTS = [
     Experiment(
         "architecture",
-        "Does a CNN leak more than a dense network with as many hidden layers?",
+        "Does a CNN leak more than a dense network with equally many hidden layers?",
         (Pair("cnn4_10c", "dense4_10c"),),
     ),
     Experiment("depth", "Do seven dense layers leak more than four?", (Pair("dense7_10c", "dense4_10c"),)),

@@ -6,10 +6,16 @@ true positive rates at low false positive rates. paired_contrast compares two mo
 intervals; beside it stand the attack on both models, which has none, and the usual way to an interval: draw
 the images again and again, and take scikit-learn's AUC of both models.
 
+Then whole commands, from the start of the process to its end: python -m leakage with its table, figure and
+files, beside a program that does no more than the attack, on as many losses and on a million of either kind.
+
     python benchmarks/leakage.py [--rounds N]
 """
 
+import json
+import subprocess
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -17,36 +23,20 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.threshold_attack import attack
 from benchmarks.timing import Row, conditions, in_turn, parser_with_rounds, seconds, table
 from leakage.contrasts import paired_contrast
 from leakage.estimates import Losses, measure_leakage
 
-ROUNDS = 20
-MEMBERS, NONMEMBERS = 50_000, 10_000
+ROOT = Path(__file__).resolve().parents[1]
+ROUNDS, COMMAND_ROUNDS = 20, 5
+MEMBERS, NONMEMBERS, MANY = 50_000, 10_000, 1_000_000
 BOOTSTRAP, BOOTSTRAP_MEASURED = 1000, 10  # samples for an interval, and samples drawn in a round
 
 
-def draw(generator: np.random.Generator) -> Losses:
+def draw(generator: np.random.Generator, members: int, nonmembers: int) -> Losses:
     """Losses like those of an overfit model: most of the members' small, the others' spread wider."""
-    return Losses(generator.lognormal(-2, 2, MEMBERS), generator.lognormal(-1, 2.5, NONMEMBERS))
-
-
-def attack(losses: Losses) -> float:
-    """AUC by tensorflow_privacy's threshold attack on the entire data set; its advantage is found as well."""
-    sys.skip_tf_privacy_import = True  # the library's own switch for stand-alone use
-    from tensorflow_privacy.privacy.privacy_tests.membership_inference_attack import (
-        data_structures,
-        membership_inference_attack,
-    )
-
-    report = membership_inference_attack.run_attacks(
-        data_structures.AttackInputData(loss_train=losses.members, loss_test=losses.nonmembers),
-        data_structures.SlicingSpec(entire_dataset=True),
-        attack_types=[data_structures.AttackType.THRESHOLD_ATTACK],
-    )
-    result = report.single_attack_results[0]
-    result.get_attacker_advantage()
-    return float(result.get_auc())
+    return Losses(generator.lognormal(-2, 2, members), generator.lognormal(-1, 2.5, nonmembers))
 
 
 def bootstrap(first: Losses, second: Losses, generator: np.random.Generator) -> None:
@@ -61,20 +51,41 @@ def bootstrap(first: Losses, second: Losses, generator: np.random.Generator) -> 
             roc_auc_score(truth, -np.concatenate([losses.members[members], losses.nonmembers[nonmembers]]))
 
 
-def main(rounds: int) -> None:
+def refuse_other(auc: float, ours: float) -> None:
+    """Ends the program if the two AUCs of the same losses differ."""
+    if abs(auc - ours) > 1e-9:
+        raise SystemExit("the AUCs differ: there is nothing to compare")
+
+
+def whole_commands(rounds: int, losses: Losses) -> list[list[float]]:
+    """Seconds of the attack as a program, and of python -m leakage, on the same two files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = [folder / "members.npy", folder / "nonmembers.npy"]
+        for file, values in zip(files, (losses.members, losses.nonmembers), strict=True):
+            np.save(file, values)
+        run = partial(subprocess.run, cwd=ROOT, check=True, capture_output=True)
+        theirs = partial(run, [sys.executable, ROOT / "benchmarks" / "threshold_attack.py", *files])
+        ours = partial(run, [sys.executable, "-m", "leakage", *files, "--output", folder])
+        auc = float(theirs().stdout)
+        ours()
+        refuse_other(auc, json.loads((folder / "audit.json").read_text())["trainings"][0]["loss"]["auc"])
+        return in_turn(rounds, partial(seconds, theirs), partial(seconds, ours))
+
+
+def main(rounds: int, command_rounds: int = COMMAND_ROUNDS) -> None:
     """Measures and prints the Markdown."""
     generator = np.random.default_rng(0)
-    first, second = draw(generator), draw(generator)
+    first, second = (draw(generator, MEMBERS, NONMEMBERS) for _ in range(2))
     ours = measure_leakage(first.members, first.nonmembers)["auc"]
-    if abs(attack(first) - ours) > 1e-9:  # also the first call, which imports the library
-        raise SystemExit("the AUCs differ: there is nothing to compare")
+    refuse_other(attack(first.members, first.nonmembers), ours)  # also the first call, which imports all
     of_one, of_two, resampled, measure, contrast = in_turn(
         rounds,
         *(
             partial(seconds, work)
             for work in (
-                lambda: attack(first),
-                lambda: [attack(losses) for losses in (first, second)],
+                lambda: attack(first.members, first.nonmembers),
+                lambda: [attack(losses.members, losses.nonmembers) for losses in (first, second)],
                 lambda: bootstrap(first, second, generator),
                 lambda: measure_leakage(first.members, first.nonmembers),
                 lambda: paired_contrast(first, second, ("first", "second")),
@@ -97,6 +108,14 @@ def main(rounds: int) -> None:
     print(
         f"\nOf the bootstrap {BOOTSTRAP_MEASURED} samples were measured in each round, the rest is computed."
     )
+    many = draw(generator, MANY, MANY)
+    whole = [
+        Row(f"{len(losses.members):,} and {len(losses.nonmembers):,} losses", "s", *times)
+        for losses, times in ((losses, whole_commands(command_rounds, losses)) for losses in (first, many))
+    ]
+    print()
+    print(table("`run_attacks` as a program", "`python -m leakage`", whole))
+    print(f"\nWhole commands were measured in {command_rounds} rounds.")
     print(conditions(rounds, "tensorflow-privacy", "scikit-learn", "numpy", "scipy"))
 
 

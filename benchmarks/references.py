@@ -6,7 +6,7 @@ of each image as normal: online, it compares how likely the target's value is un
 trained on the image with how likely under the rest, with one variance for all images, since a few references
 do not show each image's own; offline, it asks how far the target's value lies above the mean of the rest.
 Watson et al. (2022) subtract from the target's loss the mean loss of the references that were not trained on
-the image. Attacks on one target with as many references are compared on the same images.
+the image. Attacks on one target with equally many references are compared on the same images.
 
 What costs is the training of the references, the same for all attacks. Targets and references are those of
 mia.py, which keeps them in data/cache/cells/: what either has trained, the other does not train again.

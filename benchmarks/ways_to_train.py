@@ -50,7 +50,7 @@ def enough(epochs: int) -> bool:
 
 
 def images() -> Cifar10:
-    """CIFAR-10; where it cannot be had, ends the program with one line."""
+    """CIFAR-10; where it cannot be obtained, ends the program with one line."""
     try:
         return load_cifar10(report=lambda line: None)
     except DataNotFound as problem:

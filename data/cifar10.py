@@ -60,7 +60,7 @@ LINE_SECONDS = 5  # between two lines of progress where standard error is no ter
 
 
 class DataNotFound(RuntimeError):
-    """The data cannot be had, or the kept copy is damaged; the message says what to do."""
+    """The data cannot be obtained, or the kept copy is damaged; the message says what to do."""
 
 
 class Cifar10(NamedTuple):
@@ -287,7 +287,7 @@ SOURCES = {
 
 
 def main(cache: Path = CACHE) -> int:
-    """Fetch and check CIFAR-10; return the exit status, 2 if it cannot be had."""
+    """Fetch and check CIFAR-10; return the exit status, 2 if it cannot be obtained."""
     try:
         load_cifar10(cache)
     except DataNotFound as error:

@@ -43,7 +43,7 @@ def find_credit_csv() -> CreditSource:
         try:
             _fetch_from_kaggle(READERS_COPY)
         except Exception as problem:  # kagglehub raises a dozen kinds; the sample is the answer to all
-            print(f"Kaggle's file cannot be had ({' '.join(str(problem).split())[:120]}).")
+            print(f"Kaggle's file cannot be fetched ({' '.join(str(problem).split())[:120]}).")
             print(f"Using the FICTIONAL SAMPLE {SAMPLE.name}; for the real file see data/README.md.")
             return describe_csv(SAMPLE)
     source = describe_csv(READERS_COPY)

@@ -1,6 +1,6 @@
 """Write credit_sample.csv, a fictional stand-in for the Kaggle credit file.
 
-laplace.py must run where the Kaggle file (parisrohan/credit-score-classification, test.csv) cannot be had.
+laplace.py must run where Kaggle's file (parisrohan/credit-score-classification, test.csv) is out of reach.
 This script makes up 12,500 customers with two monthly rows each, whose columns have the real ones'
 distributions and the same kinds of dirt. It knows the real file by rounded summary numbers only: the anchors
 and counts below. No row describes a person. The customer ids have the real format, but are drawn at random

@@ -143,7 +143,9 @@ def answers_table(results: list[Result]) -> pd.DataFrame:
     rows = []
     for result in results:
         several = len(result.answers) > 1
-        spread, unit = result.answers.std(), max(abs(result.truth), result.scale or 0.0)
+        # Of the distances from one answer, so that equal answers have none: the mean of equal numbers rounds.
+        spread = (result.answers - result.answers[0]).std()
+        unit = max(abs(result.truth), result.scale or 0.0)
         rows.append(
             {
                 "query": result.query,

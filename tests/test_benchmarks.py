@@ -245,12 +245,15 @@ def test_private_training_beside_a_fake_of_opacus(main_of, tmp_path):
 
 
 def test_leakage(main_of):
-    replaced = {"benchmarks.leakage.MEMBERS": 500, "benchmarks.leakage.NONMEMBERS": 300}
-    rows = rows_of(main_of("leakage", replaced, rounds=1))
+    sizes = {"MEMBERS": 500, "NONMEMBERS": 300, "MANY": 400}
+    replaced = {f"benchmarks.leakage.{name}": size for name, size in sizes.items()}
+    rows = rows_of(main_of("leakage", replaced, rounds=1, command_rounds=1))
     assert [(row[0], float(row[2].split()[0].replace(",", "")) > 0) for row in rows] == [
         ("`run_attacks`, against `measure_leakage`", True),
         ("`run_attacks` on two models, against `paired_contrast`", True),
         ("bootstrap of 1,000 samples, against `paired_contrast`", True),
+        ("500 and 300 losses", True),
+        ("400 and 400 losses", True),
     ]
 
 

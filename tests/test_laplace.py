@@ -29,6 +29,7 @@ from report import laplace_figures
 from report.laplace_tables import (
     MOST_PLD_ANSWERS,
     Asked,
+    Result,
     answers_table,
     averaging_table,
     best_bound,
@@ -116,7 +117,7 @@ def low_bits_attack(answers, truth, neighbour, scale):
 
 
 @pytest.mark.parametrize(("epsilon", "found"), [(1.0, 0.003), (0.1, 0.03), (0.01, 0.3)])
-def test_the_low_bits_betray_floating_point_noise_but_not_ours(epsilon, found, incomes):
+def test_the_low_bits_reveal_floating_point_noise_but_not_ours(epsilon, found, incomes):
     """The attack must identify the share `found` of naive answers, never wrongly. On ours its verdicts must
     be right and wrong equally often (binomial p < 1e-4, 3 times: fails once in 3,300 seeds)."""
     people = np.tile(incomes, 25)
@@ -824,6 +825,15 @@ def test_digits_fit_a_small_unit_and_one_answer_has_no_spread(tmp_path, monkeypa
     printed = capsys.readouterr().out
     assert "nan" not in printed
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_answers_that_are_all_equal_have_no_spread():
+    """Whose mean, added up and divided, is not quite one of them."""
+    answers = np.full(1000, 171_000.1)
+    assert answers.std() > 0
+    result = Result("0.985 quantile", "as recorded", 0.0, 25e6, 175_457.49, 0.0, None, 10.0, answers)
+    [row] = answers_table([result]).to_dict("records")
+    assert (row["std of answers"], row["std / true"]) == ("0", "0.000%")
 
 
 # ----------------------------------------------------------------------------------------------- the figures
