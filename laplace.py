@@ -21,7 +21,7 @@ quantile redrawn from those below it); clamped at a bound declared without a loo
 a bound that a tenth of epsilon buys, the 0.95 quantile by the exponential mechanism. Each query is asked N
 times and spends epsilon each time, which no real release may do: the last tables show what that costs.
 
-What to expect. Four figures in figures/ and four tables on the console, in a few seconds.
+What to expect. Four figures in figures/ and five tables on the console, in a few seconds.
 
     python laplace.py                  the real data if they can be had, else a fictional sample
     python laplace.py --data FILE --column Monthly_Balance --lower 0 --upper 2000
@@ -55,9 +55,9 @@ with starting("laplace.py", __name__):
     from data.cleaning import prepareData
     from data.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
     from report.laplace_figures import study_figures
-    from report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion
+    from report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
     from support import command_line as typed
-    from support.command_line import BadInput, OneLineParser, run
+    from support.command_line import BadInput, OneLineParser, in_lines, run
     from support.files import output_folder
     from support.look import save_figures
 
@@ -304,10 +304,9 @@ def declared_bounds(
         wide = clamp = smallest, float(np.quantile(values, SKEW_QUANTILE))
         sides = [side for side, given in (("lower", lower), ("upper", upper)) if given is None]
         if sides:
-            print(
-                f"Warning: no {' and no '.join(sides)} bound of {column} was declared; it is taken from the "
-                f"data, and leaks. Declare what is known beforehand with --{' and --'.join(sides)}."
-            )
+            lacking, options = " and no ".join(sides), " and --".join(sides)
+            leak = f"no {lacking} bound of {column} was declared; it is taken from the data, and leaks"
+            print(in_lines(f"Warning: {leak}. Declare what is known beforehand with --{options}."))
     low, high = clamp[0] if lower is None else lower, clamp[1] if upper is None else upper
     if low >= high:
         raise BadInput(f"the lower bound {low:g} must be below the upper bound {high:g}; declare others")
@@ -381,7 +380,7 @@ def main(
     generator = np.random.default_rng(seed)
     people = {"person": person, "rows_per_person": rows_per_person, "missing_as": missing_as}
     read = load_column(source, column, month=month, **people, seed=generator)
-    print(*read.notes, sep="\n", end="\n" if read.notes else "")
+    print(*map(in_lines, read.notes), sep="\n", end="\n" if read.notes else "")
     values, rows = read.prepared.dataframe[column].to_numpy(float), rows_per_person or 1
     wide, clamp = declared_bounds(values, column, lower, upper)
 
@@ -420,7 +419,7 @@ def main(
     print_conclusion(study)
     drawn = study_figures(study)
     save_figures(folder, drawn)
-    print(f"\n{len(drawn)} figures written into {folder}")
+    print_in_short(study, drawn, folder)
     return results
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from report.laplace_tables import DELTA, SKEW_CORRECTED, Asked, Study, amount, total_epsilon
+from report.laplace_tables import DELTA, SKEW_CORRECTED, Asked, Study, amount, noise_sentence, total_epsilon
 from support.look import BLACK, BLUE, GREY, VERMILION, finish, looked_at, new_figure
 
 THOUSANDS = FuncFormatter(lambda number, _: f"{number:,.10g}")
@@ -190,11 +190,7 @@ def normalized_figure(study: Study) -> Figure:
         result.data_set: factor * (result.answers - result.truth)
         for result, factor in zip((wide, narrow), factors, strict=True)
     }
-    ratio = wide.scale * factors[0] / (narrow.scale * factors[1])
-    title = f"{name}: without skew correction the noise is {ratio:,.3g} times as wide"
-    if 0.95 < ratio < 1.05:
-        title = f"{name}: with and without skew correction the noise is about equally wide"
-    title += ", relative to the true average" if relative else ""
+    title = f"{name}: {noise_sentence(study)}"
     limit, close = (
         min(
             max(1.05 * float(np.abs(errors[result.data_set]).max()), 1e-300),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from dp_accounting.pld.common import DifferentialPrivacyParameters
 from dp_accounting.privacy_accountant import NeighboringRelation
 from dp_accounting.rdp import RdpAccountant
 
-from support.command_line import show
+from support.command_line import in_lines, show
 
 DELTA = 1e-6  # of the total: far below one in n
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one
@@ -24,10 +26,13 @@ SKEW_CORRECTED = "skew-corrected"
 CONTRADICTION = 2.0  # times the median of the same person's other months: no longer the same income
 
 QUERIES_REMARK = (
-    "bias: true value of the data set minus true value as recorded. One person can move the maximum from\n"
-    "one bound to the other, so its noise spans the whole range; a high quantile tells more. The correction\n"
+    "bias: true value of the data set minus true value as recorded. One person can move the maximum from "
+    "one bound to the other, so its noise spans the whole range; a high quantile tells more. The correction "
     "reads all values, which no budget pays for: its answers do not have the epsilon they were asked at."
 )
+ASKED = ["query", "data set", "epsilon", "upper bound", "true value", "bias", "noise scale b"]
+ANSWERED = ["query", "data set", "mean of answers", "std of answers", "std / true", "in 95% interval"]
+LOOK_FIRST = "normalized_noise_observations.png"
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,8 @@ def best_bound(
 
 
 def bounds_table(study: Study) -> pd.DataFrame:
-    """|bias| + E|noise| of one private average against two truths: the best bound's, and each data set's.
+    """|bias| + E|noise| of one private average against two truths: the best bound's, and each data set's but
+    the skew-corrected one's, whose answers do not have the epsilon that the others have.
 
     That of the private bound is the mean over all the bounds bought, with its standard error.
     """
@@ -208,6 +214,7 @@ def bounds_table(study: Study) -> pd.DataFrame:
             errors = {
                 result.data_set: abs(result.truth - truth) + result.scale * result.epsilon / epsilon
                 for result in study.averages[:-1]
+                if result.data_set != SKEW_CORRECTED
             }
             private = study.averages[-1]
             floor, left = private.lower, per_row * (1 - study.bound_share)
@@ -220,11 +227,10 @@ def bounds_table(study: Study) -> pd.DataFrame:
                     "truth": name,
                     "epsilon": f"{epsilon:g}",
                     "best bound": amount(best, best),
-                    "values above": f"{above:,}",
+                    "above it": f"{above:,}",
                     "its error": amount(bias + noise, unit),
                     **{data_set: amount(total, unit) for data_set, total in errors.items()},
                     private.data_set: f"{amount(bought.mean(), unit)} ± {amount(error, unit)}",
-                    "median bound": amount(float(np.median(bounds)), best),
                 }
             )
     return pd.DataFrame(rows)
@@ -236,11 +242,11 @@ def averaging_table(averages: list[Result]) -> pd.DataFrame:
     for result in averages:
         root = math.sqrt(len(result.answers))
         columns = {
-            "one answer, E|noise|": result.scale,
-            "error of the mean": abs(result.answers.mean() - result.truth),
-            "expected, sqrt(2) b / sqrt(N)": math.sqrt(2) * result.scale / root,
-            "error of the median": abs(np.median(result.answers) - result.truth),
-            "expected, b / sqrt(N)": result.scale / root,
+            "one answer": result.scale,
+            "mean": abs(result.answers.mean() - result.truth),
+            "expected of it": math.sqrt(2) * result.scale / root,
+            "median": abs(np.median(result.answers) - result.truth),
+            "expected of that": result.scale / root,
         }
         texts = {name: amount(error, result.scale / root) for name, error in columns.items()}
         rows.append({"data set": result.data_set} | texts)
@@ -285,35 +291,63 @@ def spending_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def noise_sentence(study: Study) -> str:
+    """How much wider the average's noise is as recorded than skew-corrected, each relative to its truth."""
+    wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", SKEW_CORRECTED))
+    relative = wide.truth != 0 != narrow.truth
+    ratio = wide.scale / narrow.scale * (abs(narrow.truth / wide.truth) if relative else 1)
+    said = f"without skew correction the noise is {ratio:,.3g} times as wide"
+    if 0.95 < ratio < 1.05:
+        said = "with and without skew correction the noise is about equally wide"
+    return said + (", relative to the true average" if relative else "")
+
+
 def print_conclusion(study: Study) -> None:
     """All that is to be said after the last answer: queries, bounds, spending, and what averaging undoes."""
     result = study.results[0]
-    print(
-        f"{study.column}: {study.where}; N = {len(result.answers):,} answers at epsilon {study.epsilon:g} "
-        f"each, seed {study.seed}\n"
-    )
-    show(answers_table(study.results))
-    print(QUERIES_REMARK)
+    answers = f"{len(result.answers):,}"
+    heading = f"N = {answers} answers at epsilon {study.epsilon:g} each, seed {study.seed}"
+    print(in_lines(f"{study.column}: {study.where}; {heading}"))
+    print("\nWhat is asked")
+    table = answers_table(study.results)
+    show(table[ASKED])
+    print("\nWhat is answered")
+    show(table[ANSWERED])
+    print(in_lines(QUERIES_REMARK))
     if study.rows_per_person > 1:
         rows = study.rows_per_person
         print(f"A person may have {rows} rows here, so every sensitivity counts {rows} times.")
-    print(f"\n{study.skew}")
+    print(f"\n{in_lines(study.skew)}")
     if np.isfinite(study.usual).all():
         usual, unit = study.usual.mean(), study.averages[0].truth
         offsets = ", ".join(
             f"{amount(row.truth - usual, unit, '+')} {row.data_set}" for row in study.averages
         )
-        print(
-            f"Against the average of the persons' usual values, {amount(usual, unit)}, the bias is {offsets}."
-        )
-    print(
-        "\n|bias| + E|noise| of one private average against two truths; for the private bound, the mean over "
-        f"{len(result.answers):,} bounds ± its standard error"
+        against = f"Against the average of the persons' usual values, {amount(usual, unit)}"
+        print(in_lines(f"{against}, the bias is {offsets}."))
+    title = (
+        "|bias| + E|noise| of one private average against two truths: of the best bound, with so many values "
+        f"above it, and of the others; of the private bound the mean over {answers} ± its standard error"
     )
+    print(f"\n{in_lines(title)}")
     show(bounds_table(study))
     print("\nWhat the answers spend of one person's privacy")
     show(spending_table(study))
-    print(
-        "True values, biases and best bounds are not private at all.\n\nWhat averaging the answers gives away"
+    print("True values, biases and best bounds are not private at all.")
+    title = (
+        "What averaging the answers gives away: how far off the truth one answer is (E|noise| = b), and the "
+        f"mean and the median of all {answers}; expected are sqrt(2) b / sqrt(N) and b / sqrt(N)"
     )
+    print(f"\n{in_lines(title)}")
     show(averaging_table(study.averages))
+
+
+def print_in_short(study: Study, drawn: Collection[str], folder: Path) -> None:
+    """The answer to the study's question, and where its figures are."""
+    wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", "clamped"))
+    scales = f"The noise of one private average has the scale {wide.scale:,.6g} as recorded"
+    if wide.upper != narrow.upper:
+        scales += f", under the bound {wide.upper:,.8g}, and {narrow.scale:,.6g} if clamped at "
+        scales += f"{narrow.upper:,.8g}: it follows the bound, not the typical value"
+    print(f"\nIn short\n{in_lines(f'{study.column}: {noise_sentence(study)}.')}\n{in_lines(f'{scales}.')}")
+    print(f"{len(drawn)} figures are in {folder}\nLook first at {folder / LOOK_FIRST}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,10 +25,9 @@ from report.mia_tables import (
     sensitivity_table,
     with_interval,
 )
-from support.command_line import show
+from support.command_line import in_lines, show
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
-PRINTED = 100  # letters on a line
 
 
 # -------------------------------------------------------------------------------------------- above figures
@@ -286,8 +284,3 @@ def _print_words(study: Study, attack: str, class_names: Sequence[str]) -> None:
         stable.setdefault(exposure.stability, []).append(model)
     for words, models in stable.items():
         print(in_lines(f"{', '.join(models)}: {words}"))
-
-
-def in_lines(words: str) -> str:
-    """Each line of the words in lines no longer than PRINTED."""
-    return "\n".join(textwrap.fill(line, PRINTED, subsequent_indent="  ") for line in words.splitlines())

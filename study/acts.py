@@ -16,10 +16,10 @@ from report.mia_words import (
     attack_answers,
     defence_answers,
     finished_line,
-    in_lines,
     print_conclusion,
     stronger_answers,
 )
+from support.command_line import in_lines
 from support.files import write_whole
 from support.look import save_figures
 from training.jobs import Job, Kept, Workers, question_job, run_jobs

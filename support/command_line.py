@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OLDEST_PYTHON = (3, 11)
+PRINTED = 100  # letters on a line
 
 
 class BadInput(ValueError):
@@ -147,6 +149,11 @@ def _terminate(number: int, frame: object) -> None:
 def _leave(line: str, status: int) -> None:
     print(line, file=sys.stderr)
     sys.exit(status)
+
+
+def in_lines(words: str) -> str:
+    """Each line of the words in lines no longer than PRINTED."""
+    return "\n".join(textwrap.fill(line, PRINTED, subsequent_indent="  ") for line in words.splitlines())
 
 
 def show(table: pd.DataFrame) -> None:

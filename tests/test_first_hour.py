@@ -34,6 +34,11 @@ def plain(tmp_path_factory):
     return done.stdout, pictures(folder)
 
 
+def test_the_console_is_no_wider_than_a_hundred_letters(plain):
+    lines = plain[0].splitlines()
+    assert max(map(len, lines[:-2])) <= 100  # the last two name the folder
+
+
 def test_neither_settings_nor_options_change_a_picture(plain, tmp_path):
     """A notebook's backend, a matplotlibrc, an ASCII console, no home, -OO and -P, all at once."""
     style = tmp_path / "matplotlibrc"
@@ -49,7 +54,7 @@ def test_neither_settings_nor_options_change_a_picture(plain, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     said = plain[0].replace(str(tmp_path), "").encode("ascii", "replace").decode().splitlines()
-    assert done.stdout.splitlines()[:-1] == said[:-1]  # the last names the folder
+    assert done.stdout.splitlines()[:-2] == said[:-2]  # the last two name the folder
     assert pictures(tmp_path / "figures") == plain[1]
 
 
