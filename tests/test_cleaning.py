@@ -117,8 +117,8 @@ def test_odd_tables_that_are_read_right(written, content, values):
         (" x \n1\n", "no column x, but ' x '"),
         ("x\n1\n".encode("utf-16"), "UTF-16"),
         ("x,é\n1,2\n".encode("latin-1"), "UTF-8"),
-        (gzip.compress(b"x\n1\n"), "gzip archive"),
-        (gzip.compress(b"x\n1\n")[:12], "gzip archive"),
+        (gzip.compress(b"x\n1\n", mtime=0), "gzip archive"),
+        (gzip.compress(b"x\n1\n", mtime=0)[:12], "gzip archive"),
     ],
 )
 def test_files_that_are_no_use(written, tmp_path, content, message):
