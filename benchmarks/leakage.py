@@ -16,6 +16,8 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -64,13 +66,21 @@ def whole_commands(rounds: int, losses: Losses) -> list[list[float]]:
         files = [folder / "members.npy", folder / "nonmembers.npy"]
         for file, values in zip(files, (losses.members, losses.nonmembers), strict=True):
             np.save(file, values)
-        run = partial(subprocess.run, cwd=ROOT, check=True, capture_output=True)
-        theirs = partial(run, [sys.executable, ROOT / "benchmarks" / "threshold_attack.py", *files])
-        ours = partial(run, [sys.executable, "-m", "leakage", *files, "--output", folder])
-        auc = float(theirs().stdout)
-        ours()
-        refuse_other(auc, json.loads((folder / "audit.json").read_text())["trainings"][0]["loss"]["auc"])
-        return in_turn(rounds, partial(seconds, theirs), partial(seconds, ours))
+
+        def timed(program: list[str | Path], auc_of: Callable[[bytes], float]) -> tuple[float, float]:
+            command, start = [sys.executable, *program, *files], time.perf_counter()
+            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+            return time.perf_counter() - start, auc_of(done.stdout)
+
+        def audited(_: bytes) -> float:
+            return json.loads((folder / "audit.json").read_text())["trainings"][0]["loss"]["auc"]
+
+        attack_alone = partial(timed, [ROOT / "benchmarks" / "threshold_attack.py"], float)
+        audit = partial(timed, ["-m", "leakage", "--output", folder], audited)
+        found = in_turn(rounds, attack_alone, audit)
+    for (_, their_auc), (_, our_auc) in zip(*found, strict=True):
+        refuse_other(their_auc, our_auc)
+    return [[duration for duration, _ in side] for side in found]
 
 
 def main(rounds: int, command_rounds: int = COMMAND_ROUNDS) -> None:
