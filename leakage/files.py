@@ -68,7 +68,8 @@ class Table:
         """The column that is wanted; if none is said, the only one left, or the only one called loss."""
         if wanted is not None:
             if wanted not in self.columns:
-                self.refuse(f"has no column {short(wanted, 40)}, but {', '.join(self.columns)}", WHICH)
+                there = ", ".join(filter(None, self.columns)) or "one without a name"
+                self.refuse(f"has no column {short(wanted, 40)}, but {there}", WHICH)
             return wanted
         left = self.left(taken)
         called = [name for name in left if name.lower() == "loss"] if len(left) > 1 else left

@@ -174,10 +174,12 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
         ends = [members[widest], nonmembers[widest]]
         label = f"advantage {model.advantage:.3f}" if len(models) <= FEW_MODELS else None
         axes.plot([at[widest]] * 2, ends, color=colour, marker="_", linewidth=1.2, label=label)
-    if pooled.min() >= 0 and pooled.max() > FEWEST_LOSS:
-        axes.set_xscale("log", nonpositive="clip")
-        axes.set_xlim(max(np.quantile(pooled, 0.02), FEWEST_LOSS), pooled.max())
-        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    if len(pooled) and pooled.min() >= 0:
+        low, high = max(np.quantile(pooled, 0.02), FEWEST_LOSS), pooled.max()
+        if low < high:  # else all losses are equal, or 0
+            axes.set_xscale("log", nonpositive="clip")
+            axes.set_xlim(low, high)
+            axes.xaxis.set_major_locator(LogLocator(numticks=6))
     grey_key(axes, {"members": "-", "non-members": "--"}, "upper left")
     lines = len(axes.get_legend().get_texts())
     axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.1 + 0.14 * lines))  # room for the legend

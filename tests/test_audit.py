@@ -194,6 +194,7 @@ REFUSED = [
     ("", {}, "cannot be read"),
     ("loss\n0.5\n", {"loss": "score"}, "no column score"),
     ("loss\n0.5\n", {"id": "name"}, "no column name"),
+    ("0.5\n0.6\n", {"group": "g"}, "no column g, but one without a name"),
     ("id,loss,member\n0,0.2,1\n1,0.8,0\n", {}, "--member-column member"),
     ("loss,in\n0.5,train\n", {"member": "in"}, "train"),
     ("loss,g\n0.5,\n0.6,x\n", {"group": "g"}, "1 rows"),
@@ -414,6 +415,16 @@ def test_doubts_stand_in_the_report(run_audit, tmp_path):
     assert "Warning: Members have the larger values" in out
     report = json.loads((tmp_path / "audit" / "audit.json").read_text())
     assert any("larger values" in warning for warning in report["warnings"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("members", [np.inf, 1.0, 0.0, 1e300, 1e-320])
+@pytest.mark.parametrize("nonmembers", [np.inf, 1.0])
+def test_losses_that_are_all_equal_or_infinite_are_drawn_without_a_warning(members, nonmembers, tmp_path):
+    found = audit(np.full(50, members), np.full(40, nonmembers), output=tmp_path)
+    expected = 0.5 if members == nonmembers else float(members < nonmembers)
+    assert found["trainings"][0]["loss"]["auc"] == expected
+    assert (tmp_path / "mia_audit.png").exists()
 
 
 # ------------------------------------------------------------------------------------------------ the report
