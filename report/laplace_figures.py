@@ -60,12 +60,13 @@ def _box(axes: Axes, rows: dict[str, np.ndarray], colours: list[str]) -> None:
 
 
 def _edges(values: np.ndarray, logarithmic: bool) -> np.ndarray:
-    """81 bin edges from the smallest to the largest value, or about them where all are equal."""
+    """81 bin edges from the smallest to the largest value, or about them where all are equal; fewer where
+    there are not so many numbers between the two."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         about = abs(low) / 2 or 1.0
         low, high = (low / 2, high * 2) if logarithmic else (low - about, high + about)
-    return np.geomspace(low, high, 81) if logarithmic else np.linspace(low, high, 81)
+    return np.unique(np.geomspace(low, high, 81) if logarithmic else np.linspace(low, high, 81))
 
 
 def distribution_figure(study: Study) -> Figure:

@@ -830,6 +830,14 @@ def test_digits_fit_a_small_unit_and_one_answer_has_no_spread(tmp_path, monkeypa
     assert [str(warning.message) for warning in recwarn] == []
 
 
+def test_values_with_few_numbers_between_them_are_drawn(tmp_path):
+    """At 1e15 numbers lie 1/8 apart, so that a histogram has at most four bins between these."""
+    (tmp_path / "far.csv").write_text("x\n" + 20 * "1e15\n1000000000000000.125\n1000000000000000.5\n")
+    run = {"data": tmp_path / "far.csv", "column": "x", "lower": 0.0, "upper": 10.0}
+    laplace.main(**run, iterations=2, figures=tmp_path / "f")
+    assert len(list((tmp_path / "f").iterdir())) == 4
+
+
 def test_answers_that_are_all_equal_have_no_spread():
     """Whose mean, added up and divided, is not quite one of them."""
     answers = np.full(1000, 171_000.1)
