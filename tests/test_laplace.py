@@ -832,7 +832,7 @@ def test_digits_fit_a_small_unit_and_one_answer_has_no_spread(tmp_path, monkeypa
 
 def test_values_with_few_numbers_between_them_are_drawn(tmp_path):
     """At 1e15 numbers lie 1/8 apart, so that a histogram has at most seven bins between these."""
-    (tmp_path / "far.csv").write_text("x\n" + "\n".join(f"{1e15 + eighth / 8:.3f}" for eighth in range(8)))
+    (tmp_path / "far.csv").write_text("x\n" + "\n".join(f"{1e15 + eighth / 8:.3f}" for eighth in range(1, 9)))
     run = {"data": tmp_path / "far.csv", "column": "x", "lower": 0.0, "upper": 10.0}
     laplace.main(**run, iterations=2, figures=tmp_path / "f")
     assert len(list((tmp_path / "f").iterdir())) == 4
