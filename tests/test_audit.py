@@ -418,8 +418,7 @@ def test_doubts_stand_in_the_report(run_audit, tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("members", [np.inf, 1.0, 0.0, 1e300, 1e-320])
-@pytest.mark.parametrize("nonmembers", [np.inf, 1.0])
+@pytest.mark.parametrize(("members", "nonmembers"), [(np.inf, np.inf), (1.0, 1.0), (1e-320, np.inf)])
 def test_losses_that_are_all_equal_or_infinite_are_drawn_without_a_warning(members, nonmembers, tmp_path):
     found = audit(np.full(50, members), np.full(40, nonmembers), output=tmp_path)
     expected = 0.5 if members == nonmembers else float(members < nonmembers)
