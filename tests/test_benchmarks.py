@@ -24,6 +24,7 @@ import pytest
 
 import mia
 from benchmarks import jobs, laplace_queries, references, timing, whole_run
+from benchmarks.leakage import whole_commands
 from benchmarks.ways_to_train import Training, by_keras
 from leakage.estimates import Losses
 from tests.test_mia import FIGURES, TABLES, fake_cifar10
@@ -244,9 +245,23 @@ def test_private_training_beside_a_fake_of_opacus(main_of, tmp_path):
 # -------------------------------------------------------------------------------------- leakage and laplace
 
 
+def two_of_each(rounds, losses):
+    """A fake of the measuring of whole commands, which is tried by itself."""
+    return [[2.0] * rounds, [1.0] * rounds]
+
+
+def test_whole_commands_are_measured_on_the_same_losses():
+    generator = np.random.default_rng(0)
+    losses = Losses(generator.exponential(0.8, 300), generator.exponential(1, 200))
+    attack, audit = whole_commands(1, losses)
+    assert len(attack) == len(audit) == 1
+    assert min(*attack, *audit) > 0.1
+
+
 def test_leakage(main_of):
     sizes = {"MEMBERS": 500, "NONMEMBERS": 300, "MANY": 400}
     replaced = {f"benchmarks.leakage.{name}": size for name, size in sizes.items()}
+    replaced["benchmarks.leakage.whole_commands"] = two_of_each
     rows = rows_of(main_of("leakage", replaced, rounds=1, command_rounds=1))
     assert [(row[0], float(row[2].split()[0].replace(",", "")) > 0) for row in rows] == [
         ("`run_attacks`, against `measure_leakage`", True),
