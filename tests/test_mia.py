@@ -3,7 +3,6 @@
 The images are a fake of CIFAR-10, named as one: few, random, with a hint of their class.
 """
 
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +16,10 @@ import mia
 from data.cifar10 import CLASS_NAMES, Cifar10
 from leakage.findings import Pair, losses_at
 from training.jobs import run_jobs
-from training.workers import processes
+from training.repeatable import start_tensorflow
 
+# Before TensorFlow runs in this process: its threads cannot be set later.
+start_tensorflow(threads=2)
 ROOT = Path(mia.__file__).parent
 BY_NAME = {model.name: model for model in mia.MODELS}
 # A new row in either table, with a name, a depth and a number of classes that no other has.
@@ -193,21 +194,12 @@ def test_auc_and_advantage_against_scikit_learn(kind):
     assert (own["auc"], own["advantage"]) == pytest.approx((report["auc"], report["advantage"]), abs=1e-12)
 
 
-@pytest.fixture(scope="module")
-def train_alone():
-    """A function for a cell's losses, trained in another process, as always: TensorFlow's threads are set
-    before it starts, or not at all."""
-    with processes(1) as pool:
-
-        def train(cell, data, folder):
-            job = mia.training_job(cell, data, "fake", threads=1)
-            kept = run_jobs("trainings", [job], folder, partial(nullcontext, pool))
-            return kept[cell.name].read()
-
-        yield train
+def train_here(cell, data):
+    """A cell's losses, trained in this process."""
+    return mia.training_job(cell, data, "fake", threads=1).work(epoch_done=lambda: None)
 
 
-def test_a_model_that_learns_noise_by_heart_is_found_out(fake, train_alone, tmp_path):
+def test_a_model_that_learns_noise_by_heart_is_found_out(fake):
     """Noise can only be memorised: training accuracy 1, test accuracy that of guessing, and
     an attack that is nearly always right. Untrained, the same model gives nothing away."""
     generator = np.random.default_rng(5)
@@ -217,7 +209,7 @@ def test_a_model_that_learns_noise_by_heart_is_found_out(fake, train_alone, tmp_
     )
     model = BY_NAME["dense4_4c"]
     cell = mia.Cell(model, seed=0, epochs=60, share=1.0, attack_every=60, batch_size=10)
-    training = train_alone(cell, noise, tmp_path)
+    training = train_here(cell, noise)
     untrained, trained = (
         leakage.measure_leakage(*losses)
         for losses in zip(training["member_losses"], training["nonmember_losses"], strict=True)
@@ -236,11 +228,11 @@ def test_a_model_that_learns_noise_by_heart_is_found_out(fake, train_alone, tmp_
     assert set(training["member_labels"]) == {0, 1, 2, 3}
 
 
-def test_accuracies_and_losses_are_those_of_either_set(fake, train_alone, tmp_path):
+def test_accuracies_and_losses_are_those_of_either_set(fake):
     """With test images that are all black, and labels that are known: the two sets cannot be mixed up."""
     black = fake._replace(test_images=np.zeros_like(fake.test_images))
     cell = mia.Cell(BY_NAME["dense4_10c"], seed=1, epochs=2, share=1.0)
-    training = train_alone(cell, black, tmp_path)
+    training = train_here(cell, black)
     for epoch in (0, 1):
         # All black images have the same logits, so that they fall into one class, and a class has one loss.
         assert training["test_accuracy"][epoch] == pytest.approx(0.1)
