@@ -3,10 +3,15 @@
 Random checks have fixed seeds; the chance of a false alarm under another seed stands beside each.
 """
 
+import hashlib
 import math
 import subprocess
 import sys
 from pathlib import Path
+
+from training.repeatable import start_tensorflow
+
+start_tensorflow(threads=2)  # before anything loads TensorFlow
 
 import dp_accounting
 import keras
@@ -207,34 +212,38 @@ def test_an_attacker_sees_of_an_image_what_the_accountant_assumes(recorded):
     assert stats.kstest(seen, mixture).pvalue > 0.01
 
 
-REPEAT = """
-import hashlib, sys
-import keras, numpy as np, tensorflow as tf
-from training.private import private_epochs
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[1]))
-generator = np.random.default_rng(0)
-images = tf.constant(generator.integers(0, 256, (400, 32, 32, 3)), tf.uint8)
-labels = tf.constant(generator.integers(0, 10, 400), tf.int32)
-for seed in map(int, sys.argv[2:]):
+def trained_weights(seed):
+    """A digest of the weights after two private epochs with this seed, from one start on the same images."""
+    generator = np.random.default_rng(0)
+    images = tf.constant(generator.integers(0, 256, (400, 32, 32, 3)), tf.uint8)
+    labels = tf.constant(generator.integers(0, 10, 400), tf.int32)
     keras.utils.set_random_seed(0)
-    stack = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
-    stack += [keras.layers.Dense(64, activation="relu") for _ in range(3)]
-    network = keras.Sequential([keras.Input((32, 32, 3)), *stack, keras.layers.Dense(10)])
-    train = private_epochs(network, images, labels, epochs=2, batch_size=100, noise_multiplier=1.0,
-                           clipping_norm=1.0, learning_rate=0.002, seed=seed)
+    stack = [layers.Rescaling(1 / 255), layers.Flatten()]
+    stack += [layers.Dense(64, activation="relu") for _ in range(3)]
+    network = keras.Sequential([keras.Input((32, 32, 3)), *stack, layers.Dense(10)])
+    settings = {"clipping_norm": 1.0, "learning_rate": 0.002, "seed": seed}
+    train = private_epochs(
+        network, images, labels, epochs=2, batch_size=100, noise_multiplier=1.0, **settings
+    )
     train(1), train(2)
-    print(hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest())
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
+
+
+ONE_THREAD = """
+from training.repeatable import start_tensorflow
+start_tensorflow(threads=1)
+from tests.test_private import trained_weights
+print(trained_weights(1))
 """
 
 
 def test_a_training_repeats_to_the_last_bit_on_one_thread_and_on_two():
-    command = [sys.executable, "-c", REPEAT]
-    pipes = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    started = [subprocess.Popen([*command, *words], **pipes) for words in (("1", "0", "1"), ("2", "1"))]
-    one_thread, two_threads = (process.communicate()[0].split() for process in started)
-    assert len(set(one_thread)) == 2
-    assert one_thread[1:] == two_threads
+    """Two in this process, and the second again in one of its own, on one thread."""
+    first, second = trained_weights(0), trained_weights(1)
+    assert tf.config.threading.get_inter_op_parallelism_threads() == 2
+    command = [sys.executable, "-c", ONE_THREAD]
+    alone = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert second == alone.stdout.strip() != first
 
 
 def test_a_private_training_learns():
