@@ -232,7 +232,8 @@ def trained_weights(seed):
 ONE_THREAD = """
 from training.repeatable import start_tensorflow
 start_tensorflow(threads=1)
-from tests.test_private import trained_weights
+from tests.test_private import tf, trained_weights
+assert tf.config.threading.get_inter_op_parallelism_threads() == 1
 print(trained_weights(1))
 """
 
