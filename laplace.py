@@ -47,19 +47,19 @@ from typing import NamedTuple
 
 # Python's -P and PYTHONSAFEPATH leave a script's own folder out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from support.command_line import starting
+from leakage.command_line import starting
 
 with starting("laplace.py", __name__):
     import numpy as np
 
-    from data.cleaning import prepareData
-    from data.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
-    from report.laplace_figures import study_figures
-    from report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
-    from support import command_line as typed
-    from support.command_line import BadInput, OneLineParser, in_lines, run
-    from support.files import output_folder
-    from support.look import save_figures
+    from leakage import command_line as typed
+    from leakage.command_line import BadInput, OneLineParser, in_lines, run
+    from leakage.look import save_figures
+    from leakage.output import output_folder
+    from suite.report.laplace_figures import study_figures
+    from suite.report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
+    from suite.sources.cleaning import prepareData
+    from suite.sources.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer

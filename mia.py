@@ -39,29 +39,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 # Python's -P and PYTHONSAFEPATH leave a script's own folder out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from support.command_line import starting
+from leakage.command_line import starting
 
 with starting("mia.py", __name__):
     import loky
     import numpy as np
+    from data.near_duplicates import near_duplicate_tests
     from scipy import special
 
-    from data.cifar10 import CACHE, CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
-    from data.near_duplicates import near_duplicate_tests
     from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast  # noqa: F401, for importers
-    from leakage.findings import Pair
-    from report.mia_figures import Drawing
-    from report.mia_tables import Study
-    from study.acts import Run, acts_of, perform_all
-    from support.command_line import BadInput, LongMessage, OneLineParser, run, seed_number, whole_number
-    from support.files import output_folder
-    from support.look import styles_of
-    from training.code import key_of
-    from training.jobs import Job
-    from training.members import Examples, official_split, reference_split
-    from training.private import PRIVATE_BATCH, PRIVATE_EPOCHS, PRIVATE_LEARNING_RATE, private_training
-    from training.repeatable import start_tensorflow
-    from training.workers import cluster, processes
+    from leakage.command_line import BadInput, LongMessage, OneLineParser, run, seed_number, whole_number
+    from leakage.look import styles_of
+    from leakage.output import output_folder
+    from suite.jobs.code import key_of
+    from suite.jobs.jobs import Job
+    from suite.jobs.workers import cluster, processes
+    from suite.report.mia_figures import Drawing
+    from suite.report.mia_tables import Study
+    from suite.sources.cifar10 import CACHE, CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
+    from suite.study.acts import Run, acts_of, perform_all
+    from suite.study.findings import Pair
+    from suite.training.members import Examples, official_split, reference_split
+    from suite.training.private import PRIVATE_BATCH, PRIVATE_EPOCHS, PRIVATE_LEARNING_RATE, private_training
+    from suite.training.repeatable import start_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -221,7 +221,7 @@ def cell_of(model: Model, number: int, epochs: int | None, share: float, referen
 
 def plain_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
     """A function that trains the network for the epoch of a given number; nothing else is to be known."""
-    from training.plain import plain_epochs
+    from suite.training.plain import plain_epochs
 
     # A dense model's steps are too short to be shared by two threads.
     parts = 2 if cell.model.convolutional else 1
@@ -249,7 +249,7 @@ def train_cell(
     start_tensorflow(threads if cell.model.convolutional else 1)
     import tensorflow as tf
 
-    from training.plain import judge_of
+    from suite.training.plain import judge_of
 
     data = data or load_cifar10(report=lambda line: None)
     each = (cell.model.images // cell.model.classes, len(data.test_labels) // 10)

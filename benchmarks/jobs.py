@@ -1,6 +1,6 @@
 """How much faster are two trainings at a time than one?
 
-The same cells are trained by training.jobs.run_jobs with one worker and with two, into empty scratch folders.
+The same cells are trained by suite.jobs.jobs.run_jobs with one worker and with two, into empty scratch folders.
 Each run has a process of its own, from whose start the clock runs, so that the workers start anew. What
 passes before the first epoch of all is done (imports, workers, data, tracing) does not get faster, and is
 also given by itself.
@@ -26,11 +26,11 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
 from benchmarks.ways_to_train import SEED, enough, epoch_seconds, images, model_named, timed
-from data.cifar10 import Cifar10, digests_of
+from leakage.command_line import whole_number
 from mia import EPOCHS, MODELS, Cell, cell_of, training_job
-from support.command_line import whole_number
-from training.jobs import Workers, run_jobs
-from training.workers import cluster, processes
+from suite.jobs.jobs import Workers, run_jobs
+from suite.jobs.workers import cluster, processes
+from suite.sources.cifar10 import Cifar10, digests_of
 
 ROUNDS, MEASURED_EPOCHS = 3, 4
 EQUAL_MODEL, EQUAL_CELLS = "dense4_10c", 4

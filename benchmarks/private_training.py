@@ -33,10 +33,10 @@ from benchmarks.timing import (
     table,
 )
 from benchmarks.ways_to_train import model_named
+from leakage.command_line import whole_number
 from mia import build
-from support.command_line import whole_number
-from training import private
-from training.repeatable import start_tensorflow
+from suite.training import private
+from suite.training.repeatable import start_tensorflow
 
 if TYPE_CHECKING:
     import keras

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import mia
 from benchmarks.timing import in_fresh_process, machine, markdown
 from benchmarks.ways_to_train import SEED, images, model_named, plain_models
-from data.cifar10 import Cifar10
-from support.command_line import OneLineParser, positive_number
+from leakage.command_line import OneLineParser, positive_number
+from suite.sources.cifar10 import Cifar10
 
 MODEL, SHARE = "cnn4_10c", 0.1  # of the images; the profiler keeps every single operation in memory
 LEAST_SHARE = 0.01  # of the whole time, to have a line of its own

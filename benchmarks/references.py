@@ -27,16 +27,16 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import machine, markdown, parser_with_rounds, seconds
 from benchmarks.ways_to_train import images, model_named
-from data.cifar10 import Cifar10, digests_of
 from leakage.calibration import calibrated, reference_losses
+from leakage.command_line import run, whole_number
 from leakage.contrasts import paired_contrast
 from leakage.estimates import Losses, measure_leakage
-from leakage.findings import losses_at
+from leakage.output import output_folder
 from mia import CELLS, cell_of, training_job
-from support.command_line import run, whole_number
-from support.files import output_folder
-from training.jobs import Job, run_jobs
-from training.workers import processes
+from suite.jobs.jobs import Job, run_jobs
+from suite.jobs.workers import processes
+from suite.sources.cifar10 import Cifar10, digests_of
+from suite.study.findings import losses_at
 
 MODEL, ROUNDS = "dense4_10c", 5
 COUNTS = (2, 4, 6, 16)

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import loky
 
-from support.command_line import OneLineParser, whole_number
+from leakage.command_line import OneLineParser, whole_number
 
 Measured = TypeVar("Measured")
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "data" / "cache"

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from data.cifar10 import Cifar10, DataNotFound, load_cifar10
 from mia import (
     ATTACK_EVERY,
     BATCH_SIZE,
@@ -19,7 +18,8 @@ from mia import (
     losses_from_logits,
     training_job,
 )
-from training.members import official_split
+from suite.sources.cifar10 import Cifar10, DataNotFound, load_cifar10
+from suite.training.members import official_split
 
 SEED = 0
 

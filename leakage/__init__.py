@@ -2,7 +2,7 @@
 
 import sys
 
-from support.command_line import starting
+from leakage.command_line import starting
 
 # While Python looks for what `python -m leakage` runs, its first word is -m.
 with starting(

@@ -1,6 +1,6 @@
 """python -m leakage MEMBERS NONMEMBERS: the audit."""
 
-from support.command_line import starting
+from leakage.command_line import starting
 
 with starting("python -m leakage", __name__, "requirements/audit.txt"):
     from leakage.audit import command_line

@@ -21,6 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from leakage.calibration import calibrated, precision_table, reference_losses
+from leakage.command_line import BadInput, OneLineParser, finite_number, positive_number, run, show
 from leakage.contrasts import contrast_of_kinds, groups_differ, interval_of_kind, paired_contrast, verdict
 from leakage.estimates import (
     CONFIDENCE,
@@ -33,10 +34,9 @@ from leakage.estimates import (
     nonmembers_needed,
 )
 from leakage.files import Columns, Source, read_examples, read_references, short
+from leakage.look import looked_at, new_figure, save_figures, styles_of
+from leakage.output import output_folder, write_whole
 from leakage.panels import loss_panel, roc_panel, shown_of
-from support.command_line import BadInput, OneLineParser, finite_number, positive_number, run, show
-from support.files import output_folder, write_whole
-from support.look import looked_at, new_figure, save_figures, styles_of
 
 FOLDER = "audit"  # for the report, in the working directory
 DELTA = 1e-5  # of the lower bound on epsilon; at a larger delta it is lower, so it holds for smaller ones too

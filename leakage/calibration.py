@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from leakage.command_line import BadInput
 from leakage.estimates import CONFIDENCE, LOW_FPRS, Losses, clopper_pearson
-from support.command_line import BadInput
 
 PRIORS = (0.5, 0.1, 0.01)  # shares of members among the candidates, for the precision
 COINCIDENCE = 1e-9  # probability below which references that fit the target's members are no accident

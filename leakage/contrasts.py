@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from leakage.command_line import BadInput
 from leakage.estimates import (
     CONFIDENCE,
     Estimate,
@@ -31,7 +32,6 @@ from leakage.estimates import (
     heldout_estimate,
     heldout_interval,
 )
-from support.command_line import BadInput
 
 NO_DIFFERENCE = "no difference can be shown"
 NO_VERDICT = "no verdict: one training of a kind says nothing about kinds"

@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special
 
-from support.command_line import BadInput
+from leakage.command_line import BadInput
 
 CONFIDENCE = 0.95
 Z = float(special.ndtri(0.5 + CONFIDENCE / 2))  # half-width of the interval, in standard errors

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from support.command_line import BadInput
+from leakage.command_line import BadInput
 
 Source = str | os.PathLike | np.ndarray | pd.DataFrame
 

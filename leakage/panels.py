@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator
 from scipy import special
 
 from leakage.estimates import CONFIDENCE, LOW_FPRS, Losses, allowed, roc_curve
-from support.look import GREY, Style, finish, grey_key
+from leakage.look import GREY, Style, finish, grey_key
 
 # Dense where a low FPR is read on a logarithmic axis, and where the whole curve is on a linear one.
 ROC_FPRS = np.union1d(np.geomspace(1e-4, 1, 49), np.linspace(0.05, 1, 20).round(2))

@@ -1,7 +1,7 @@
 """A made-up study for the tests of findings, tables and figures: log-normal losses with a known leak.
 
 An image is as easy for every model, each training has noise of its own, and what a model was trained on loses
-`leak` of its log loss by the end. Trainings have the form that leakage.findings describes.
+`leak` of its log loss by the end. Trainings have the form that suite.study.findings describes.
 """
 
 import zlib
@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.cifar10 import CLASS_NAMES
 from leakage.estimates import Losses, auc_with_interval, measure_leakage
-from leakage.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
-from report.mia_figures import Drawing
-from report.mia_tables import Study, joined, study_of
-from support.look import styles_of
+from leakage.look import styles_of
+from suite.report.mia_figures import Drawing
+from suite.report.mia_tables import Study, joined, study_of
+from suite.sources.cifar10 import CLASS_NAMES
+from suite.study.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
 
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 EASINESS = np.random.default_rng(0).normal(size=TRAIN_IMAGES + TEST_IMAGES)

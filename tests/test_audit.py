@@ -22,8 +22,8 @@ from sklearn.neural_network import MLPClassifier
 
 from leakage import Losses, epsilon_lower_bound, measure_leakage, paired_contrast
 from leakage.audit import audit, command_line, doubts
+from leakage.command_line import BadInput
 from leakage.files import Columns, losses_of, read_examples
-from support.command_line import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -27,8 +27,8 @@ from benchmarks import jobs, laplace_queries, references, timing, whole_run
 from benchmarks.leakage import whole_commands
 from benchmarks.ways_to_train import Training, by_keras
 from leakage.estimates import Losses
+from suite.training.repeatable import start_tensorflow
 from tests.test_mia import FIGURES, TABLES, fake_cifar10
-from training.repeatable import start_tensorflow
 
 DENSE = [model for model in mia.MODELS if model.name == "dense4_10c"]
 IMAGES = fake_cifar10(train=60, test=30)
@@ -54,7 +54,7 @@ def called_here(work, *arguments):
 
 
 def one_thread(*_):
-    """In the place of training.workers' executors."""
+    """In the place of suite.jobs.workers' executors."""
     return nullcontext(ThreadPoolExecutor(1))
 
 
@@ -233,7 +233,7 @@ def test_profile_cell(main_of):
 
 def test_private_training_beside_a_fake_of_opacus(main_of, tmp_path):
     answer = [{"Opacus": 1e-5, "Opacus, ghost clipping": 2e-5}, {"torch": "0", "opacus": "1"}]
-    replaced = {"benchmarks.private_training.IMAGES": 60, "training.private.PRIVATE_BATCH": 20}
+    replaced = {"benchmarks.private_training.IMAGES": 60, "suite.training.private.PRIVATE_BATCH": 20}
     report = main_of("private_training", replaced, rounds=1, epochs=1, python=fake_python(tmp_path, answer))
     rows = {row[0]: row[2] for row in rows_of(report)}
     ways = ("without clipping", "`tf.vectorized_map`", "Opacus", "Opacus, ghost clipping")

@@ -18,7 +18,7 @@ from benchmarks.references import lira_offline, lira_online, log_odds
 from leakage.calibration import calibrated, precision, precision_table, reference_losses
 from leakage.contrasts import paired_contrast
 from leakage.estimates import Losses, auc_with_interval, measure_leakage
-from training.members import halves
+from suite.training.members import halves
 
 NULL_SETS = 1000
 UNBIASED = 4 * math.sqrt(0.05 * 0.95 / NULL_SETS)  # of the share of 95% intervals that miss the truth

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import cifar10
+from suite.sources import cifar10
 
 TRAIN, TEST = 40, 8  # images
 OFFLINE = "http://127.0.0.1:9"  # a proxy that refuses every connection
@@ -201,7 +201,7 @@ def test_without_any_source_the_message_says_what_was_tried_and_what_to_do(monke
 
 
 def test_importing_is_light():
-    run("import sys, data.cifar10; sys.exit('tensorflow' in sys.modules or 'PIL' in sys.modules)")
+    run("import sys, suite.sources.cifar10; sys.exit('tensorflow' in sys.modules or 'PIL' in sys.modules)")
 
 
 # tensorflow_datasets
@@ -233,7 +233,7 @@ with mock.patch(download, return_value=folder), generate:
 DOWNLOAD = """  # copy_from_tfds as it is, but for the network
 import sys
 from unittest import mock
-from data import cifar10
+from suite.sources import cifar10
 
 download = "tensorflow_datasets.core.download.DownloadManager.download_and_extract"
 with mock.patch(download, return_value=sys.argv[1]), mock.patch.object(cifar10, "run_quietly"):

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data import credit
-from data.cleaning import csv_columns, prepareData, similar_name
-from data.credit import describe_csv, load_column
-from support.command_line import BadInput
+from leakage.command_line import BadInput
+from suite.sources import credit
+from suite.sources.cleaning import csv_columns, prepareData, similar_name
+from suite.sources.credit import describe_csv, load_column
 
 DIRTY = """\
 Customer_ID,Month,Age,Annual_Income,Amount_invested_monthly,Monthly_Balance,Occupation,Payment_of_Min_Amount

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from training.code import code_digest, key_of
+from suite.jobs.code import code_digest, key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINING = ("mia.train_cell", "mia.plain_trainer")
 PRIVATE = ("mia.train_cell", "mia.private_trainer")
-FINDINGS = ("leakage.findings.findings_of_kind",)
+FINDINGS = ("suite.study.findings.findings_of_kind",)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_each_result_sees_its_own_code(copy):
     shutil.rmtree(private)
     statistics = edited(copy, "leakage/contrasts.py", "2 * minuend.covariance(subtrahend)", "0")
     assert digests(FINDINGS, copy) == digests(FINDINGS, statistics)  # a contrast is none of a kind's
-    pair = ("leakage.findings.findings_of_pair",)
+    pair = ("suite.study.findings.findings_of_pair",)
     assert digests(pair, copy) != digests(pair, statistics)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data import make_credit_sample
+from suite.sources import make_credit_sample
 
 SAMPLE = Path(make_credit_sample.__file__).with_name("credit_sample.csv")
 COLUMNS = [

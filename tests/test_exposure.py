@@ -6,7 +6,7 @@ import pytest
 
 from leakage import exposure
 from leakage.estimates import Losses
-from leakage.exposure import exposure_of, exposure_table
+from suite.study.exposure import exposure_of, exposure_table
 
 NOBODY = np.zeros(1)
 

@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from leakage.calibration import calibrated
 from leakage.contrasts import contrast_of_kinds, groups_differ, interval_of_kind, paired_contrast
 from leakage.estimates import Losses, measure_leakage
-from leakage.exposure import exposure_of
-from leakage.findings import (
+from suite.study.exposure import exposure_of
+from suite.study.findings import (
     AS_REPORTED,
     EARLY_STOPPING,
     EQUAL_STEPS,

@@ -120,7 +120,7 @@ def test_importing_a_script_leaves_python_s_own_errors():
 
 
 def test_one_cache_can_be_named_for_several_clones(tmp_path):
-    code = "import mia; from data import cifar10; print(mia.CELLS, cifar10.CACHE)"
+    code = "import mia; from suite.sources import cifar10; print(mia.CELLS, cifar10.CACHE)"
     environment = os.environ | {"PRIVACY_CACHE": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.command_line import BadInput
-from training import workers
-from training.jobs import Job, question_job, run_jobs
-from training.workers import cluster, processes
+from leakage.command_line import BadInput
+from suite.jobs import workers
+from suite.jobs.jobs import Job, question_job, run_jobs
+from suite.jobs.workers import cluster, processes
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAVE_SECONDS = 2.0  # that Ctrl-C may take
@@ -201,7 +201,7 @@ def start_in_a_process(folder):
         "from tests.test_jobs import fake_jobs, run as run_fakes\n"
         # A shell that starts the tests in the background lets them inherit that Ctrl-C is ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from support.command_line import run\n"
+        "from leakage.command_line import run\n"
         "folder = Path(sys.argv[1])\n"
         "run('fake', lambda: run_fakes(folder, fake_jobs(folder, 2.5)))"
     )

@@ -23,10 +23,10 @@ from PIL import Image
 from scipy import optimize, stats
 
 import laplace
-from data import credit
-from data.credit import describe_csv
-from report import laplace_figures
-from report.laplace_tables import (
+from leakage.command_line import BadInput
+from leakage.look import DOTS_PER_INCH, WIDTH, looked_at
+from suite.report import laplace_figures
+from suite.report.laplace_tables import (
     ANSWERED,
     ASKED,
     MOST_PLD_ANSWERS,
@@ -39,8 +39,8 @@ from report.laplace_tables import (
     spending_table,
     total_epsilon,
 )
-from support.command_line import BadInput
-from support.look import DOTS_PER_INCH, WIDTH, looked_at
+from suite.sources import credit
+from suite.sources.credit import describe_csv
 
 # The tests ask again and again with one seed, which a release must not.
 pytestmark = pytest.mark.filterwarnings("ignore:seed .* has answered before")

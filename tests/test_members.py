@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from training.members import choose, halves
+from suite.training.members import choose, halves
 
 
 def labels_of(counts, seed=0):

@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 import leakage
 import mia
-from data.cifar10 import CLASS_NAMES, Cifar10
-from leakage.findings import Pair, losses_at
-from training.jobs import run_jobs
-from training.repeatable import start_tensorflow
+from suite.jobs.jobs import run_jobs
+from suite.sources.cifar10 import CLASS_NAMES, Cifar10
+from suite.study.findings import Pair, losses_at
+from suite.training.repeatable import start_tensorflow
 
 # Before TensorFlow runs in this process: its threads cannot be set later.
 start_tensorflow(threads=2)
@@ -114,7 +114,7 @@ def test_adam_takes_the_steps_of_keras():
     import keras
     import tensorflow as tf
 
-    from training.adam import Adam
+    from suite.training.adam import Adam
 
     generator = np.random.default_rng(0)
     start = [generator.normal(size=shape).astype(np.float32) for shape in ((7, 5), (5,))]
@@ -246,7 +246,7 @@ def test_every_epoch_and_seed_has_an_order_of_its_own(monkeypatch):
     """The batches as plain_epochs hands them to TensorFlow, which a fake of tf.function records."""
     import tensorflow as tf
 
-    from training import plain
+    from suite.training import plain
 
     seen = []
     monkeypatch.setattr(
@@ -460,7 +460,7 @@ def test_without_tensorflow_one_line_says_what_is_missing(tmp_path, monkeypatch,
     ],
 )
 def test_bad_input_is_one_line_and_changes_nothing(arguments, fake, tmp_path, monkeypatch, run_command_line):
-    from training import workers
+    from suite.jobs import workers
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_file").write_bytes(b"in the way")
@@ -475,7 +475,7 @@ def test_bad_input_is_one_line_and_changes_nothing(arguments, fake, tmp_path, mo
 
 
 def test_a_damaged_kept_copy_is_named(tmp_path, monkeypatch, run_command_line):
-    from data.cifar10 import load_cifar10
+    from suite.sources.cifar10 import load_cifar10
 
     kept = tmp_path / "cifar10.bin"
     kept.write_bytes(b"not CIFAR-10")

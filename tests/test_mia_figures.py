@@ -12,17 +12,17 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
+from support import look
 
-from data.cifar10 import CLASS_NAMES
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
 from leakage.estimates import Losses
-from leakage.findings import AS_REPORTED, EQUAL_STEPS, Pair
+from leakage.look import Style, looked_at
 from leakage.panels import Point, Shown, curves_of, loss_panel, no_leak_band, roc_panel
-from report import mia_figures, mia_words
-from report.mia_figures import attack_figures, defence_figures, stronger_figures
-from report.mia_tables import Study
-from support import look
-from support.look import Style, looked_at
+from suite.report import mia_figures, mia_words
+from suite.report.mia_figures import attack_figures, defence_figures, stronger_figures
+from suite.report.mia_tables import Study
+from suite.sources.cifar10 import CLASS_NAMES
+from suite.study.findings import AS_REPORTED, EQUAL_STEPS, Pair
 from tests.made_up import (
     BOUND_FPRS,
     DELTA,

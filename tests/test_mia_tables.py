@@ -11,9 +11,14 @@ import pytest
 from scipy import stats
 
 import mia
-from data.cifar10 import CLASS_NAMES
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
-from leakage.findings import (
+from leakage.look import looked_at
+from suite.report import mia_tables, mia_words
+from suite.report.mia_figures import attack_figures
+from suite.report.mia_tables import joined, last_epoch
+from suite.report.mia_words import print_conclusion
+from suite.sources.cifar10 import CLASS_NAMES
+from suite.study.findings import (
     AS_REPORTED,
     CALIBRATED,
     EARLY_STOPPING,
@@ -22,11 +27,6 @@ from leakage.findings import (
     THRESHOLD,
     Pair,
 )
-from report import mia_tables, mia_words
-from report.mia_figures import attack_figures
-from report.mia_tables import joined, last_epoch
-from report.mia_words import print_conclusion
-from support.look import looked_at
 from tests.made_up import EPOCHS, SMALL, SMALL_QUESTIONS, Kind, act_of, drawing_of, small_acts, training_of
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")

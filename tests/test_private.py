@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from training.repeatable import start_tensorflow
+from suite.training.repeatable import start_tensorflow
 
 start_tensorflow(threads=2)  # before anything loads TensorFlow
 
@@ -22,8 +22,8 @@ from dp_accounting.rdp import RdpAccountant
 from keras import layers
 from scipy import special, stats
 
-from training import adam
-from training.private import (
+from suite.training import adam
+from suite.training.private import (
     NOISE_TOLERANCE,
     advantage_bound,
     clipped_sums,
@@ -230,7 +230,7 @@ def trained_weights(seed):
 
 
 ONE_THREAD = """
-from training.repeatable import start_tensorflow
+from suite.training.repeatable import start_tensorflow
 start_tensorflow(threads=1)
 from tests.test_private import tf, trained_weights
 assert tf.config.threading.get_inter_op_parallelism_threads() == 1

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from training.progress import START_SECONDS, TRUSTED_SECONDS, State, progress, progress_line, seconds_left
+from suite.jobs.progress import START_SECONDS, TRUSTED_SECONDS, State, progress, progress_line, seconds_left
 
 JOBS = (("cnn", 40, 11.0), *((f"dense{number}", 40, 1.1) for number in range(9)))  # name, steps, cost
 
@@ -81,7 +81,7 @@ def test_until_a_job_has_begun_the_line_says_what_it_waits_for():
 
 
 def test_where_there_is_no_terminal_lines_are_printed(monkeypatch):
-    monkeypatch.setattr("training.progress.LINE_SECONDS", 0.05)
+    monkeypatch.setattr("suite.jobs.progress.LINE_SECONDS", 0.05)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with progress(lambda: [State("a", 2, 4, 1.0)]):
         time.sleep(0.3)

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import mia
-from data.cifar10 import CLASS_NAMES
 from leakage.contrasts import NO_DIFFERENCE
-from report import mia_tables
-from report.mia_tables import Study, last_epoch
+from suite.report import mia_tables
+from suite.report.mia_tables import Study, last_epoch
+from suite.sources.cifar10 import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"

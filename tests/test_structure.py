@@ -68,7 +68,7 @@ def test_leakage_loads_neither_tensorflow_nor_the_images(tmp_path):
 
     code = (
         "import sys; from leakage import Losses, calibrated, measure_leakage, paired_contrast\n"
-        "import leakage.findings, leakage.audit\n"
+        "import suite.study.findings, leakage.audit\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
         "print(sorted(loaded & {'tensorflow', 'keras', 'data', 'training', 'report', 'mia', 'sklearn'}))"
     )

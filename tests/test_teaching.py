@@ -13,7 +13,7 @@ import pytest
 
 import laplace
 import mia
-from data.credit import describe_csv, load_column
+from suite.sources.credit import describe_csv, load_column
 
 ROOT = Path(mia.__file__).parent
 PAGE = (ROOT / "TEACHING.md").read_text()

@@ -20,7 +20,7 @@ import dp_accounting
 import numpy as np
 from dp_accounting.pld import PLDAccountant
 
-from support.command_line import BadInput
+from leakage.command_line import BadInput
 
 # TensorFlow is imported where it is used, so that the accounting alone does not wait for it.
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def private_epochs(
     import keras
     import tensorflow as tf
 
-    from training.adam import Adam
+    from suite.training.adam import Adam
 
     for layer in network.layers:
         dense = isinstance(layer, keras.layers.Dense) and layer.use_bias and len(layer.input.shape) == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from training.adam import Adam
+from suite.training.adam import Adam
 
 if TYPE_CHECKING:
     import keras

@@ -8,21 +8,21 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from leakage.command_line import in_lines
 from leakage.estimates import Losses
-from leakage.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
-from report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
-from report.mia_tables import Study, joined, study_of
-from report.mia_words import (
+from leakage.look import save_figures
+from leakage.output import write_whole
+from suite.jobs.jobs import Job, Kept, Workers, question_job, run_jobs
+from suite.report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
+from suite.report.mia_tables import Study, joined, study_of
+from suite.report.mia_words import (
     attack_answers,
     defence_answers,
     finished_line,
     print_conclusion,
     stronger_answers,
 )
-from support.command_line import in_lines
-from support.files import write_whole
-from support.look import save_figures
-from training.jobs import Job, Kept, Workers, question_job, run_jobs
+from suite.study.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
 
 LOOK_FIRST = ("mia_attacks.png", "mia_summary.png")  # of the figures, the first that there is
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")  # that take part in findings

@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from support.command_line import BadInput
-from support.files import write_whole
+from leakage.command_line import BadInput
+from leakage.output import write_whole
 
 WIDTH = 10.0  # of a figure, in inches
 DOTS_PER_INCH = 110

@@ -5,7 +5,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from support.command_line import BadInput
+from leakage.command_line import BadInput
 
 
 def output_folder(folder: str | os.PathLike, mend: str = "name another") -> Path:

@@ -17,8 +17,8 @@ import numpy as np
 from leakage.calibration import calibrated
 from leakage.contrasts import contrast_of_kinds, groups_differ, interval_of_kind, paired_contrast
 from leakage.estimates import Losses, measure_leakage
-from leakage.exposure import exposure_of
 from leakage.panels import curves_of
+from suite.study.exposure import exposure_of
 
 Reader = Callable[[], dict]
 MEASURES = ("auc", "heldout_advantage")

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.cifar10 import Cifar10
-from support.command_line import BadInput
+from leakage.command_line import BadInput
+from suite.sources.cifar10 import Cifar10
 
 HALVES = 0x68616C766573  # "halves" in ASCII, so that no other use of a pair's number draws the same
 

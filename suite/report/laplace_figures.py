@@ -11,8 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from report.laplace_tables import DELTA, SKEW_CORRECTED, Asked, Study, amount, noise_sentence, total_epsilon
-from support.look import BLACK, BLUE, GREY, VERMILION, finish, looked_at, new_figure
+from leakage.look import BLACK, BLUE, GREY, VERMILION, finish, looked_at, new_figure
+from suite.report.laplace_tables import (
+    DELTA,
+    SKEW_CORRECTED,
+    Asked,
+    Study,
+    amount,
+    noise_sentence,
+    total_epsilon,
+)
 
 THOUSANDS = FuncFormatter(lambda number, _: f"{number:,.10g}")
 NAME_LETTERS = 32  # of a column, before it is cut

@@ -1,6 +1,6 @@
 """CIFAR-10 as uint8 arrays in the original order, from wherever it can be had.
 
-    python data/cifar10.py
+    python -m suite.sources.cifar10
 
 finds the data set, checks it and keeps it in data/cache/cifar10.bin (184 MB). From then on it takes no
 time: the kept copy is mapped into memory, so that processes side by side share it. The sources, in turn:
@@ -37,7 +37,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-CACHE = Path(os.environ.get("PRIVACY_CACHE") or Path(__file__).parent / "cache").resolve() / "cifar10.bin"
+CACHE = (
+    Path(os.environ.get("PRIVACY_CACHE") or Path(__file__).parents[2] / "data" / "cache").resolve()
+    / "cifar10.bin"
+)
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPES = {
     "train_images": (50_000, 32, 32, 3),

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from leakage.command_line import BadInput
 from leakage.estimates import Losses
-from support.command_line import BadInput
 
 EXPOSED = 10  # training images named as the most and as the least exposed
 EXPOSED_SHARE = 0.01  # of the training images, for the agreement between trainings

@@ -12,8 +12,8 @@ import pandas as pd
 from leakage.calibration import precision_table
 from leakage.contrasts import holm, verdict
 from leakage.estimates import LOW_FPRS, nonmembers_needed
-from leakage.exposure import Exposure
-from leakage.findings import AS_REPORTED, Pair
+from suite.study.exposure import Exposure
+from suite.study.findings import AS_REPORTED, Pair
 
 NONE = "no verdict"  # with which the verdict on a pair begins if there is none
 REHEARSAL = f"{NONE}: a rehearsal"
@@ -29,7 +29,7 @@ class Study(NamedTuple):
     curves: point of a curve of the last epoch: model, seed, attack, curve, x, y;
     kinds: model, attack and way to look: measures with intervals, over all trainings;
     pairs: pair, attack and way to look: differences with intervals, p values and verdict;
-    exposures: by (model, attack): which training images are most exposed, see leakage.exposure.
+    exposures: by (model, attack): which training images are most exposed, see suite.study.exposure.
     """
 
     results: pd.DataFrame
@@ -94,7 +94,7 @@ def study_of(
     experiments: dict[str, Sequence[Pair]],
     pictured: Sequence[str],
 ) -> Study:
-    """The tables of one attack, from the answers to leakage.findings' questions.
+    """The tables of one attack, from the answers to suite.study.findings' questions.
 
     experiments: their pairs, by name. pictured: models of which the exposure of single images is kept.
     """

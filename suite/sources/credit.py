@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.cleaning import csv_columns, prepareData, similar_name
-from support.command_line import BadInput
+from leakage.command_line import BadInput
+from suite.sources.cleaning import csv_columns, prepareData, similar_name
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[2] / "data"
 READERS_COPY = FOLDER / "test.csv"
 SAMPLE = FOLDER / "credit_sample.csv"
 KAGGLE_DATASET, KAGGLE_FILE = "parisrohan/credit-score-classification", "test.csv"

@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from support.command_line import BadInput
-from support.files import write_whole
-from training.code import key_of
-from training.progress import State, progress
+from leakage.command_line import BadInput
+from leakage.output import write_whole
+from suite.jobs.code import key_of
+from suite.jobs.progress import State, progress
 
 Workers = Callable[[], AbstractContextManager[Executor]]
 

@@ -1,4 +1,4 @@
-"""The figures of study 1, drawn from its tables alone (report.mia_tables.Study), and images for the samples.
+"""The figures of study 1, drawn from its tables alone (suite.report.mia_tables.Study), and images for the samples.
 
 A thin bar is a 95% interval over examples: what other images could have given, with these trained models. A
 thick bar is over trainings and examples at once: what other trainings of this kind of model could have given
@@ -20,12 +20,12 @@ from matplotlib.ticker import MaxNLocator
 
 from leakage.contrasts import NO_DIFFERENCE, SIGNIFICANCE
 from leakage.estimates import LOW_FPRS, nonmembers_needed
-from leakage.exposure import EXPOSED_SHARE
-from leakage.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
+from leakage.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
-from report.mia_tables import FEW_TRAININGS, NONE, Study, classes_differ, ends_of, last_epoch
-from report.mia_words import finding_of, gain_sentence, leaking_sentence
-from support.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
+from suite.report.mia_tables import FEW_TRAININGS, NONE, Study, classes_differ, ends_of, last_epoch
+from suite.report.mia_words import finding_of, gain_sentence, leaking_sentence
+from suite.study.exposure import EXPOSED_SHARE
+from suite.study.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
 
 ABREAST = 4  # models beside each other
 PICTURES = 10  # most, and least, exposed images shown of a model

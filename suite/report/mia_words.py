@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from leakage.command_line import in_lines, show
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT, SIGNIFICANCE
 from leakage.estimates import Z
-from leakage.findings import AS_REPORTED, CALIBRATED
-from report.mia_tables import (
+from suite.report.mia_tables import (
     FEW_TRAININGS,
     NONE,
     Study,
@@ -25,7 +25,7 @@ from report.mia_tables import (
     sensitivity_table,
     with_interval,
 )
-from support.command_line import in_lines, show
+from suite.study.findings import AS_REPORTED, CALIBRATED
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
 

@@ -1,0 +1,1 @@
+"""What the two scripts share, in rooms; `leakage` beside it stands alone."""

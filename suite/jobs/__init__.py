@@ -1,0 +1,1 @@
+"""Calls made side by side, and kept when they are finished."""
