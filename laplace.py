@@ -45,21 +45,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-# Python's -P and PYTHONSAFEPATH leave a script's own folder out.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from leakage.command_line import starting
+if sys.version_info < (3, 11):  # noqa: UP036, as an older one is told here
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    print(f"laplace.py: needs Python 3.11 or later, this is {python}", file=sys.stderr)
+    sys.exit(2)
 
-with starting("laplace.py", __name__):
-    import numpy as np
+import numpy as np
 
-    from leakage import command_line as typed
-    from leakage.command_line import BadInput, OneLineParser, in_lines, run
-    from leakage.look import save_figures
-    from leakage.output import output_folder
-    from suite.report.laplace_figures import study_figures
-    from suite.report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
-    from suite.sources.cleaning import prepareData
-    from suite.sources.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
+from leakage.command_line import OneLineParser, finite_number, positive_number, run
+from leakage.look import save_figures
+from leakage.output import output_folder
+from suite.report.laplace_figures import study_figures
+from suite.report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
+from suite.sources.cleaning import prepareData
+from suite.sources.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
+from suite.support.command_line import BadInput, in_lines, seed_number, whole_number
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer
@@ -432,13 +432,13 @@ def command_line() -> None:
     add("--column", default=STUDY_COLUMN, help="a numeric column of it (default: %(default)s)")
     add("--month", help=f"value of its {MONTH} column, if it has one (default: {STUDY_MONTH})")
     add("--person", metavar="COLUMN", help=f"says whose a row is (default: {CUSTOMER}, if there)")
-    add("--rows-per-person", type=typed.whole_number, metavar="K", help="its rows that count (default: one)")
-    add("--missing-as", type=typed.finite_number, metavar="X", help="what gaps count as (default: left out)")
-    add("--lower", type=typed.finite_number, help=f"declared lower bound, {bound % DECLARED_BOUNDS[0]}")
-    add("--upper", type=typed.finite_number, help=f"declared upper bound, {bound % DECLARED_BOUNDS[1]}")
-    add("--iterations", type=typed.whole_number, default=ITERATIONS, help="of a query (default: %(default)s)")
-    add("--epsilon", type=typed.positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
-    add("--seed", type=typed.seed_number, default=SEED, help="of the random generator (default: %(default)s)")
+    add("--rows-per-person", type=whole_number, metavar="K", help="its rows that count (default: one)")
+    add("--missing-as", type=finite_number, metavar="X", help="what gaps count as (default: left out)")
+    add("--lower", type=finite_number, help=f"declared lower bound, {bound % DECLARED_BOUNDS[0]}")
+    add("--upper", type=finite_number, help=f"declared upper bound, {bound % DECLARED_BOUNDS[1]}")
+    add("--iterations", type=whole_number, default=ITERATIONS, help="of a query (default: %(default)s)")
+    add("--epsilon", type=positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
+    add("--seed", type=seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
     arguments = vars(parser.parse_args())
     run(parser.prog, lambda: main(**arguments))

@@ -26,11 +26,11 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
 from benchmarks.ways_to_train import SEED, enough, epoch_seconds, images, model_named, timed
-from leakage.command_line import whole_number
 from mia import EPOCHS, MODELS, Cell, cell_of, training_job
 from suite.jobs.jobs import Workers, run_jobs
 from suite.jobs.workers import cluster, processes
 from suite.sources.cifar10 import Cifar10, digests_of
+from suite.support.command_line import whole_number
 
 ROUNDS, MEASURED_EPOCHS = 3, 4
 EQUAL_MODEL, EQUAL_CELLS = "dense4_10c", 4

@@ -33,8 +33,8 @@ from benchmarks.timing import (
     table,
 )
 from benchmarks.ways_to_train import model_named
-from leakage.command_line import whole_number
 from mia import build
+from suite.support.command_line import whole_number
 from suite.training import private
 from suite.training.repeatable import start_tensorflow
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import machine, markdown, parser_with_rounds, seconds
 from benchmarks.ways_to_train import images, model_named
 from leakage.calibration import calibrated, reference_losses
-from leakage.command_line import run, whole_number
+from leakage.command_line import run
 from leakage.contrasts import paired_contrast
 from leakage.estimates import Losses, measure_leakage
 from leakage.output import output_folder
@@ -37,6 +37,7 @@ from suite.jobs.jobs import Job, run_jobs
 from suite.jobs.workers import processes
 from suite.sources.cifar10 import Cifar10, digests_of
 from suite.study.findings import losses_at
+from suite.support.command_line import whole_number
 
 MODEL, ROUNDS = "dense4_10c", 5
 COUNTS = (2, 4, 6, 16)

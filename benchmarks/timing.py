@@ -18,7 +18,8 @@ from typing import NamedTuple, TypeVar
 
 import loky
 
-from leakage.command_line import OneLineParser, whole_number
+from leakage.command_line import OneLineParser
+from suite.support.command_line import whole_number
 
 Measured = TypeVar("Measured")
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "data" / "cache"

@@ -19,9 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
 from benchmarks.ways_to_train import Training, by_keras, by_mia, enough, images, plain_models
-from leakage.command_line import whole_number
 from mia import BATCH_SIZE
 from suite.sources.cifar10 import Cifar10
+from suite.support.command_line import whole_number
 
 ROUNDS, EPOCHS = 3, 4
 

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import mia
 from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
 from benchmarks.ways_to_train import by_keras, enough, images, peak_memory, plain_models
-from leakage.command_line import whole_number
 from suite.sources.cifar10 import Cifar10
+from suite.support.command_line import whole_number
 
 ROUNDS, KERAS_EPOCHS, JOBS = 3, 4, 2
 ACTS = {"act one": "mia_architecture.png", "act two": "mia_attacks.png", "act three": "mia_defence.png"}

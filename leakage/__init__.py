@@ -1,37 +1,29 @@
 """Losses in, findings out, for anybody's model."""
 
-import sys
-
-from leakage.command_line import starting
-
-# While Python looks for what `python -m leakage` runs, its first word is -m.
-with starting(
-    "python -m leakage", "__main__" if sys.argv[:1] == ["-m"] else __name__, "requirements/audit.txt"
-):
-    from leakage.calibration import calibrated, precision, precision_table
-    from leakage.contrasts import (
-        contrast_of_kinds,
-        groups_differ,
-        holm,
-        interval_of_kind,
-        paired_contrast,
-        verdict,
-    )
-    from leakage.estimates import (
-        Estimate,
-        Losses,
-        allowed,
-        auc_estimate,
-        auc_with_interval,
-        chance_advantage,
-        clopper_pearson,
-        epsilon_lower_bound,
-        heldout_estimate,
-        measure_leakage,
-        nonmembers_needed,
-        roc_curve,
-        tpr_at_fpr,
-    )
+from leakage.calibration import calibrated, precision, precision_table
+from leakage.contrasts import (
+    contrast_of_kinds,
+    groups_differ,
+    holm,
+    interval_of_kind,
+    paired_contrast,
+    verdict,
+)
+from leakage.estimates import (
+    Estimate,
+    Losses,
+    allowed,
+    auc_estimate,
+    auc_with_interval,
+    chance_advantage,
+    clopper_pearson,
+    epsilon_lower_bound,
+    heldout_estimate,
+    measure_leakage,
+    nonmembers_needed,
+    roc_curve,
+    tpr_at_fpr,
+)
 
 __all__ = [
     "Estimate",

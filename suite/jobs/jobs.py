@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from leakage.command_line import BadInput
 from leakage.output import write_whole
 from suite.jobs.code import key_of
 from suite.jobs.progress import State, progress
+from suite.support.command_line import BadInput
 
 Workers = Callable[[], AbstractContextManager[Executor]]
 

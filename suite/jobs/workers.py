@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loky import get_reusable_executor
 
-from leakage.command_line import BadInput
+from suite.support.command_line import BadInput
 
 WATCH_SECONDS = 0.5
 DASK_SECONDS = 15  # that a cluster's scheduler, or a first worker, may take to answer

@@ -17,7 +17,8 @@ from dp_accounting.pld.common import DifferentialPrivacyParameters
 from dp_accounting.privacy_accountant import NeighboringRelation
 from dp_accounting.rdp import RdpAccountant
 
-from leakage.command_line import in_lines, show
+from leakage.command_line import show
+from suite.support.command_line import in_lines
 
 DELTA = 1e-6  # of the total: far below one in n
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from leakage.command_line import in_lines, show
+from leakage.command_line import show
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT, SIGNIFICANCE
 from leakage.estimates import Z
 from suite.report.mia_tables import (
@@ -26,6 +26,7 @@ from suite.report.mia_tables import (
     with_interval,
 )
 from suite.study.findings import AS_REPORTED, CALIBRATED
+from suite.support.command_line import in_lines
 
 FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
 

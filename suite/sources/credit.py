@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from leakage.command_line import BadInput
 from suite.sources.cleaning import csv_columns, prepareData, similar_name
+from suite.support.command_line import BadInput
 
 FOLDER = Path(__file__).resolve().parents[2] / "data"
 READERS_COPY = FOLDER / "test.csv"

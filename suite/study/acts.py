@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from leakage.command_line import in_lines
 from leakage.estimates import Losses
 from leakage.look import save_figures
 from leakage.output import write_whole
@@ -23,6 +22,7 @@ from suite.report.mia_words import (
     stronger_answers,
 )
 from suite.study.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
+from suite.support.command_line import in_lines
 
 LOOK_FIRST = ("mia_attacks.png", "mia_summary.png")  # of the figures, the first that there is
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")  # that take part in findings

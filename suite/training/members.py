@@ -1,13 +1,18 @@
-"""Who is a member: the official split of a data set or a balanced part of it, or half of a pool at random."""
+"""Who is a member: a coin decides, for each image and each pair of trainings.
+
+Trainings come in complementary pairs. Heads are the members of the first, tails those of the second, so that
+every image is a member of exactly one of the two. The coins of a pair depend on its number alone: all kinds of
+model are trained on the same coins, and no two pairs have anything in common.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from leakage.command_line import BadInput
-from suite.sources.cifar10 import Cifar10
+from suite.sources.cifar10 import CLASS_NAMES, Cifar10
+from suite.support.command_line import BadInput
 
-HALVES = 0x68616C766573  # "halves" in ASCII, so that no other use of a pair's number draws the same
+COINS = 0x636F696E73  # "coins" in ASCII, so that no other use of a pair's number draws the same
 
 
 class Examples(NamedTuple):
@@ -18,54 +23,67 @@ class Examples(NamedTuple):
     labels: np.ndarray
     ids: np.ndarray
 
-
-def choose(labels: np.ndarray, classes: int, each: int) -> np.ndarray:
-    """Indices of the first `each` examples of each of the first `classes` classes, in the original order."""
-    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in range(classes)]))
-
-
-def official_split(
-    data: Cifar10, classes: int, members_each: int, nonmembers_each: int
-) -> tuple[Examples, Examples]:
-    """Members, of the training images, and non-members, of the test images: so many of each class."""
-    sets = []
-    for images, labels, each, first_id in (
-        (data.train_images, data.train_labels, members_each, 0),
-        (data.test_images, data.test_labels, nonmembers_each, len(data.train_labels)),
-    ):
-        chosen = choose(labels, classes, each)
-        sets.append(Examples(images[chosen], labels[chosen].astype(np.int32), first_id + chosen))
-    return sets[0], sets[1]
+    def where(self, chosen: np.ndarray) -> "Examples":
+        """Those examples that `chosen`, bool (n,), says."""
+        return Examples(*(part[chosen] for part in self))
 
 
-def reference_split(members: Examples, nonmembers: Examples, reference: int) -> tuple[Examples, Examples]:
-    """The images that reference model number `reference` is trained on, and the rest of the target's pool,
-    which is its members and non-members together. References 2 p and 2 p + 1 are pair p."""
-    pool = Examples(*(np.concatenate(both) for both in zip(members, nonmembers, strict=True)))
-    pair, half = divmod(reference, 2)
-    trained = halves(pool.labels, pair)[half]
-    return Examples(*(part[trained] for part in pool)), Examples(*(part[~trained] for part in pool))
+def all_labels(data: Cifar10) -> np.ndarray:
+    """The class of every image, by its number: those of the training part, then those of the test part."""
+    return np.concatenate([data.train_labels, data.test_labels])
 
 
-def halves(labels: np.ndarray, pair: int) -> tuple[np.ndarray, np.ndarray]:
-    """Halves a pool at random within each class, for one pair of reference models.
+def all_images(data: Cifar10) -> np.ndarray:
+    """Every image by its number, uint8 (N, 32, 32, 3)."""
+    return np.concatenate([data.train_images, data.test_images])
 
-    The halves depend on the labels and on the pair's number alone, so that they know nothing of any target's
-    members. Of a class with an odd number of images one half gets one more: the halves take turns, and a coin
-    decides which begins, so that their sizes differ by at most one as well.
 
-    labels: (N,) class numbers of the whole pool, members and non-members together. pair: from 0 on.
-    Returns two masks, bool (N,), each the other's complement; the same on every machine.
+def pool_of(data: Cifar10, classes: int, each: int) -> Examples:
+    """The first `each` images of each of the first `classes` classes, from both official parts together.
+
+    Raises BadInput if a class has fewer images.
+    """
+    labels = all_labels(data)
+    refuse_a_pool_too_large(labels, classes, each)
+    ids = np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in range(classes)]))
+    split = len(data.train_labels)
+    images = np.concatenate([data.train_images[ids[ids < split]], data.test_images[ids[ids >= split] - split]])
+    return Examples(images, labels[ids].astype(np.int32), ids)
+
+
+def refuse_a_pool_too_large(labels: np.ndarray, classes: int, each: int) -> None:
+    """Raises BadInput unless there are `each` images of each of the first `classes` classes.
+
+    labels (N,): the class of every image.
+    """
+    counts = np.bincount(labels, minlength=len(CLASS_NAMES))
+    if not 2 <= classes <= len(counts):
+        raise BadInput(f"a model tells 2 to {len(counts)} classes apart, not {classes}")
+    fewest = int(np.argmin(counts[:classes]))
+    if not 1 <= each <= counts[fewest]:
+        raise BadInput(
+            f"a pool takes 1 to {counts[fewest]:,} images of each class, as many as there are of "
+            f"{CLASS_NAMES[fewest]}, not {each:,}"
+        )
+
+
+def is_member(training: int, ids: np.ndarray) -> np.ndarray:
+    """Whether the images of these numbers (n,) are members of training number `training`, bool (n,).
+
+    Trainings 2j and 2j + 1 are pair j.
+    """
+    pair, second = divmod(training, 2)
+    heads = coins(pair, int(ids.max()) + 1)[ids]
+    return ~heads if second else heads
+
+
+def coins(pair: int, count: int) -> np.ndarray:
+    """The coins of pair number `pair` for images 0 to count - 1: True for heads, bool (count,).
+
+    Each is fair and independent of all others. They depend on the pair's number alone; a larger count only
+    goes on. Raises BadInput for a negative number.
     """
     if pair < 0:
         raise BadInput(f"a pair's number must be 0 or above, not {pair}")
-    labels = np.asarray(labels)
-    generator = np.random.Generator(np.random.PCG64([HALVES, pair]))
-    extra = int(generator.integers(2))
-    first = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        images = generator.permutation(np.flatnonzero(labels == label))
-        odd = len(images) % 2
-        first[images[: len(images) // 2 + extra * odd]] = True
-        extra ^= odd
-    return first, ~first
+    generator = np.random.Generator(np.random.PCG64([COINS, pair]))
+    return generator.random(count) < 0.5

@@ -20,7 +20,7 @@ import dp_accounting
 import numpy as np
 from dp_accounting.pld import PLDAccountant
 
-from leakage.command_line import BadInput
+from suite.support.command_line import BadInput
 
 # TensorFlow is imported where it is used, so that the accounting alone does not wait for it.
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # The falling rate gained 0.5% on three seeds; half or twice the batch, 20 or 40 epochs no more than chance.
 DELTA = 1e-5  # less than one in the number of training images, as is customary
 PRIVATE_EPOCHS = 30
-PRIVATE_BATCH = 1000  # expected, of 50,000 images; of fewer in proportion, which keeps the noise multiplier
+SAMPLING_RATE = 1 / 50  # each member's probability of being in a step's batch
 PRIVATE_LEARNING_RATE = 0.004  # at the start
 CLIPPING_NORM = 1.0  # Adam makes up for its size: 0.3 to 10 gave 42.8% to 43.2%
 
@@ -144,6 +144,21 @@ def clipped_sums(
     return sums
 
 
+def refuse_layers(network: "keras.Sequential") -> None:
+    """Raises BadInput for layers other than Rescaling, Flatten, and Dense after it, which are those whose
+    gradients clipped_sums can clip image by image."""
+    import keras
+
+    for layer in network.layers:
+        dense = isinstance(layer, keras.layers.Dense) and layer.use_bias and len(layer.input.shape) == 2
+        if not dense and not isinstance(layer, keras.layers.Rescaling | keras.layers.Flatten):
+            raise BadInput(
+                f"{network.name} cannot be trained privately because of its layer {layer.name}: the clipping "
+                "is worked out for dense layers, which use each weight once for an image, and a convolution "
+                "uses it at many places; take a dense model"
+            )
+
+
 def private_training(
     network: "keras.Sequential",
     images: "tf.Tensor",
@@ -151,32 +166,39 @@ def private_training(
     *,
     epsilon: float,
     epochs: int,
+    steps: int,
     batch_size: int,
     learning_rate: float,
     seed: int,
 ) -> tuple[Callable[[int], None], dict[str, object]]:
-    """private_epochs with the noise for `epochs` epochs that spend no more than epsilon at DELTA; and what is
-    to be known of them: the privacy parameters, and the advantage and the TPRs that no attack can exceed."""
-    sampling_rate, steps = batch_size / len(labels), epochs * (len(labels) // batch_size)
-    noise = noise_multiplier(epsilon, DELTA, sampling_rate, steps)
+    """Private training whose `epochs` epochs spend no more than epsilon at DELTA.
+
+    steps, batch_size: of an epoch, and expected of a batch. Both are fixed beforehand, as is SAMPLING_RATE:
+    numbers that depended on how many images there are would tell whether one of them is there.
+    Returns train_epoch(number) of private_epochs, and the fields that describe its privacy: its parameters,
+    the largest advantage that any attack can have, and the largest TPR at each of BOUND_FPRS.
+    """
+    noise = noise_multiplier(epsilon, DELTA, SAMPLING_RATE, epochs * steps)
     train_epoch = private_epochs(
         network,
         images,
         labels,
         epochs=epochs,
+        steps=steps,
         batch_size=batch_size,
+        sampling_rate=SAMPLING_RATE,
         noise_multiplier=noise,
         clipping_norm=CLIPPING_NORM,
         learning_rate=learning_rate,
         seed=seed,
     )
-    accountant = privacy_accountant(noise, sampling_rate, steps)
+    accountant = privacy_accountant(noise, SAMPLING_RATE, epochs * steps)
     return train_epoch, {
         "epsilon": epsilon,
         "delta": DELTA,
         "noise_multiplier": noise,
-        "sampling_rate": sampling_rate,
-        "private_steps": steps,
+        "sampling_rate": SAMPLING_RATE,
+        "private_steps": epochs * steps,
         "advantage_bound": advantage_bound(accountant),
         "bound_fprs": BOUND_FPRS,
         "bound_tprs": tpr_bound(accountant, BOUND_FPRS),
@@ -189,42 +211,35 @@ def private_epochs(
     labels: "tf.Tensor",
     *,
     epochs: int,
+    steps: int,
     batch_size: int,
+    sampling_rate: float,
     noise_multiplier: float,
     clipping_norm: float,
     learning_rate: float,
     seed: int,
 ) -> Callable[[int], None]:
-    """A function that trains `network` for one epoch, whose number (1, 2, ...) it is given.
+    """Returns train_epoch(number), which trains `network` for one epoch (1, 2, ...).
 
-    images: uint8 (n, 32, 32, 3); labels: int32 (n,). An epoch is n // batch_size steps of Adam; each draws
-    every image with probability batch_size / n, so that batch_size images are expected, and any number,
-    none included, may come. noise_multiplier: in clipping norms; 0 trains without privacy. epochs: of the
-    whole training, over which the learning rate falls in equal steps from learning_rate to a last one of
+    images: uint8 (n, 32, 32, 3); labels: int32 (n,). An epoch is `steps` steps of Adam; each draws every
+    image with probability sampling_rate, so that any number may come, none included. The sum is divided by
+    batch_size, which is expected. noise_multiplier: in clipping norms; 0 trains without privacy. epochs: of
+    the whole training, over which the learning rate falls in equal steps from learning_rate to a last one of
     learning_rate / epochs, so that the last noise moves the weights least. Repeats to the last bit for one
     seed, which no second training may share, on any number of threads. Raises BadInput, a ValueError, for
-    layers other than Rescaling, Flatten, and Dense after it, for a batch size below 1 or above n, and for an
-    epoch after the last, which no accountant would have counted.
+    layers that refuse_layers refuses, for a sampling rate outside (0, 1], and for an epoch after the last,
+    which no accountant would have counted.
     """
-    import keras
     import tensorflow as tf
 
     from suite.training.adam import Adam
 
-    for layer in network.layers:
-        dense = isinstance(layer, keras.layers.Dense) and layer.use_bias and len(layer.input.shape) == 2
-        if not dense and not isinstance(layer, keras.layers.Rescaling | keras.layers.Flatten):
-            raise BadInput(
-                f"{network.name} cannot be trained privately because of its layer {layer.name}: the clipping "
-                "is worked out for dense layers, which use each weight once for an image, and a convolution "
-                "uses it at many places; take a dense model"
-            )
-    if not 1 <= batch_size <= len(images):
-        raise BadInput(f"the batch size must be between 1 and {len(images):,} images, not {batch_size}")
+    refuse_layers(network)
+    if not 0 < sampling_rate <= 1:
+        raise BadInput(f"the sampling rate must be above 0 and at most 1, not {sampling_rate}")
     falling_rate = tf.Variable(learning_rate)
     optimizer = Adam(network.trainable_variables, falling_rate)
     sizes = [math.prod(variable.shape) for variable in network.trainable_variables]
-    steps, sampling_rate = len(images) // batch_size, batch_size / len(images)
     numbers, pixels = tf.TensorSpec([None], tf.int32), tf.TensorSpec(images.shape, tf.uint8)
 
     # One call an epoch, as in mia.py. Batch sizes differ, and so the batches are laid end to end: none is

@@ -1,0 +1,47 @@
+"""The command line's manners that only the scripts use: numbers for argparse, and texts of several lines.
+
+Hands on BadInput, so that the rooms that know no statistics need nothing else of leakage.
+"""
+
+import argparse
+import textwrap
+
+from leakage.command_line import BadInput
+
+__all__ = ["BadInput", "LongMessage", "even_number", "in_lines", "seed_number", "whole_number"]
+
+LINE_LETTERS = 100  # on a line of the console
+
+
+class LongMessage(BadInput):
+    """BadInput whose message is a list, and keeps its lines."""
+
+    def shown(self) -> str:
+        """The message as it is."""
+        return str(self)
+
+
+def whole_number(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def even_number(text: str) -> int:
+    """An even number of at least 2, for argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) < 2 or int(text) % 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an even number of at least 2")
+    return int(text)
+
+
+def seed_number(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def in_lines(words: str) -> str:
+    """Each line of the words in lines no longer than LINE_LETTERS."""
+    return "\n".join(textwrap.fill(line, LINE_LETTERS, subsequent_indent="  ") for line in words.splitlines())
