@@ -4,82 +4,128 @@ The question. A model that has learnt its training images by heart is more certa
 An attacker who sees how certain it is can then guess who was a member of the training set, which may be a
 secret: of a clinic's patients, say. Which networks give more away, and what helps?
 
-Three acts. (1) The attack: pairs of CIFAR-10 models are trained until they overfit, and each is attacked with
-a threshold on the loss (Yeom, Giacomelli, Fredrikson, Jha 2018, "Privacy Risk in Machine Learning"): an image
+The experiment. A coin is tossed for every CIFAR-10 image. Heads are the members of one training, tails those
+of its twin, so that every image is a member of exactly one of the two. Nothing but the coin and the training
+tells members from non-members: whatever an attack finds, the training has leaked.
+
+Three acts. (1) The attack: pairs of models are trained until they overfit, and each is attacked with a
+threshold on the loss (Yeom, Giacomelli, Fredrikson, Jha 2018, "Privacy Risk in Machine Learning"): an image
 whose loss is below the threshold is called a member. (2) The stronger attack: easy images have a low loss in
-any model, so each loss is compared with that of reference models, which the attacker trains. (3) The defence:
-a model is trained by DP-SGD, attacked both ways, and set beside the bound that no attack can exceed.
+any model, so each loss is compared with those of the trainings of other pairs, which tossed other coins.
+(3) The defence: a model is trained by DP-SGD, attacked both ways, and set beside the bound that no attack can
+exceed.
 
-Members are the training images, non-members the test images. The attack itself is tensorflow_privacy's.
-Around it stands what tells a finding from chance: intervals, the value that chance gives, an untrained model
-as a control, and verdicts on pairs of models that were fixed before the run.
+What to expect. Eight models, four trainings of each, 40 epochs; each is attacked before training, after
+every fourth epoch and after the last. Two cores with AVX-512 take about a quarter of an hour, once the images
+are there. A finished training keeps its losses in data/cache/, so that a second run only draws. Figures and
+tables go into figures/, the findings to the console.
 
-What to expect. Seven models, trained 40 epochs, are attacked before training and after every second epoch.
-Two cores with AVX-512 take about six minutes for act one, six for act two and one for act three, once the
-images are there. A finished training keeps its losses in data/cache/, so that a second run only draws.
-Figures and tables go into figures/, the findings to the console.
-
-    python mia.py                  one training of each model, and two reference models for each
-    python mia.py --seeds 5        five, without which nothing can be said about kinds of model
-    python mia.py --quick          a rehearsal with few images, about a minute, in figures/rehearsal/
-    python mia.py --audit MEMBERS NONMEMBERS      the report of act one for the losses of your own model
+    python mia.py                       four trainings of each model
+    python mia.py --trainings 12        twelve: narrower intervals, more verdicts
+    python mia.py --only depth          the models and the pairs of one experiment
+    python mia.py --quick               a tenth of the images, two minutes, in figures/rehearsal/
 """
 
+import hashlib
 import importlib.util
 import os
 import random
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-# Python's -P and PYTHONSAFEPATH leave a script's own folder out.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from leakage.command_line import starting
+if sys.version_info < (3, 11):  # noqa: UP036, as an older one is told here
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    print(f"mia.py: needs Python 3.11 or later, this is {python}", file=sys.stderr)
+    sys.exit(2)
 
-with starting("mia.py", __name__):
-    import loky
-    import numpy as np
-    from data.near_duplicates import near_duplicate_tests
-    from scipy import special
+import loky
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import special
+from tqdm import tqdm
 
-    from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast  # noqa: F401, for importers
-    from leakage.command_line import BadInput, LongMessage, OneLineParser, run, seed_number, whole_number
-    from leakage.look import styles_of
-    from leakage.output import output_folder
-    from suite.jobs.code import key_of
-    from suite.jobs.jobs import Job
-    from suite.jobs.workers import cluster, processes
-    from suite.report.mia_figures import Drawing
-    from suite.report.mia_tables import Study
-    from suite.sources.cifar10 import CACHE, CLASS_NAMES, Cifar10, DataNotFound, digests_of, load_cifar10
-    from suite.study.acts import Run, acts_of, perform_all
-    from suite.study.findings import Pair
-    from suite.training.members import Examples, official_split, reference_split
-    from suite.training.private import PRIVATE_BATCH, PRIVATE_EPOCHS, PRIVATE_LEARNING_RATE, private_training
-    from suite.training.repeatable import start_tensorflow
+from leakage.calibration import calibrated_trainings
+from leakage.command_line import OneLineParser, run
+from leakage.estimates import Losses, auc_with_interval, measure_leakage
+from leakage.look import save_figures, styles_of
+from leakage.output import output_folder, write_whole
+from leakage.panels import curves_of
+from suite.jobs.lab import Call, Kept, Lab
+from suite.report.mia_figures import Drawing, attack_figures, defence_figures, stronger_figures
+from suite.report.mia_words import (
+    attack_answers,
+    defence_answers,
+    finished_line,
+    print_conclusion,
+    stronger_answers,
+)
+from suite.sources.cifar10 import (
+    CLASS_NAMES,
+    DIGESTS,
+    Cifar10,
+    DataNotFound,
+    cache_folders,
+    digests_of,
+    load_cifar10,
+)
+from suite.study.findings import (
+    CALIBRATED,
+    THRESHOLD,
+    Pair,
+    compare_kinds,
+    describe_kind,
+    loss_histograms,
+    losses_at,
+)
+from suite.study.tables import Study, joined, study_of
+from suite.support.command_line import (
+    BadInput,
+    LongMessage,
+    even_number,
+    in_lines,
+    whole_number,
+)
+from suite.support.notebook import show_figures
+from suite.training.members import (
+    Examples,
+    all_images,
+    all_labels,
+    is_member,
+    pool_of,
+    refuse_a_pool_too_large,
+)
+from suite.training.private import (
+    PRIVATE_EPOCHS,
+    PRIVATE_LEARNING_RATE,
+    SAMPLING_RATE,
+    private_training,
+    refuse_layers,
+)
+from suite.training.repeatable import start_tensorflow
 
 if TYPE_CHECKING:
     import keras
 
 EPOCHS = 40
-ATTACK_EVERY = 2  # epochs
+ATTACK_EVERY = 4  # epochs
 BATCH_SIZE = 50  # even, because a convolutional model takes it in halves
 LEARNING_RATE = 0.001
 FILTERS, UNITS = 32, 64  # of a convolutional and of a dense layer
-CONVOLUTIONAL_COST, DENSE_COST = 2.2e-4, 2.2e-5  # seconds for an image in an epoch, to foresee the time left
-QUICK_EPOCHS, QUICK_SHARE = 4, 0.1  # of a rehearsal: epochs, and share of the images
+TRAININGS = 4  # of each model; with two there is no other pair to compare with
+CONVOLUTIONAL_COST, DENSE_COST = 2.6e-4, 2.2e-5  # seconds for a member in an epoch, to foresee the time left
+QUICK_EPOCHS, QUICK_SHARE = 20, 0.1  # of a rehearsal: epochs, and share of the images
 
 ROOT = Path(__file__).resolve().parent
 FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
-CELLS = CACHE.parent / "cells"
 TRAINING_LIBRARIES = ("tensorflow", "keras", "numpy", "scipy")
-PICTURED = ("cnn4_10c", "dense4_10c")  # models whose most exposed images are shown
-REFERENCE_SEEDS = 1_000_000  # from which those of reference models count
+PRIVATE_LIBRARIES = (*TRAINING_LIBRARIES, "dp-accounting")
+ATTACK_LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")
+PICTURED = ("cnn4_10c", "dense4_10c")  # models whose losses and most memorised images are shown
+FALSE_CLAIMS = 0.05  # share of runs in which any interval of a family may miss the truth
 
 
 # --------------------------------------------------------------------------------- models and experiments
@@ -87,29 +133,33 @@ REFERENCE_SEEDS = 1_000_000  # from which those of reference models count
 
 @dataclass(frozen=True)
 class Model:
-    """One row of the table of models: hidden layers, classes to tell apart, training images."""
+    """One row of the table of models: hidden layers, classes to tell apart, images of each in the pool.
+
+    About half of the pool are members.
+    """
 
     name: str
     convolutional: int
     dense: int
     classes: int
-    images: int
+    each: int
     epsilon: float | None = None  # of private training, at delta = DELTA; None for plain training
 
 
 MODELS = [
-    Model("cnn4_10c", convolutional=3, dense=1, classes=10, images=50_000),
-    Model("dense4_10c", convolutional=0, dense=4, classes=10, images=50_000),
-    Model("dense7_10c", convolutional=0, dense=7, classes=10, images=50_000),
-    Model("dense4_4c", convolutional=0, dense=4, classes=4, images=20_000),
-    Model("dense7_4c", convolutional=0, dense=7, classes=4, images=20_000),
-    Model("dense4_10c_20k", convolutional=0, dense=4, classes=10, images=20_000),
-    Model("dense4_4c_8k", convolutional=0, dense=4, classes=4, images=8_000),
-    Model("dense4_10c_dp", convolutional=0, dense=4, classes=10, images=50_000, epsilon=3.0),
+    Model("cnn4_10c", convolutional=3, dense=1, classes=10, each=6_000),
+    Model("dense4_10c", convolutional=0, dense=4, classes=10, each=6_000),
+    Model("dense7_10c", convolutional=0, dense=7, classes=10, each=6_000),
+    Model("dense4_4c", convolutional=0, dense=4, classes=4, each=6_000),
+    Model("dense7_4c", convolutional=0, dense=7, classes=4, each=6_000),
+    Model("dense4_10c_12k", convolutional=0, dense=4, classes=10, each=2_400),
+    Model("dense4_4c_5k", convolutional=0, dense=4, classes=4, each=2_400),
+    Model("dense4_10c_dp", convolutional=0, dense=4, classes=10, each=6_000, epsilon=3.0),
 ]
 
 
-class Experiment(NamedTuple):
+@dataclass(frozen=True)
+class Experiment:
     """One row of the table of experiments: a question, and the pairs of models whose verdicts answer it.
 
     The pairs are fixed before the run, and their verdicts are on the AUC.
@@ -134,10 +184,16 @@ EXPERIMENTS = [
         "classes",
         "Does telling ten classes apart leak more than telling four?",
         (
-            Pair("dense4_10c", "dense4_4c", equal="5,000 images a class"),
-            Pair("dense4_10c_20k", "dense4_4c_8k", equal="2,000 images a class"),
-            Pair("dense4_10c", "dense4_10c_20k", equal="ten classes"),
-            Pair("dense4_4c", "dense4_4c_8k", equal="four classes"),
+            Pair("dense4_10c", "dense4_4c", equal="3,000 members a class"),
+            Pair("dense4_10c_12k", "dense4_4c_5k", equal="1,200 members a class"),
+        ),
+    ),
+    Experiment(
+        "images",
+        "Do more images of each class leak less?",
+        (
+            Pair("dense4_10c", "dense4_10c_12k", equal="ten classes"),
+            Pair("dense4_4c", "dense4_4c_5k", equal="four classes"),
         ),
     ),
     Experiment("defence", "Does private training leak less?", (Pair("dense4_10c", "dense4_10c_dp"),)),
@@ -175,117 +231,149 @@ def build(model: Model, seed: int) -> "keras.Sequential":
 
 
 @dataclass(frozen=True)
-class Cell:
+class Settings:
     """One training of one model: all that its losses depend on, beside the images and the code."""
 
     model: Model
-    seed: int
+    number: int  # of the training; 2j and 2j + 1 have complementary members
     epochs: int
-    share: float  # of the images, training and test; below 1 for a rehearsal
-    reference: int | None = None  # number of a reference model; None for a target
+    each: int  # images of each class in the pool
+    batch_size: int  # of private training: expected
+    learning_rate: float
     attack_every: int = ATTACK_EVERY
-    batch_size: int = BATCH_SIZE
-    learning_rate: float = LEARNING_RATE
 
     @property
     def name(self) -> str:
-        which = f"seed{self.seed}" if self.reference is None else f"reference{self.reference}"
-        return f"{self.model.name}-{which}"
+        return f"{self.model.name}-{self.number}"
 
     @property
-    def settings(self) -> dict[str, float]:
-        return {"batch_size": self.batch_size, "learning_rate": self.learning_rate, "seed": self.seed}
+    def seed(self) -> int:
+        """Of the first weights, the order of the images, and private training's batches and noise: another
+        one for each training, so that no two share any of these."""
+        return int.from_bytes(hashlib.sha256(repr(self).encode()).digest()[:8], "big")
 
     @property
-    def attacked(self) -> list[int]:
-        """Epochs after which the model is judged; 0 is before training. A reference is judged at the end."""
-        early = range(0, self.epochs, self.attack_every) if self.reference is None else ()
-        return [*early, self.epochs]
+    def expected_members(self) -> int:
+        return self.model.classes * self.each // 2
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch: fixed beforehand, whatever the number of heads."""
+        return self.expected_members // self.batch_size
+
+    @property
+    def attacked_epochs(self) -> list[int]:
+        """Epochs after which the model is judged; 0 is before training."""
+        return [*range(0, self.epochs, self.attack_every), self.epochs]
 
 
-def members_of(model: Model, share: float, reference: bool) -> float:
-    """How many members a training has: the model's training images, or for a reference half of its pool."""
-    return share * ((model.images + 1000 * model.classes) / 2 if reference else model.images)
+def settings_of(model: Model, number: int, epochs: int | None, share: float) -> Settings:
+    """The settings of a training of a model. epochs: None for the model's own. share: of its images."""
+    each = round(model.each * share)
+    if model.epsilon is None:
+        return Settings(model, number, epochs or EPOCHS, each, BATCH_SIZE, LEARNING_RATE)
+    expected_batch = round(SAMPLING_RATE * model.classes * each / 2)
+    return Settings(model, number, epochs or PRIVATE_EPOCHS, each, expected_batch, PRIVATE_LEARNING_RATE)
 
 
-def cell_of(model: Model, number: int, epochs: int | None, share: float, reference: bool = False) -> Cell:
-    """The training of a model with seed `number`, or of its reference model `number`, with seeds apart."""
-    which = {"reference": number} if reference else {}
-    if model.epsilon is not None:
-        # In proportion to the images, which keeps sampling rate and noise.
-        batch_size = round(PRIVATE_BATCH * members_of(model, share, reference) / model.images)
-        which |= {"batch_size": batch_size, "learning_rate": PRIVATE_LEARNING_RATE}
-    own_epochs = EPOCHS if model.epsilon is None else PRIVATE_EPOCHS
-    return Cell(model, number + REFERENCE_SEEDS * reference, epochs or own_epochs, share, **which)
-
-
-def plain_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
-    """A function that trains the network for the epoch of a given number; nothing else is to be known."""
-    from suite.training.plain import plain_epochs
-
-    # A dense model's steps are too short to be shared by two threads.
-    parts = 2 if cell.model.convolutional else 1
-    return plain_epochs(network, members.images, members.labels, **cell.settings, parts=parts), {}
-
-
-def private_trainer(network: "keras.Sequential", members: Examples, cell: Cell) -> tuple[Callable, dict]:
-    """The same by DP-SGD; to be known are its privacy parameters and the advantage that no attack exceeds."""
-    privacy = {"epsilon": cell.model.epsilon, "epochs": cell.epochs}
-    return private_training(network, members.images, members.labels, **privacy, **cell.settings)
-
-
-def train_cell(
-    trainer: Callable, cell: Cell, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
+def train_plainly(
+    settings: Settings, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
 ) -> dict[str, object]:
-    """Trains one model, and judges its members and its non-members at each attacked epoch.
+    """Trains one model on its members by Adam, and judges it on the whole pool.
 
     data: the images, or None to load CIFAR-10 here. threads: on which a convolutional model may work; each
     operation runs on one, so that the result is the same to the last bit with any number. epoch_done: called
-    after each epoch. Returns `member_losses` (e, n) and `nonmember_losses` (e, m), float64, for e attacked
-    epochs; `member_ids`, `member_labels` and those of the non-members; `epochs`, `steps`, `train_accuracy`
-    and `test_accuracy` (e,); `seconds`; and what is known of the model and its training.
+    after each epoch. Returns the fields that judged_training names.
     """
-    began = time.perf_counter()
-    start_tensorflow(threads if cell.model.convolutional else 1)
-    import tensorflow as tf
+    pool, network = pool_and_network(settings, data, threads)
+    from suite.training.plain import plain_epochs
 
+    members = pool.where(is_member(settings.number, pool.ids))
+    train_epoch = plain_epochs(
+        network,
+        members.images,
+        members.labels,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        # A dense model's steps are too short to be shared by two threads.
+        parts=2 if settings.model.convolutional else 1,
+    )
+    return judged_training(settings, network, pool, train_epoch, epoch_done)
+
+
+def train_privately(
+    settings: Settings, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
+) -> dict[str, object]:
+    """The same by DP-SGD, with the fields that describe its privacy."""
+    pool, network = pool_and_network(settings, data, threads)
+    members = pool.where(is_member(settings.number, pool.ids))
+    train_epoch, privacy = private_training(
+        network,
+        members.images,
+        members.labels,
+        epsilon=settings.model.epsilon,
+        epochs=settings.epochs,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+    )
+    return judged_training(settings, network, pool, train_epoch, epoch_done) | privacy
+
+
+def pool_and_network(
+    settings: Settings, data: Cifar10 | None, threads: int
+) -> "tuple[Examples, keras.Sequential]":
+    """The images that the coins are tossed for, and the untrained network."""
+    start_tensorflow(threads if settings.model.convolutional else 1)
+    data = data or load_cifar10(report=lambda line: None)
+    return pool_of(data, settings.model.classes, settings.each), build(settings.model, settings.seed)
+
+
+def judged_training(
+    settings: Settings,
+    network: "keras.Sequential",
+    pool: Examples,
+    train_epoch: Callable[[int], None],
+    epoch_done: Callable[[], None],
+) -> dict[str, object]:
+    """Trains epoch by epoch, and judges the network on its whole pool of N images at e attacked epochs.
+
+    Returns `image_ids`, `labels` and `is_member` (N,); `losses` (e, N), float64; `epochs`, `steps`,
+    `train_accuracy` on the members and `test_accuracy` on the rest (e,); `seconds`; and what tells which
+    training of which model it is.
+    """
     from suite.training.plain import judge_of
 
-    data = data or load_cifar10(report=lambda line: None)
-    each = (cell.model.images // cell.model.classes, len(data.test_labels) // 10)
-    split = official_split(data, cell.model.classes, *(round(count * cell.share) for count in each))
-    if cell.reference is not None:
-        split = reference_split(*split, cell.reference)
-    # Bytes, not floats: a quarter of the memory.
-    members, nonmembers = (examples._replace(images=tf.constant(examples.images)) for examples in split)
-    network = build(cell.model, cell.seed)
-    train_epoch, known = trainer(network, members, cell)
-    logits_of = judge_of(network)
-    judged = []
-    for epoch in range(cell.epochs + 1):
-        if epoch:
+    began = time.perf_counter()
+    logits_of = judge_of(network, pool.images)
+    members = is_member(settings.number, pool.ids)
+    losses, train_accuracy, test_accuracy = [], [], []
+    for epoch in range(settings.epochs + 1):
+        if epoch > 0:
             train_epoch(epoch)
             epoch_done()
-        if epoch in cell.attacked:
-            found = {}
-            for examples, kind, accuracy in ((members, "member", "train"), (nonmembers, "nonmember", "test")):
-                logits = logits_of(examples.images)
-                found[f"{kind}_losses"] = losses_from_logits(logits, examples.labels)
-                found[f"{accuracy}_accuracy"] = np.mean(logits.argmax(axis=1) == examples.labels)
-            judged.append(found)
+        if epoch in settings.attacked_epochs:
+            logits = logits_of()
+            losses.append(losses_from_logits(logits, pool.labels))
+            correct = logits.argmax(axis=1) == pool.labels
+            train_accuracy.append(correct[members].mean())
+            test_accuracy.append(correct[~members].mean())
     return {
-        "model": cell.model.name,
-        "classes": cell.model.classes,
+        "model": settings.model.name,
+        "classes": settings.model.classes,
         "parameters": network.count_params(),
-        "seed": cell.seed,
-        **known,
-        "epochs": np.array(cell.attacked),
-        "steps": np.array(cell.attacked) * (len(members.ids) // cell.batch_size),
-        **{name: np.array([found[name] for found in judged]) for name in judged[0]},
-        "member_ids": members.ids,
-        "nonmember_ids": nonmembers.ids,
-        "member_labels": members.labels,
-        "nonmember_labels": nonmembers.labels,
+        "training": settings.number,
+        "image_ids": pool.ids,
+        "labels": pool.labels,
+        "is_member": members,
+        "epochs": np.array(settings.attacked_epochs),
+        "steps": np.array(settings.attacked_epochs) * settings.steps,
+        "losses": np.array(losses),
+        "train_accuracy": np.array(train_accuracy),
+        "test_accuracy": np.array(test_accuracy),
         "seconds": np.array(time.perf_counter() - began),
     }
 
@@ -306,8 +394,31 @@ def losses_from_logits(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 # ----------------------------------------------------------------------------------------------- attack
 
 
-def threshold_attack(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarray) -> dict:
-    """tensorflow_privacy's threshold attack: (AUC, advantage), for all images (None) and for each class."""
+def called_members(losses: np.ndarray, threshold: float) -> np.ndarray:
+    """The attack: an image whose loss is below the threshold is called a member. losses (n,), bool (n,)."""
+    return losses < threshold
+
+
+def best_threshold(losses: Losses) -> dict[str, float]:
+    """The `threshold` with the largest TPR - FPR on these very examples, and both rates there.
+
+    `true_positive_rate`: share of members called members. `false_positive_rate`: share of the others.
+    """
+    candidates = np.unique(np.concatenate([losses.members, losses.nonmembers]))
+    # How many losses lie below each candidate, as called_members would count them one candidate at a time.
+    caught = np.searchsorted(np.sort(losses.members), candidates) / len(losses.members)
+    accused = np.searchsorted(np.sort(losses.nonmembers), candidates) / len(losses.nonmembers)
+    threshold = float(candidates[np.argmax(caught - accused)])
+    return {
+        "threshold": threshold,
+        "true_positive_rate": float(called_members(losses.members, threshold).mean()),
+        "false_positive_rate": float(called_members(losses.nonmembers, threshold).mean()),
+    }
+
+
+def all_thresholds(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarray) -> dict:
+    """tensorflow_privacy's threshold attack, which tries every threshold: (AUC, advantage), for all images
+    (None) and for each class."""
     # The library's own switch for stand-alone use; its estimators fail on a current TensorFlow.
     sys.skip_tf_privacy_import = True
     from tensorflow_privacy.privacy.privacy_tests.membership_inference_attack import (
@@ -331,115 +442,424 @@ def threshold_attack(losses: Losses, member_labels: np.ndarray, nonmember_labels
     }
 
 
-def attack(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarray) -> dict[str, float]:
-    """The attack's AUC and advantage, with all that measure_leakage says of them, and the AUC by class."""
-    found = threshold_attack(losses, member_labels, nonmember_labels)
-    auc, advantage = found.pop(None)
-    report = measure_leakage(losses.members, losses.nonmembers) | {"auc": auc, "advantage": advantage}
-    for label, (auc, _) in sorted(found.items()):
-        members = losses.members[member_labels == label]
-        nonmembers = losses.nonmembers[nonmember_labels == label]
-        _, low, high = auc_with_interval(members, nonmembers)
-        name = f"auc_{CLASS_NAMES[label]}"
-        report |= {name: auc, f"{name}_low": low, f"{name}_high": high}
-    return report
+def attack_trainings(trainings: Sequence[dict], attack: str) -> dict:
+    """Attacks every training of one model at every attacked epoch.
+
+    trainings: what judged_training returned, in complementary pairs. attack: THRESHOLD takes the losses as they
+    are; CALIBRATED sets each loss beside those of the trainings of all other pairs, at the same epoch.
+    Returns `rows`, one for each training and epoch, and `curves` of the last epoch for each training.
+    """
+    rows, curves = [], []
+    last = len(trainings[0]["epochs"]) - 1
+    for place in range(last + 1):
+        scores = [losses_at(training, place) for training in trainings]
+        if attack == CALIBRATED:
+            scores = calibrated_trainings(scores)
+        for training, losses in zip(trainings, scores, strict=True):
+            row = describe_epoch(training, place) | {"attack": attack}
+            row |= measure_leakage(losses.members, losses.nonmembers)
+            if place == last:
+                row |= attack_last_epoch(training, losses, len(trainings))
+                about = {"model": training["model"], "training": training["training"], "attack": attack}
+                curves.append([about, curves_of_training(training, losses, attack)])
+            rows.append(row)
+    return {"rows": rows, "curves": curves}
+
+
+def describe_epoch(training: dict, place: int) -> dict[str, object]:
+    """What a row says of a training at the attacked epoch number `place` before any attack."""
+    about = {name: value for name, value in training.items() if not isinstance(value, np.ndarray)}
+    losses = losses_at(training, place)
+    return about | {
+        "epoch": int(training["epochs"][place]),
+        "steps": int(training["steps"][place]),
+        "train_accuracy": float(training["train_accuracy"][place]),
+        "test_accuracy": float(training["test_accuracy"][place]),
+        "gap": float(training["train_accuracy"][place] - training["test_accuracy"][place]),
+        "train_loss": float(losses.members.mean()),
+        "test_loss": float(losses.nonmembers.mean()),
+    }
+
+
+def attack_last_epoch(training: dict, losses: Losses, trainings: int) -> dict[str, float]:
+    """The library's AUC and advantage, which measure_leakage's equal, and its AUC by class; the best
+    threshold; and the placebo: the same scores judged by coins that no training was given."""
+    labels, members = training["labels"], training["is_member"]
+    by_slice = all_thresholds(losses, labels[members], labels[~members])
+    auc, advantage = by_slice.pop(None)
+    report = {"auc": auc, "advantage": advantage} | best_threshold(losses)
+    for label, (auc_of_class, _) in sorted(by_slice.items()):
+        report[f"auc_{CLASS_NAMES[label]}"] = auc_of_class
+    scores = np.concatenate([losses.members, losses.nonmembers])
+    ids = np.concatenate([losses.member_ids, losses.nonmember_ids])
+    # The pair after the last: heads for the first of a pair of trainings, tails for its twin.
+    placebo = is_member(trainings + training["training"] % 2, ids)
+    auc, low, high = auc_with_interval(scores[placebo], scores[~placebo])
+    return report | {"placebo_auc": auc, "placebo_auc_low": low, "placebo_auc_high": high}
+
+
+def curves_of_training(training: dict, losses: Losses, attack: str) -> dict[str, list[list[float]]]:
+    """The points [x, y] of a training's curves: ROC, shares of losses, histograms, and the proven bound."""
+    drawn = curves_of(losses)
+    curves = {
+        "roc": [drawn.fprs, drawn.tprs],
+        "member losses": [drawn.member_losses, drawn.levels],
+        "non-member losses": [drawn.nonmember_losses, drawn.levels],
+    }
+    if attack == THRESHOLD:
+        curves |= loss_histograms(losses)
+    if "bound_fprs" in training:
+        curves["bound"] = [training["bound_fprs"], training["bound_tprs"]]
+    return {name: [np.asarray(axis).tolist() for axis in points] for name, points in curves.items()}
 
 
 # ------------------------------------------------------------------------------------------------- study
 
 
-def training_job(cell: Cell, data: Cifar10 | None, data_digest: str, threads: int) -> Job:
-    """A cell as a job. `data` goes to the workers; where it is None, each loads CIFAR-10 by itself."""
-    trainer, libraries = plain_trainer, TRAINING_LIBRARIES
-    if cell.model.epsilon is not None:
-        trainer, libraries = private_trainer, (*TRAINING_LIBRARIES, "dp-accounting")
-    code = ("mia.train_cell", f"mia.{trainer.__name__}")
-    members = members_of(cell.model, cell.share, cell.reference is not None)
-    return Job(
-        cell.name,
-        partial(key_of, [asdict(cell), data_digest], code, libraries, known="data"),
-        steps=cell.epochs,
-        cost=members * (CONVOLUTIONAL_COST if cell.model.convolutional else DENSE_COST),
-        size=int(2 * members) * (8 * len(cell.attacked) + 12),
-        work=partial(train_cell, trainer, cell, data, threads),
+def check_tables(
+    models: Sequence[Model], experiments: Sequence[Experiment], labels: np.ndarray, share: float
+) -> None:
+    """Raises BadInput, in one line, for rows that nothing can be trained or compared by.
+
+    labels: the class of every image. share: of the images that are used.
+    """
+    for table, rows in (("MODELS", models), ("EXPERIMENTS", experiments)):
+        names = [row.name for row in rows]
+        for name in names:
+            if names.count(name) > 1:
+                raise BadInput(f"{table} has {names.count(name)} rows named {name}; give each its own name")
+    for model in models:
+        each = round(model.each * share)
+        try:
+            refuse_a_pool_too_large(labels, model.classes, each)
+        except BadInput as problem:
+            raise BadInput(f"the model {model.name}: {problem}") from None
+        settings = settings_of(model, 0, None, share)
+        if settings.batch_size < 1 or settings.steps < 1:
+            raise BadInput(f"the model {model.name}: {settings.expected_members} members do not fill a batch")
+    known = [model.name for model in models]
+    for experiment in experiments:
+        pairs = experiment.pairs
+        if isinstance(pairs, Pair) or not all(isinstance(pair, Pair) for pair in pairs) or not pairs:
+            raise BadInput(
+                f"the experiment {experiment.name}: pairs are (Pair(...),), with a comma after the last"
+            )
+        for name in (name for pair in pairs for name in (pair.first, pair.second)):
+            if name not in known:
+                raise BadInput(
+                    f"the experiment {experiment.name}: no model is named {name}; MODELS has {', '.join(known)}"
+                )
+
+
+def check_networks(models: Sequence[Model], threads: int) -> dict:
+    """Builds every network, in a worker, so that none that cannot be trained is met after hours.
+
+    Raises BadInput, in one line, for a network that cannot be built, or not be trained privately.
+    """
+    start_tensorflow(threads)
+    for model in models:
+        try:
+            network = build(model, seed=0)
+        except Exception as problem:  # Keras raises many kinds
+            reason = " ".join(str(problem).split())[:200]
+            raise BadInput(f"the network of {model.name} cannot be built: {reason}") from None
+        if model.epsilon is not None:
+            refuse_layers(network)
+    return {}
+
+
+def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
+    """The rows of both tables that `only` names, by experiments or models; all if it is empty.
+
+    An experiment brings its models along, and models bring the pairs of which both are chosen.
+    """
+    by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
+    known = [*by_name, *(model.name for model in MODELS)]
+    for name in only:
+        if name not in known:
+            raise BadInput(f"--only {name}: no such experiment or model; there are {', '.join(known)}")
+    if not only:
+        return MODELS, EXPERIMENTS
+    of_experiments = {
+        name
+        for row in EXPERIMENTS
+        if row.name in only
+        for pair in row.pairs
+        for name in (pair.first, pair.second)
+    }
+    names = of_experiments | set(only)
+    models = [model for model in MODELS if model.name in names]
+    experiments = []
+    for row in EXPERIMENTS:
+        pairs = tuple(pair for pair in row.pairs if pair.first in names and pair.second in names)
+        if pairs and (row.name in only or not of_experiments):
+            experiments.append(Experiment(row.name, row.question, pairs))
+    return models, experiments
+
+
+def train_models(
+    lab: Lab, models: Sequence[Model], trainings: int, epochs: int | None, share: float, data: Cifar10 | None
+) -> dict[str, list[Kept]]:
+    """So many trainings of each model, side by side; those that are kept from before are not repeated.
+
+    data: images other than CIFAR-10, or None. Returns the kept trainings of each model, by its name.
+    """
+    digests = digests_of(data) if data else DIGESTS
+    threads = 1 if lab.dask else lab.jobs
+    calls = {}
+    for model in models:
+        calls[model.name] = []
+        for number in range(trainings):
+            settings = settings_of(model, number, epochs, share)
+            calls[model.name].append(
+                Call(
+                    settings.name,
+                    train_plainly if model.epsilon is None else train_privately,
+                    arguments=(settings, data, threads),
+                    recipe=[asdict(settings), digests],
+                    libraries=TRAINING_LIBRARIES if model.epsilon is None else PRIVATE_LIBRARIES,
+                    steps=settings.epochs,
+                    cost=settings.expected_members
+                    * (CONVOLUTIONAL_COST if model.convolutional else DENSE_COST),
+                    size=2 * settings.expected_members * (8 * len(settings.attacked_epochs) + 20),
+                )
+            )
+    kept = lab.do(
+        "trainings",
+        [call for of_model in calls.values() for call in of_model],
+        on_cluster=True,
+        done=lambda name, training: tqdm.write(finished_line(name, training)),
     )
+    return {name: [kept[call.name] for call in of_model] for name, of_model in calls.items()}
+
+
+def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> list[dict]:
+    """What attack_trainings finds about each model."""
+    calls = [
+        Call(f"{attack}-{name}", attack_trainings, (kept, attack), libraries=ATTACK_LIBRARIES, cost=len(kept))
+        for name, kept in trained.items()
+    ]
+    return [kept.read() for kept in lab.do(f"models attacked ({attack})", calls).values()]
+
+
+def describe_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> dict[str, dict]:
+    """What describe_kind says of each model; the intervals of all models in the table hold together."""
+    confidence = 1 - FALSE_CLAIMS / len(MODELS)
+    calls = {
+        name: Call(
+            f"kind-{attack}-{name}",
+            describe_kind,
+            (kept, attack, CLASS_NAMES, confidence),
+            libraries=ATTACK_LIBRARIES,
+            size=10**6 * (2 + len(kept)),
+        )
+        for name, kept in trained.items()
+    }
+    kept = lab.do(f"models described ({attack})", list(calls.values()))
+    return {name: kept[call.name].read() for name, call in calls.items()}
+
+
+def compare_models(
+    lab: Lab, trained: Mapping[str, list[Kept]], experiments: Sequence[Experiment], attack: str, family: int
+) -> dict[str, list[dict]]:
+    """What compare_kinds says of the pairs of each experiment, by its name.
+
+    family: how many verdicts are reached together; their intervals hold together.
+    """
+    calls = {
+        experiment.name: [
+            Call(
+                f"pair-{attack}-{pair.first}-{pair.second}",
+                compare_kinds,
+                (
+                    trained[pair.first],
+                    trained[pair.second],
+                    (pair.first, pair.second),
+                    pair.equal,
+                    attack,
+                    family,
+                ),
+                libraries=ATTACK_LIBRARIES,
+            )
+            for pair in experiment.pairs
+        ]
+        for experiment in experiments
+    }
+    kept = lab.do(
+        f"pairs compared ({attack})", [call for of_experiment in calls.values() for call in of_experiment]
+    )
+    return {name: [kept[call.name].read() for call in of_experiment] for name, of_experiment in calls.items()}
+
+
+def present(
+    title: str,
+    act: Study,
+    answers: list[str],
+    figures: dict[str, Figure],
+    study: Study,
+    folder: Path,
+    remark: str,
+) -> None:
+    """Prints an act's answers and tables, and writes its figures and the tables of the study so far."""
+    print(f"\n{title}")
+    print_conclusion(act, [f"{remark}: {answer}" if remark else answer for answer in answers], CLASS_NAMES)
+    save_figures(folder, figures)
+    for name, table in study.files().items():
+        write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
+    print(in_lines(f"{', '.join(figures)} and {len(study.files())} tables are in {folder}"))
+
+
+def is_defence(experiment: Experiment) -> bool:
+    """Whether a private model takes part: then it belongs to act three."""
+    private = {model.name for model in MODELS if model.epsilon is not None}
+    return any(pair.first in private or pair.second in private for pair in experiment.pairs)
+
+
+def family_of(experiments: Sequence[Experiment]) -> int:
+    """How many pairs the table has, whatever part of it is run."""
+    return max(sum(len(experiment.pairs) for experiment in experiments), 1)
 
 
 def main(
     epochs: int | None = None,
-    seeds: int = 1,
-    references: int = 2,
+    trainings: int = TRAININGS,
+    only: Sequence[str] = (),
     jobs: int | None = None,
     figures: str | os.PathLike | None = None,
     quick: bool = False,
     dask: str | None = None,
     data: Cifar10 | None = None,
-    cells_folder: str | os.PathLike | None = None,
+    kept_in: str | os.PathLike | None = None,
 ) -> Study:
-    """Trains what has not been trained yet, attacks, concludes and draws, act by act.
+    """Trains what has not been trained yet, attacks, compares, concludes and draws, act by act.
 
-    epochs ... dask: as on the command line. data: images other than CIFAR-10. cells_folder: where finished
-    trainings and findings are kept, data/cache/cells/ if not given. Returns the study's tables, which are
-    also written as CSV files.
+    epochs ... dask: as on the command line. data: images other than CIFAR-10. kept_in: the folder of finished
+    trainings and findings, data/cache/cells/ if not given. Returns the study: its tables, which are also
+    written as CSV files, and its figures, which a notebook shows.
     """
-    if references < 0 or references % 2:
-        raise BadInput(f"reference models come in pairs: --references must be even, not {references}")
+    if trainings < 2 or trainings % 2:
+        raise BadInput(f"trainings come in pairs: --trainings must be an even number, not {trainings}")
     if importlib.util.find_spec("tensorflow") is None:
         raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
-    styles = styles_of([model.name for model in MODELS])
+    models, experiments = chosen(only)
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
-    kept_in = output_folder(cells_folder or CELLS, "set PRIVACY_CACHE to another")
     try:
         images = data or load_cifar10()
     except DataNotFound as problem:
         raise LongMessage(str(problem)) from None
-    jobs = jobs or loky.cpu_count()
-    epochs, share = epochs or (QUICK_EPOCHS if quick else None), QUICK_SHARE if quick else 1.0
-    digest = "".join(digests_of(images).values())
-    duplicates = [len(images.train_labels) + number for number in near_duplicate_tests()]
+    labels = all_labels(images)
+    share, remark = (QUICK_SHARE, "A tenth of the images") if quick else (1.0, "")
+    epochs = epochs or (QUICK_EPOCHS if quick else None)
+    check_tables(MODELS, EXPERIMENTS, labels, share)
+    plain = [model for model in models if model.epsilon is None]
+    private = [model for model in models if model.epsilon is not None]
+    attack_experiments = [experiment for experiment in experiments if not is_defence(experiment)]
+    defence_experiments = [experiment for experiment in experiments if is_defence(experiment)]
+    attack_family = family_of([experiment for experiment in EXPERIMENTS if not is_defence(experiment)])
+    defence_family = 2 * family_of([experiment for experiment in EXPERIMENTS if is_defence(experiment)])
     questions = {experiment.name: experiment.question for experiment in EXPERIMENTS}
-    remark = f"REHEARSAL on {QUICK_SHARE:.0%} of the images: no result" if quick else ""
-    pictures = images.train_images, images.train_labels, CLASS_NAMES
-    drawing = Drawing(questions, *pictures, styles, remark)
+    styles = styles_of([model.name for model in MODELS])
+    drawing = Drawing(questions, all_images(images), labels, CLASS_NAMES, styles, remark)
+    folders = [Path(kept_in)] if kept_in else [cache / "cells" for cache in cache_folders()]
+    trained: dict[str, list[Kept]] = {}
+    study, in_short = None, []
 
-    def trainings(name: str, count: int, reference: bool) -> list[Job]:
-        [model] = [model for model in MODELS if model.name == name]
-        cells = [cell_of(model, number, epochs, share, reference) for number in range(count)]
-        return [training_job(cell, data, digest, threads=1 if dask else jobs) for cell in cells]
+    with Lab(folders, jobs or loky.cpu_count(), dask) as lab:
+        lab.do("tables", [Call("networks", check_networks, (models, lab.jobs), libraries=("keras",))])
 
-    privately = {model.name: model.epsilon is not None for model in MODELS}
-    acts = acts_of(privately, {row.name: row.pairs for row in EXPERIMENTS}, references)
-    with processes(jobs) as pool:
-        here = partial(nullcontext, pool)
-        trainers = partial(cluster, dask) if dask else here
-        run_of_acts = Run(trainings, seeds, kept_in, trainers, here, duplicates, attack, PICTURED)
-        return perform_all(acts, run_of_acts, drawing, folder)
+        # Act one, the attack. Train each model until it overfits; call an image a member if its loss is low.
+        if plain:
+            trained = train_models(lab, plain, trainings, epochs, share, data)
+            act_one = study_of(
+                attack_models(lab, trained, THRESHOLD),
+                describe_models(lab, trained, THRESHOLD),
+                compare_models(lab, trained, attack_experiments, THRESHOLD, attack_family),
+                labels,
+                PICTURED,
+            )
+            study = act_one.with_figures(attack_figures(act_one, drawing))
+            answers = attack_answers(act_one, questions)
+            present("Act one, the attack", act_one, answers, study.figures, study, folder, remark)
+            in_short += answers[:1]
+
+        # Act two, the stronger attack. An easy image has a low loss in any model; so compare each loss with those
+        # of the trainings of other pairs, which tossed other coins.
+        if plain and trainings > 2:
+            act_two = study_of(
+                attack_models(lab, trained, CALIBRATED),
+                describe_models(lab, trained, CALIBRATED),
+                compare_models(lab, trained, attack_experiments, CALIBRATED, attack_family),
+                labels,
+                PICTURED,
+            )
+            study = joined(study, act_two)
+            drawn = stronger_figures(study, drawing)
+            study = study.with_figures(drawn)
+            answers = stronger_answers(act_two, questions)
+            present("Act two, the stronger attack", act_two, answers, drawn, study, folder, remark)
+            in_short += answers[:1]
+        if trainings == 2:
+            print(
+                "\nNo act two: with one pair of trainings there is no other to compare with; try --trainings 4."
+            )
+
+        # Act three, the defence. Train the same network by DP-SGD, so that no attack can exceed a bound; attack it
+        # both ways, and the plain one beside it.
+        if private:
+            trained |= train_models(lab, private, trainings, epochs, share, data)
+            names = {
+                name
+                for row in defence_experiments
+                for pair in row.pairs
+                for name in (pair.first, pair.second)
+            }
+            defended = {
+                name: trained[name] for name in trained if name in names | {model.name for model in private}
+            }
+            act_three = None
+            for attack in (THRESHOLD, CALIBRATED) if trainings > 2 else (THRESHOLD,):
+                by_attack = study_of(
+                    attack_models(lab, defended, attack),
+                    describe_models(lab, defended, attack),
+                    compare_models(lab, defended, defence_experiments, attack, defence_family),
+                    labels,
+                    (),
+                )
+                act_three = joined(act_three, by_attack) if act_three else by_attack
+            study = joined(study, act_three) if study else act_three
+            drawn = defence_figures(act_three, drawing)
+            study = study.with_figures(drawn)
+            answers = defence_answers(act_three, questions)
+            present("Act three, the defence", act_three, answers, drawn, study, folder, remark)
+            in_short += answers[:1]
+
+    print("\nIn short", *map(in_lines, in_short), sep="\n")
+    print(f"Look first at {folder / next(iter(study.figures))}")
+    return study
 
 
 def command_line() -> None:
-    """Forwards the command line to main, or to the audit."""
+    """Forwards the command line to main; in a notebook the figures are shown."""
     parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="mia.py")
     parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
-    parser.add_argument("--seeds", type=whole_number, default=1, help="trainings of each model (default: 1)")
-    parser.add_argument("--references", type=seed_number, default=2, help="of each model (default: 2)")
+    parser.add_argument(
+        "--trainings", type=even_number, default=TRAININGS, help=f"of each model, even (default: {TRAININGS})"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="a part of the study: names of experiments or models",
+    )
     parser.add_argument("--jobs", type=whole_number, help="cores to use, a training each (default: all)")
     parser.add_argument("--figures", metavar="DIR", help="folder of the results (default: figures/)")
-    parser.add_argument("--quick", action="store_true", help="rehearsal, in figures/rehearsal/")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the images, in figures/rehearsal/")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that trains")
-    parser.add_argument("--audit", action="store_true", help="report on losses in files: --audit --help")
-    if "--audit" in sys.argv:
-        from leakage import audit
-
-        audit.command_line([word for word in sys.argv[1:] if word != "--audit"], "mia.py --audit")
-        return
     arguments = vars(parser.parse_args())
-    del arguments["audit"]
     kept = "stopped; finished trainings are kept, and the same command goes on from there"
-    run(parser.prog, lambda: main(**arguments), stopped=kept)
+    run(parser.prog, lambda: show_figures(main(**arguments).figures), stopped=kept)
 
 
 if __name__ == "__main__":
-    # From the module, not from this script, so that other processes find these functions by the same name.
-    import mia
-
-    mia.command_line()
+    command_line()

@@ -1,18 +1,29 @@
 """A digest of the code that a result depends on, so that a result is never taken for that of other code.
 
-Only syntax trees are read: a comment, a docstring or a line break changes nothing, and nothing is imported.
+Only syntax trees are read: a comment, a docstring or a line break changes nothing. joblib.Memory, which does
+the same for one function, looks at its own source alone, not at what it calls; here all of this project that
+a function names counts, and so on.
 """
+
+import __future__
 
 import ast
 import hashlib
+import inspect
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 from typing import NamedTuple
 
+from suite.support.command_line import BadInput
+
 ROOT = Path(__file__).resolve().parents[2]
+# What it gives is part of a result's recipe, or no part of the result: images, and the words of errors.
+LEFT_OUT = ("suite.sources", "suite.support")
 
 
 class _Module(NamedTuple):
@@ -22,36 +33,70 @@ class _Module(NamedTuple):
     imports: dict[str, str]  # the name here -> module.name there, or module
 
 
-def key_of(recipe: object, code: Sequence[str], libraries: Sequence[str], known: str = "") -> str:
+def key_of(recipe: object, code: str, libraries: Sequence[str]) -> str:
     """A digest of a recipe (anything that JSON can hold), of the code that it is for (see code_digest), and
     of the versions of the libraries that take part."""
-    digests = [code_digest(name, known) for name in code]
     versions = {name: metadata.version(name) for name in libraries}
-    return hashlib.sha256(json.dumps([recipe, digests, versions]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([recipe, code_digest(code), versions]).encode()).hexdigest()
+
+
+def name_of(function: FunctionType) -> str:
+    """`module.name` of a function of this project, by its file; a script that runs counts by its name too."""
+    path = Path(inspect.getfile(function)).resolve()
+    return ".".join([*path.relative_to(ROOT).with_suffix("").parts, function.__qualname__])
 
 
 @cache
-def code_digest(name: str, known: str = "", root: Path = ROOT) -> str:
+def code_digest(name: str, root: Path = ROOT) -> str:
     """SHA-256 of a definition, written `module.name`, and of all in this project that it names, and so on.
 
-    A name counts wherever it stands, in a body, a default, a decorator or an annotation. known: a package
-    whose code is left out, because what it gives is part of the recipe.
+    A name counts wherever it stands, in a body, a default, a decorator or an annotation.
     """
-    sources: dict[str, str] = {}
+    texts = {name: ast.unparse(_bare(statement)) for name, statement in _definitions(name, root).items()}
+    return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+
+
+def forget_digests() -> None:
+    """The files will be read anew: in a notebook they may have been edited since the last run."""
+    code_digest.cache_clear()
+    _module.cache_clear()
+
+
+def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
+    """Raises BadInput if this process runs something else than what the files say.
+
+    Results are kept under a digest of the files. In a notebook a file may have been edited after it was
+    imported, or a function or a constant replaced from outside; a result of either would be kept under the
+    wrong digest.
+    """
+    for place, statement in _definitions(name, root).items():
+        module_name, _, short = place.rpartition(".")
+        module = _loaded(module_name, root)
+        if module is None or not short:
+            continue
+        written = _path(module_name, root)
+        if not hasattr(module, short) or _runs_otherwise(getattr(module, short), statement, written):
+            raise BadInput(
+                f"{short} is not what {written.relative_to(root)} says: write the change into the file, then "
+                "restart Python or reload the module"
+            )
+
+
+def _definitions(name: str, root: Path) -> dict[str, ast.stmt]:
+    """The definition `module.name` and all in this project that it names, and so on, by their names."""
+    visited: dict[str, ast.stmt] = {}
     waiting = [name]
     while waiting:
         name = waiting.pop()
-        if name in sources or name.split(".")[0] == known:
+        if name in visited or name.startswith(LEFT_OUT):
             continue
         if _path(name, root):  # a whole module is named
-            statements = list(_module(name, root).definitions.values())
-            place = name
-        else:
-            place, _, short = name.rpartition(".")
-            statements = [_module(place, root).definitions[short]]
-        sources[name] = "\n".join(ast.unparse(_bare(statement)) for statement in statements)
-        waiting += [found for statement in statements for found in _named_in(statement, place, root)]
-    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+            waiting += [f"{name}.{short}" for short in _module(name, root).definitions]
+            continue
+        place, _, short = name.rpartition(".")
+        visited[name] = _module(place, root).definitions[short]
+        waiting += _named_in(visited[name], place, root)
+    return visited
 
 
 def _named_in(statement: ast.stmt, place: str, root: Path) -> Iterator[str]:
@@ -66,6 +111,8 @@ def _named_in(statement: ast.stmt, place: str, root: Path) -> Iterator[str]:
 
 def _origin(name: str, root: Path) -> Iterator[str]:
     """Where something imported is defined: a package's __init__ may only hand it on."""
+    if name.startswith(LEFT_OUT):
+        return
     if _path(name, root):
         yield name
         return
@@ -79,7 +126,7 @@ def _origin(name: str, root: Path) -> Iterator[str]:
 
 @cache
 def _module(name: str, root: Path) -> _Module:
-    tree = ast.parse(_path(name, root).read_text())
+    tree = ast.parse(_path(name, root).read_text(encoding="utf-8"))
     definitions: dict[str, ast.stmt] = {}
     imports: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -95,8 +142,8 @@ def _module(name: str, root: Path) -> _Module:
             definitions[statement.name] = statement
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            found = (node for target in targets for node in ast.walk(target))
-            definitions |= {node.id: statement for node in found if isinstance(node, ast.Name)}
+            names = (node for target in targets for node in ast.walk(target))
+            definitions |= {node.id: statement for node in names if isinstance(node, ast.Name)}
     return _Module(definitions, imports)
 
 
@@ -117,3 +164,62 @@ class _Docstrings(ast.NodeTransformer):
 def _bare(statement: ast.stmt) -> ast.stmt:
     """A copy of a statement without docstrings."""
     return _Docstrings().visit(ast.parse(ast.unparse(statement)).body[0])
+
+
+# --------------------------------------------------------------------------------------- what this process runs
+
+
+def _loaded(name: str, root: Path) -> ModuleType | None:
+    """The module of this project that this process runs under that name, or as its main script."""
+    script = sys.modules.get("__main__")
+    file = getattr(script, "__file__", None)
+    if file and Path(file).resolve() == _path(name, root):
+        return script
+    return sys.modules.get(name)
+
+
+def _runs_otherwise(value: object, statement: ast.stmt, path: Path) -> bool:
+    """Whether a function, a class's functions or a plain constant differ from the statement in the file."""
+    if isinstance(statement, ast.FunctionDef):
+        function = inspect.unwrap(value) if callable(value) else value
+        return not isinstance(function, FunctionType) or _differs(function.__code__, statement, path)
+    if isinstance(statement, ast.ClassDef):
+        written = [part for part in statement.body if isinstance(part, ast.FunctionDef)]
+        functions = [(part, _function_of(vars(value).get(part.name))) for part in written]
+        return any(not code or _differs(code, part, path) for part, code in functions)
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    if not isinstance(targets[0], ast.Name):
+        return False
+    try:
+        return value != ast.literal_eval(statement.value)
+    except ValueError:  # worked out from other things, which count themselves
+        return False
+
+
+def _function_of(attribute: object) -> CodeType | None:
+    """The code behind a method, a property or a static method."""
+    function = getattr(attribute, "fget", None) or getattr(attribute, "__func__", None) or attribute
+    return getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+
+
+def _differs(running: CodeType, statement: ast.FunctionDef, path: Path) -> bool:
+    """Whether a function's code is another than that of its statement, whatever the lines are numbered."""
+    # Decorators do not change the code of the function itself.
+    alone = ast.Module([ast.FunctionDef(**{**vars(statement), "decorator_list": []})], [])
+    flags = running.co_flags & __future__.annotations.compiler_flag
+    compiled = compile(alone, str(path), "exec", flags, dont_inherit=True)
+    written = next(
+        constant
+        for constant in compiled.co_consts
+        if isinstance(constant, CodeType) and constant.co_name == statement.name
+    )
+    return _shape(running) != _shape(written)
+
+
+def _shape(code: CodeType) -> tuple:
+    """What a code object does: its instructions, names and constants."""
+    constants = [
+        _shape(constant) if isinstance(constant, CodeType) else (type(constant), constant)
+        for constant in code.co_consts
+    ]
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, tuple(constants)

@@ -1,33 +1,37 @@
-"""What is found out about a study's trainings, from the losses that they kept.
+"""What is computed from a study's trainings: each kind of model described, two kinds compared.
 
-A training is a dict, and is given as a function that reads it:
-    member_losses (e, n) and nonmember_losses (e, m), at the e attacked epochs;
-    member_ids (n,), member_labels (n,), and those of the non-members (m,);
-    epochs, steps, train_accuracy, test_accuracy (e,);
-    whatever else stands in every row about it, numbers and texts: its model, its seed.
-The functions return dicts of numbers, texts, lists and arrays, and call `done` when they are done.
+A training is a dict, see mia.judged_training: `image_ids`, `labels` and `is_member` (N,) of its pool, `epochs`
+and `steps` (e,) at which it was attacked, `losses` (e, N), `train_accuracy` and `test_accuracy` (e,). The
+trainings of a kind come in complementary pairs and have the same pool in the same order.
+
+The functions return dicts of numbers, texts, lists and arrays.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from leakage.calibration import calibrated
-from leakage.contrasts import contrast_of_kinds, groups_differ, interval_of_kind, paired_contrast
-from leakage.estimates import Losses, measure_leakage
-from leakage.panels import curves_of
-from suite.study.exposure import exposure_of
+from leakage.calibration import calibrated_trainings
+from leakage.contrasts import (
+    contrast_of_kinds,
+    gain_of_calibration,
+    groups_differ,
+    interval_of_kind,
+    verdict,
+)
+from leakage.estimates import Losses, auc_estimate
+from suite.study.memorisation import memorisation_of
 
-Reader = Callable[[], dict]
-MEASURES = ("auc", "heldout_advantage")
 THRESHOLD, CALIBRATED = "threshold", "calibrated"  # the attacks
 # The same comparison made otherwise, to see whether a finding hangs on how it was made.
-AS_REPORTED = "as reported"
+AS_REPORTED = "as reported"  # at the last epoch
 EQUAL_STEPS = "at equal steps"
-NO_DUPLICATES = "no near-duplicates"
-EARLY_STOPPING = "at best epoch"  # of each training's own test accuracy
+EARLY_STOPPING = "at best epoch"  # of the kind's mean test accuracy
+EQUAL_ACCURACY = "at equal accuracy"  # where the first's mean test accuracy is nearest to the second's last
+
+Training = dict[str, object]
+HISTOGRAM_EDGES = np.linspace(0, 5, 51)  # of the loss, in nats; the last bin holds all larger ones too
 
 
 class Pair(NamedTuple):
@@ -38,207 +42,165 @@ class Pair(NamedTuple):
     equal: str = ""
 
 
-class Trained(NamedTuple):
-    """One training, and those of its reference models; without any, the attack is the threshold attack."""
-
-    target: Reader
-    references: tuple[Reader, ...] = ()
-
-    @property
-    def attack(self) -> str:
-        return CALIBRATED if self.references else THRESHOLD
+def losses_at(training: Training, place: int) -> Losses:
+    """The losses of one training at the attacked epoch number `place`, members and non-members."""
+    losses, is_member = training["losses"][place], training["is_member"]
+    image_ids = training["image_ids"]
+    return Losses(losses[is_member], losses[~is_member], image_ids[is_member], image_ids[~is_member])
 
 
-def questions(
-    trained: dict[str, list[Trained]],
-    pairs: Sequence[Pair],
-    near_duplicates: Sequence[int],
-    measure: Callable[[Losses, np.ndarray, np.ndarray], dict],
-) -> dict[tuple[str, ...], partial]:
-    """All that is to be found out about one attack: of each training, each kind of model, and each pair.
-
-    trained: the trainings of each kind of model. near_duplicates: ids of non-members that nearly equal a
-    member. measure: called with losses and the labels of members and of non-members, for the findings of one
-    row. Returns functions to be called with `done`, by ("training", model, number), ("kind", model) and
-    ("pair", first, second).
-    """
-    asked = {
-        ("training", model, str(number)): partial(findings_of_training, measure, training)
-        for model, trainings in trained.items()
-        for number, training in enumerate(trainings)
-    }
-    asked |= {
-        ("kind", model): partial(findings_of_kind, near_duplicates, trainings)
-        for model, trainings in trained.items()
-    }
-    return asked | {
-        ("pair", first, second): partial(
-            findings_of_pair, near_duplicates, trained[first], trained[second], (first, second), bool(equal)
-        )
-        for first, second, equal in pairs
-    }
+def scores_at(trainings: Sequence[Training], place: int, attack: str) -> list[Losses]:
+    """What an attack orders the images by, for each training of a kind: its loss, or its calibrated loss, for
+    which the trainings of all other pairs are the references, at the same epoch."""
+    scores = [losses_at(training, place) for training in trainings]
+    return calibrated_trainings(scores) if attack == CALIBRATED else scores
 
 
-def losses_at(training: dict, place: int, references: Sequence[dict] = ()) -> Losses:
-    """The losses at the attacked epoch number `place`, calibrated by the references if there are any."""
-    losses = Losses(
-        training["member_losses"][place],
-        training["nonmember_losses"][place],
-        training["member_ids"],
-        training["nonmember_ids"],
-    )
-    return (
-        calibrated(losses, [losses_at(reference, -1) for reference in references]) if references else losses
-    )
+def best_place(trainings: Sequence[Training]) -> int:
+    """The attacked epoch, by its place, at which the mean test accuracy of a kind is the highest."""
+    return int(np.argmax(np.mean([training["test_accuracy"] for training in trainings], axis=0)))
 
 
-def findings_of_training(
-    measure: Callable[[Losses, np.ndarray, np.ndarray], dict], trained: Trained, done: Callable[[], None]
+def loss_histograms(losses: Losses) -> dict[str, list[np.ndarray]]:
+    """The left edge of each bin of the loss, and the share of the members, and of the others, in it."""
+    largest = HISTOGRAM_EDGES[-1]
+    histograms = {}
+    for name, values in (("member histogram", losses.members), ("non-member histogram", losses.nonmembers)):
+        counts, _ = np.histogram(np.minimum(values, largest), HISTOGRAM_EDGES)
+        histograms[name] = [HISTOGRAM_EDGES[:-1], counts / len(values)]
+    return histograms
+
+
+# ------------------------------------------------------------------------------------------- a kind of model
+
+
+def describe_kind(
+    trainings: Sequence[Training], attack: str, class_names: Sequence[str], confidence: float
 ) -> dict:
-    """`rows`, one for each attacked epoch, or for the last alone if the attack is calibrated, as references
-    are, and then with `auc_gain`, over the threshold attack on the same target; and `curves`, those of the
-    last epoch, with the bound on the TPR if the training has one."""
-    training, references = trained.target(), [read() for read in trained.references]
-    arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
-    last = len(training["epochs"]) - 1
-    rows = []
-    for place in range(last if references else 0, last + 1):
-        losses = losses_at(training, place, references)
-        rows.append(
-            {name: value for name, value in training.items() if name not in arrays}
-            | {"attack": trained.attack}
-            | {"epoch": int(training["epochs"][place]), "steps": int(training["steps"][place])}
-            | {
-                "train_accuracy": float(training["train_accuracy"][place]),
-                "test_accuracy": float(training["test_accuracy"][place]),
-                "gap": float(training["train_accuracy"][place] - training["test_accuracy"][place]),
-                "train_loss": float(training["member_losses"][place].mean()),
-                "test_loss": float(training["nonmember_losses"][place].mean()),
-            }
-            | measure(losses, training["member_labels"], training["nonmember_labels"])
-        )
-    if references:
-        gain = paired_contrast(losses, losses_at(training, last), (CALIBRATED, THRESHOLD))
-        ends = {f"auc_gain_{end}": gain[f"auc_{end}"] for end in ("low", "high")}
-        rows[-1] |= {"auc_gain": gain["auc_difference"]} | ends
-    done()
-    curves = curves_of(losses)._asdict()
-    curves |= {name: training[name] for name in ("bound_fprs", "bound_tprs") if name in training}
-    return {"rows": rows, "curves": {name: values.tolist() for name, values in curves.items()}}
+    """Of all trainings of one model: `rows`, the attack's measures with their intervals, at the last epoch and
+    at the best one; and with the threshold attack the `memorisation` and `member_loss` of each image (N,), in
+    the order of `image_ids`.
 
-
-def findings_of_kind(
-    near_duplicates: Sequence[int], trainings: Sequence[Trained], done: Callable[[], None]
-) -> dict:
-    """Of all trainings of one model: `rows`, its measures with their intervals, one for each way to look.
-
-    Each row has `classes_p`, whether the classes differ, and `exposed_agreement`, of the trainings on who is
-    most exposed. Beside the rows stand the parts of an Exposure, under names that begin so.
+    confidence: of each interval. The row of the last epoch also has the AUC of each class, which classes lie
+    above and below their mean, and what calibration adds, or how reliable the memorisation is.
     """
-    held = [(trained.target(), [read() for read in trained.references]) for trained in trainings]
+    last = len(trainings[0]["epochs"]) - 1
     rows = []
-    for way in _ways(trainings):
-        losses = [_losses(training, references, way, near_duplicates) for training, references in held]
-        row = {"variant": way, "trainings": len(losses), "over": "trainings and examples"}
-        row |= interval_of_kind(losses)
-        if len(losses) == 1:
-            row |= _over_examples(measure_leakage(losses[0].members, losses[0].nonmembers))
+    for variant, place in ((AS_REPORTED, last), (EARLY_STOPPING, best_place(trainings))):
+        scores = scores_at(trainings, place, attack)
+        row = {"attack": attack, "variant": variant, "epoch": int(trainings[0]["epochs"][place])}
+        row |= {"trainings": len(trainings), "confidence": confidence}
+        row |= interval_of_kind(scores, confidence=confidence)
+        if variant == AS_REPORTED:
+            row |= _of_classes(scores, trainings[0], class_names)
+            if attack == CALIBRATED:
+                losses = [losses_at(training, place) for training in trainings]
+                row |= gain_of_calibration(losses, confidence=confidence)
         rows.append(row)
-    done()
-    losses = [losses_at(training, -1, references) for training, references in held]
-    exposure = exposure_of(losses)
-    classes_p = groups_differ(_by_class(losses, held[0][0]))["p"]
+    if attack == CALIBRATED:
+        return {"rows": rows}
+    of_images = memorisation_of(
+        [training["losses"][last] for training in trainings],
+        [training["is_member"] for training in trainings],
+    )
+    rows[0]["memorisation_reliability"] = of_images.reliability
     return {
-        "rows": [row | {"classes_p": classes_p, "exposed_agreement": exposure.agreement} for row in rows],
-        "exposure_ids": exposure.ids,
-        "exposure_ranks": exposure.ranks,
-        "exposure_agreement": exposure.agreement,
-        "exposure_chance": exposure.chance,
+        "rows": rows,
+        "image_ids": trainings[0]["image_ids"],
+        "memorisation": of_images.memorisation,
+        "member_loss": of_images.member_loss,
     }
 
 
-def _by_class(trainings: Sequence[Losses], training: dict) -> list[list[Losses]]:
-    """The losses of each class, of all trainings; they have the images and labels of `training`."""
-    labels, other_labels = training["member_labels"], training["nonmember_labels"]
-    return [
-        [
-            Losses(
-                losses.members[labels == label],
-                losses.nonmembers[other_labels == label],
-                losses.member_ids[labels == label],
-                losses.nonmember_ids[other_labels == label],
-            )
-            for losses in trainings
-        ]
-        for label in np.unique(labels)
-    ]
+def _of_classes(
+    scores: Sequence[Losses], training: Training, class_names: Sequence[str]
+) -> dict[str, object]:
+    """The AUC within each class, with intervals that hold together, and the names of the classes that lie
+    above and below the mean of all."""
+    labels = np.unique(training["labels"])
+    classes = groups_differ([[_of_class(losses, training, label) for losses in scores] for label in labels])
+    names = [class_names[label] for label in labels]
+    columns: dict[str, object] = {}
+    for name, of_class in zip(names, classes, strict=True):
+        columns[f"auc_{name}"] = of_class["auc"]
+        columns[f"auc_{name}_low"] = of_class["auc_low"]
+        columns[f"auc_{name}_high"] = of_class["auc_high"]
+    for side in ("above", "below"):
+        apart = [name for name, of_class in zip(names, classes, strict=True) if of_class[side]]
+        columns[f"classes_{side}"] = " ".join(apart)
+    return columns
 
 
-def findings_of_pair(
-    near_duplicates: Sequence[int],
-    first: Sequence[Trained],
-    second: Sequence[Trained],
+def _of_class(losses: Losses, training: Training, label: int) -> Losses:
+    """The part of a training's scores that belongs to one class."""
+    ids = training["image_ids"][training["labels"] == label]
+    members, nonmembers = np.isin(losses.member_ids, ids), np.isin(losses.nonmember_ids, ids)
+    return Losses(
+        losses.members[members],
+        losses.nonmembers[nonmembers],
+        losses.member_ids[members],
+        losses.nonmember_ids[nonmembers],
+    )
+
+
+# --------------------------------------------------------------------------------------------- a pair of kinds
+
+
+def compare_kinds(
+    first: Sequence[Training],
+    second: Sequence[Training],
     names: tuple[str, str],
-    at_equal_steps: bool,
-    done: Callable[[], None],
+    equal: str,
+    attack: str,
+    family: int,
 ) -> dict:
-    """Of two models: `rows`, the first less the second with intervals, one for each way to look.
+    """Of two models: `rows`, the first less the second with intervals, one for each variant that there is.
 
-    at_equal_steps: whether to look also after equally many training steps, if both were attacked there.
+    names: of the two models. equal: what they have in common where more than one thing differs; then they are
+    looked at after equally many training steps too, if both were attacked there. family: how many verdicts are
+    reached together; each interval has the confidence 1 - 0.05 / family, so that with 95% probability all hold.
+    The verdict is whether 0 lies inside. The variants are described, not judged.
     """
-    held = [
-        [(trained.target(), [read() for read in trained.references]) for trained in kind]
-        for kind in (first, second)
-    ]
-    # The training steps that both kinds have behind them when the shorter one ends.
-    steps = min(training["steps"][-1] for kind in held for training, _ in kind)
-    at_epochs = all(steps in training["steps"] for kind in held for training, _ in kind)
-    differ = any(training["steps"][-1] != steps for kind in held for training, _ in kind)
-    equal_steps = EQUAL_STEPS if at_equal_steps and at_epochs and differ else None
+    confidence = 1 - 0.05 / family
+    last = len(first[0]["epochs"]) - 1, len(second[0]["epochs"]) - 1
+    places = {AS_REPORTED: last, EARLY_STOPPING: (best_place(first), best_place(second))}
+    at_equal_steps = _places_of_equal_steps(first[0]["steps"], second[0]["steps"])
+    if equal and at_equal_steps and at_equal_steps != last:
+        places[EQUAL_STEPS] = at_equal_steps
+    if "epsilon" in second[0] and "epsilon" not in first[0]:
+        places[EQUAL_ACCURACY] = (_place_of_equal_accuracy(first, second), last[1])
     rows = []
-    for way in _ways([*first, *second], equal_steps):
-        kinds = [
-            [_losses(training, references, way, near_duplicates, steps) for training, references in kind]
-            for kind in held
-        ]
-        row = {"variant": way} | contrast_of_kinds(*kinds, names)
-        if min(map(len, kinds)) == 1:
-            # Nothing can be said of kinds; of these two trained models there is an interval over examples.
-            row |= _over_examples(paired_contrast(kinds[0][0], kinds[1][0], names))
+    for variant, (first_place, second_place) in places.items():
+        scores = scores_at(first, first_place, attack), scores_at(second, second_place, attack)
+        contrast = contrast_of_kinds(*scores, names, confidence=confidence)
+        row = {"attack": attack, "equal": equal, "variant": variant, "first": names[0], "second": names[1]}
+        row |= {"trainings": min(len(first), len(second)), "family": family, "confidence": confidence}
+        row |= {
+            "first_epoch": int(first[0]["epochs"][first_place]),
+            "second_epoch": int(second[0]["epochs"][second_place]),
+            "first_auc": _mean_auc(scores[0]),
+            "second_auc": _mean_auc(scores[1]),
+        }
+        row |= {name: value for name, value in contrast.items() if name.startswith(("auc", "heldout"))}
+        row["verdict"] = verdict(contrast, names) if variant == AS_REPORTED else ""
         rows.append(row)
-    done()
     return {"rows": rows}
 
 
-def _over_examples(found: dict) -> dict:
-    """The ends of the intervals over examples, under the names of those of kinds."""
-    ends = {f"{measure}_{end}": found[f"{measure}_{end}"] for measure in MEASURES for end in ("low", "high")}
-    return ends | {"over": "examples"}
+def _mean_auc(scores: Sequence[Losses]) -> float:
+    return float(np.mean([auc_estimate(losses.members, losses.nonmembers).value for losses in scores]))
 
 
-def _ways(trainings: Sequence[Trained], *more: str | None) -> list[str]:
-    """The ways to look that there are: references are kept at their last epoch alone."""
-    early = [] if any(trained.references for trained in trainings) else [EARLY_STOPPING, *more]
-    return [way for way in (AS_REPORTED, *early, NO_DUPLICATES) if way]
+def _places_of_equal_steps(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
+    """Where either kind was attacked after as many steps as the shorter one has in all; None if one was not."""
+    steps = min(first[-1], second[-1])
+    if steps not in first or steps not in second:
+        return None
+    return int(np.flatnonzero(first == steps)[0]), int(np.flatnonzero(second == steps)[0])
 
 
-def _losses(
-    training: dict,
-    references: Sequence[dict],
-    way: str,
-    near_duplicates: Sequence[int],
-    steps: int | None = None,
-) -> Losses:
-    """The losses of one training, looked at in one of the ways."""
-    place = -1
-    if way == EARLY_STOPPING:
-        place = int(np.argmax(training["test_accuracy"]))
-    elif way == EQUAL_STEPS:
-        place = int(np.flatnonzero(training["steps"] == steps)[0])
-    losses = losses_at(training, place, references)
-    if way == NO_DUPLICATES:
-        kept = ~np.isin(losses.nonmember_ids, near_duplicates)
-        losses = Losses(
-            losses.members, losses.nonmembers[kept], losses.member_ids, losses.nonmember_ids[kept]
-        )
-    return losses
+def _place_of_equal_accuracy(first: Sequence[Training], second: Sequence[Training]) -> int:
+    """The attacked epoch of the first kind whose mean test accuracy is nearest to the second's last one."""
+    goal = np.mean([training["test_accuracy"][-1] for training in second])
+    means = np.mean([training["test_accuracy"] for training in first], axis=0)
+    return int(np.argmin(np.abs(means - goal)))

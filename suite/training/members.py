@@ -47,7 +47,9 @@ def pool_of(data: Cifar10, classes: int, each: int) -> Examples:
     refuse_a_pool_too_large(labels, classes, each)
     ids = np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in range(classes)]))
     split = len(data.train_labels)
-    images = np.concatenate([data.train_images[ids[ids < split]], data.test_images[ids[ids >= split] - split]])
+    images = np.concatenate(
+        [data.train_images[ids[ids < split]], data.test_images[ids[ids >= split] - split]]
+    )
     return Examples(images, labels[ids].astype(np.int32), ids)
 
 

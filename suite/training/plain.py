@@ -22,20 +22,21 @@ def plain_epochs(
     images: np.ndarray,
     labels: np.ndarray,
     *,
+    steps: int,
     batch_size: int,
     learning_rate: float,
     seed: int,
     parts: int = 1,
 ) -> Callable[[int], None]:
-    """A function that trains the network for the epoch of a given number, from 1, by Adam on cross-entropy.
+    """Returns train_epoch(number), which trains the network for one epoch (1, 2, ...) by Adam on cross-entropy.
 
     images (n, 32, 32, 3) uint8, labels (n,) int32: in every epoch in another order, which depends on the seed
-    and the epoch alone; what does not fill a batch is left out. parts: into how many a batch is divided. They
-    need nothing of each other, so that as many threads can work on them; their gradients are added in the
-    same order on however many threads.
+    and the epoch alone. steps: of an epoch, each on batch_size images; where the images do not fill them,
+    the order starts again, and where there are more, the rest is left out. parts: into how many a batch is
+    divided. The parts are independent, so that as many threads can work on them; their gradients are added in
+    the same order on however many threads.
     """
     optimizer = Adam(network.trainable_variables, learning_rate)
-    steps = len(labels) // batch_size
     # Bytes, not floats: a quarter of the memory.
     all_images, all_labels = tf.constant(images), tf.constant(labels)
 
@@ -56,14 +57,16 @@ def plain_epochs(
 
     def train_epoch(epoch: int) -> None:
         order = np.random.default_rng([seed, epoch]).permutation(len(labels)).astype(np.int32)
-        batches = order[: steps * batch_size].reshape(steps, batch_size)
+        batches = np.resize(order, (steps, batch_size))  # repeats the order where it is too short
         train(tf.constant(batches), all_images, all_labels)
 
     return train_epoch
 
 
-def judge_of(network: "keras.Sequential") -> Callable[[tf.Tensor], np.ndarray]:
-    """A function that gives the logits (n, classes) of images (n, 32, 32, 3) uint8."""
+def judge_of(network: "keras.Sequential", images: np.ndarray) -> Callable[[], np.ndarray]:
+    """Returns logits_of(), which gives the network's logits (n, classes) of images (n, 32, 32, 3) uint8."""
+    # Bytes, not floats: a quarter of the memory.
+    pixels = tf.constant(images)
 
     # One call for all images, slice by slice; the last slice may be shorter.
     @tf.function(input_signature=[tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)])
@@ -74,4 +77,4 @@ def judge_of(network: "keras.Sequential") -> Callable[[tf.Tensor], np.ndarray]:
             logits = logits.write(start // LOGIT_SLICE, network(part, training=False))
         return logits.concat()
 
-    return lambda images: logits_of(images).numpy()
+    return lambda: logits_of(pixels).numpy()

@@ -161,8 +161,8 @@ def refuse_layers(network: "keras.Sequential") -> None:
 
 def private_training(
     network: "keras.Sequential",
-    images: "tf.Tensor",
-    labels: "tf.Tensor",
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
     epsilon: float,
     epochs: int,
@@ -207,8 +207,8 @@ def private_training(
 
 def private_epochs(
     network: "keras.Sequential",
-    images: "tf.Tensor",
-    labels: "tf.Tensor",
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
     epochs: int,
     steps: int,
@@ -241,6 +241,7 @@ def private_epochs(
     optimizer = Adam(network.trainable_variables, falling_rate)
     sizes = [math.prod(variable.shape) for variable in network.trainable_variables]
     numbers, pixels = tf.TensorSpec([None], tf.int32), tf.TensorSpec(images.shape, tf.uint8)
+    all_images, all_labels = tf.constant(images, tf.uint8), tf.constant(labels, tf.int32)
 
     # One call an epoch, as in mia.py. Batch sizes differ, and so the batches are laid end to end: none is
     # padded or cut, and the guarantee does not depend on how many images were drawn.
@@ -263,6 +264,6 @@ def private_epochs(
         ends = np.cumsum([0, *map(len, batches)])
         noise_seeds = generator.integers(2**31, size=(steps, 2))
         chances = (np.concatenate(batches), ends, noise_seeds)
-        train_epoch(*(tf.constant(chance, tf.int32) for chance in chances), images, labels)
+        train_epoch(*(tf.constant(chance, tf.int32) for chance in chances), all_images, all_labels)
 
     return train

@@ -1,0 +1,145 @@
+"""The tables of study 1: what was computed, as it is written, printed and drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from suite.support.notebook import figures_html
+
+# What every table of pairs has, the one without any pair too.
+PAIR_COLUMNS = ("experiment", "attack", "equal", "variant", "first", "second", "trainings", "verdict")
+KEYS = {  # what tells the rows of a table apart
+    "results": ["model", "training", "attack", "epoch"],
+    "curves": None,
+    "kinds": ["model", "attack", "variant"],
+    "pairs": None,
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was found, as tables, and the figures drawn from them by the names of their files.
+
+    results: a row for each model, training, attack and attacked epoch. curves: for each point of a curve of
+    the last epoch: model, training, attack, curve, x, y. kinds: for each model, attack and variant: measures
+    with intervals, over all trainings. pairs: for each pair, attack and variant: differences with intervals,
+    and the verdict. memorisation: for each image: its number and label, and of each pictured model its
+    memorisation and its mean loss where it was a member.
+    """
+
+    results: pd.DataFrame
+    curves: pd.DataFrame
+    kinds: pd.DataFrame
+    pairs: pd.DataFrame
+    memorisation: pd.DataFrame
+    figures: dict[str, Figure] = field(default_factory=dict, repr=False)
+
+    def files(self) -> dict[str, pd.DataFrame]:
+        """The tables by the names of their files."""
+        return {
+            "mia_results.csv": self.results,
+            "mia_curves.csv": self.curves,
+            "mia_kinds.csv": self.kinds,
+            "mia_pairs.csv": self.pairs,
+            "mia_memorisation.csv": self.memorisation,
+        }
+
+    def of(self, attack: str) -> Study:
+        """The part of the tables that is about one attack."""
+        parts = {name: getattr(self, name) for name in KEYS}
+        return replace(self, **{name: table[table["attack"] == attack] for name, table in parts.items()})
+
+    def about(self, models: Sequence[str]) -> Study:
+        """The part of the tables that is about these models, and pairs of these alone."""
+        both = self.pairs["first"].isin(models) & self.pairs["second"].isin(models)
+        parts = {name: getattr(self, name) for name in ("results", "curves", "kinds")}
+        tables = {name: table[table["model"].isin(models)] for name, table in parts.items()}
+        return replace(self, pairs=self.pairs[both], **tables)
+
+    def with_figures(self, figures: Mapping[str, Figure]) -> Study:
+        """The same study with these figures beside those that it has."""
+        return replace(self, figures={**self.figures, **figures})
+
+    def __repr__(self) -> str:
+        lengths = [f"{name} ({len(table):,} rows)" for name, table in self.files().items()]
+        return f"Study: {', '.join(lengths)}; {len(self.figures)} figures"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return figures_html(self.figures)
+
+
+def joined(first: Study, second: Study) -> Study:
+    """Two studies in one; what stands in both, once."""
+    tables = {}
+    for name, key in KEYS.items():
+        parts = [getattr(study, name) for study in (first, second)]
+        filled = [part for part in parts if len(part)] or parts[:1]
+        tables[name] = pd.concat(filled, ignore_index=True).drop_duplicates(key, ignore_index=True)
+    memorisation = second.memorisation if first.memorisation.empty else first.memorisation
+    return Study(**tables, memorisation=memorisation, figures={**first.figures, **second.figures})
+
+
+def study_of(
+    attacked: Sequence[dict],
+    described: Mapping[str, dict],
+    compared: Mapping[str, Sequence[dict]],
+    labels: np.ndarray,
+    pictured: Sequence[str],
+) -> Study:
+    """The tables of one attack.
+
+    attacked: for each model, what attack_trainings returned. described: what describe_kind returned, by model.
+    compared: what compare_kinds returned for the pairs of each experiment, by its name. labels: of every
+    image, by its number. pictured: models of which the memorisation of single images is kept.
+    """
+    return Study(
+        results=_frame(row for of_model in attacked for row in of_model["rows"]),
+        curves=_frame(
+            {**about, "curve": name, "x": x, "y": y}
+            for of_model in attacked
+            for about, curves in of_model["curves"]
+            for name, points in curves.items()
+            for x, y in zip(*points, strict=True)
+        ),
+        kinds=_frame({"model": model, **row} for model, kind in described.items() for row in kind["rows"]),
+        pairs=_frame(
+            (
+                {"experiment": experiment, **row}
+                for experiment, of_pairs in compared.items()
+                for of_pair in of_pairs
+                for row in of_pair["rows"]
+            ),
+            PAIR_COLUMNS,
+        ),
+        memorisation=_memorisation(
+            {model: described[model] for model in pictured if "memorisation" in described.get(model, {})},
+            labels,
+        ),
+    )
+
+
+def _memorisation(described: Mapping[str, dict], labels: np.ndarray) -> pd.DataFrame:
+    """One row per image of the pictured models' pools."""
+    columns = []
+    for model, of_model in described.items():
+        index = pd.Index(of_model["image_ids"], name="image")
+        columns.append(pd.Series(of_model["memorisation"], index, name=f"{model}_memorisation"))
+        columns.append(pd.Series(of_model["member_loss"], index, name=f"{model}_member_loss"))
+    if not columns:
+        return pd.DataFrame(columns=["image", "label"])
+    table = pd.concat(columns, axis=1).reset_index()
+    table.insert(1, "label", labels[table["image"]])
+    return table
+
+
+def _frame(rows: Iterable[dict], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A table in which what cannot be given is NaN, so that columns of numbers hold nothing else; without any
+    row it has these columns."""
+    table = pd.DataFrame(rows).fillna(np.nan).infer_objects()
+    return table if len(table) else pd.DataFrame(columns=list(columns))
