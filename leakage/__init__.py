@@ -1,10 +1,11 @@
 """Losses in, findings out, for anybody's model."""
 
-from leakage.calibration import calibrated, precision, precision_table
+from leakage.calibration import calibrated, calibrated_trainings, precision, precision_table
 from leakage.contrasts import (
     contrast_of_kinds,
+    gain_of_attack,
+    gain_of_calibration,
     groups_differ,
-    holm,
     interval_of_kind,
     paired_contrast,
     verdict,
@@ -15,14 +16,12 @@ from leakage.estimates import (
     allowed,
     auc_estimate,
     auc_with_interval,
-    chance_advantage,
     clopper_pearson,
     epsilon_lower_bound,
     heldout_estimate,
     measure_leakage,
     nonmembers_needed,
     roc_curve,
-    tpr_at_fpr,
 )
 
 __all__ = [
@@ -32,13 +31,14 @@ __all__ = [
     "auc_estimate",
     "auc_with_interval",
     "calibrated",
-    "chance_advantage",
+    "calibrated_trainings",
     "clopper_pearson",
     "contrast_of_kinds",
     "epsilon_lower_bound",
+    "gain_of_attack",
+    "gain_of_calibration",
     "groups_differ",
     "heldout_estimate",
-    "holm",
     "interval_of_kind",
     "measure_leakage",
     "nonmembers_needed",
@@ -46,6 +46,5 @@ __all__ = [
     "precision",
     "precision_table",
     "roc_curve",
-    "tpr_at_fpr",
     "verdict",
 ]

@@ -24,7 +24,6 @@ from leakage.calibration import calibrated, precision_table, reference_losses
 from leakage.command_line import BadInput, OneLineParser, finite_number, positive_number, run, show
 from leakage.contrasts import contrast_of_kinds, groups_differ, interval_of_kind, paired_contrast, verdict
 from leakage.estimates import (
-    CONFIDENCE,
     FEWEST_EXAMPLES,
     LOW_FPRS,
     Losses,
@@ -238,8 +237,8 @@ def doubts(losses: Losses, found: dict[str, object], computed: bool = False) -> 
 
 
 def _groups(frames: list[pd.DataFrame], attack: str) -> dict[str, object]:
-    """AUC of each group with enough examples, and whether the groups' AUCs differ at all."""
-    rows, compared = [], []
+    """AUC of each group with enough examples, and which of these lie above or below the mean of all."""
+    rows, compared = [], {}
     for name in pd.unique(pd.concat([frame["group"] for frame in frames])):
         trainings = [_losses(frame[frame["group"] == name], attack) for frame in frames]
         row = {
@@ -248,15 +247,17 @@ def _groups(frames: list[pd.DataFrame], attack: str) -> dict[str, object]:
             "nonmembers": min(len(losses.nonmembers) for losses in trainings),
         } | dict.fromkeys(["auc", "auc_low", "auc_high"])
         if min(row["members"], row["nonmembers"]) >= FEWEST_EXAMPLES:
-            compared.append(trainings)
+            compared[len(rows)] = trainings
             if len(trainings) > 1:
                 found = interval_of_kind(trainings)
             else:
                 found = measure_leakage(trainings[0].members, trainings[0].nonmembers)
             row |= {key: found[key] for key in row if key.startswith("auc")}
         rows.append(row)
-    differ = groups_differ(compared) if len(compared) > 1 else None
-    return {"rows": rows, "compared": len(compared), "differ": differ}
+    if len(compared) > 1:
+        for place, found in zip(compared, groups_differ(list(compared.values())), strict=True):
+            rows[place] |= {key: value for key, value in found.items() if not key.startswith("auc")}
+    return {"rows": rows, "compared": len(compared)}
 
 
 def _contrast(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> dict[str, object]:
@@ -267,7 +268,7 @@ def _contrast(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> dict[str
         contrast = paired_contrast(*kinds[0], *kinds[1], names)
     else:
         contrast = contrast_of_kinds(*kinds, names)
-    return contrast | {"verdict": verdict(contrast, contrast["auc_p"])}
+    return contrast | {"verdict": verdict(contrast)}
 
 
 # ---------------------------------------------------------------------------------------------------- report
@@ -338,13 +339,14 @@ def print_report(report: dict) -> None:
     if len(report["trainings"]) == 1:
         _print_training(report["trainings"][0], report.get("claimed_epsilon"))
     if "groups" in report:
-        groups, differ = report["groups"]["rows"], report["groups"]["differ"]
+        groups, compared = pd.DataFrame(report["groups"]["rows"]), report["groups"]["compared"]
         print()
-        show(pd.DataFrame(groups).round(4).astype(object).fillna(""))
-        if differ and differ["p"] is not None:
-            answer = "differ" if differ["p"] < 1 - CONFIDENCE else "cannot be shown to differ"
-            compared = report["groups"]["compared"]
-            print(f"The groups' AUCs {answer} (p = {differ['p']:.2g}, {compared} groups).")
+        show(groups.drop(columns=["above", "below"], errors="ignore").round(4).astype(object).fillna(""))
+        if compared > 1:
+            sides = {side: groups["group"][groups[side].eq(True)] for side in ("above", "below")}
+            parts = [f"{side} it {', '.join(map(str, names))}" for side, names in sides.items() if len(names)]
+            answer = "; ".join(parts) or "no group can be told from it"
+            print(f"Beside the mean AUC of {compared} groups (95% sure of all together): {answer}.")
     if "contrast" in report:
         contrast = report["contrast"]
         interval = _interval(contrast, "auc", "+.4f")

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import special
 
 from leakage.command_line import BadInput
-from leakage.estimates import CONFIDENCE, LOW_FPRS, Losses, clopper_pearson
+from leakage.estimates import CONFIDENCE, LOW_FPRS, Losses, clopper_pearson, refuse_confidence
 
 PRIORS = (0.5, 0.1, 0.01)  # shares of members among the candidates, for the precision
 COINCIDENCE = 1e-9  # probability below which references that fit the target's members are no accident
@@ -44,27 +44,92 @@ def calibrated(target: Losses, references: Sequence[Losses]) -> Losses:
         target that no reference was trained on, or that all were trained on.
     """
     losses, trained = reference_losses(target, references)
+    weights = _half_each(trained, ~np.isnan(losses))
+    own = np.concatenate([target.members, target.nonmembers]).astype(float)
+    score = _calibrate(own, losses, weights)
+    split = len(target.members)
+    return Losses(score[:split], score[split:], target.member_ids, target.nonmember_ids)
+
+
+def calibrated_trainings(trainings: Sequence[Losses]) -> list[Losses]:
+    """The calibrated losses of all trainings of one kind, each with the trainings of the other pairs as its
+    references.
+
+    trainings: in complementary pairs (2j, 2j + 1), at least two pairs, with the numbers of their images: what
+        one training of a pair has as members the other has as non-members. Every pair has coins of its own.
+    Returns for each training what `calibrated(training, references)` gives, with the trainings of all other
+        pairs as references; its own twin, which would tell the membership, is none of them.
+    Raises BadInput, a ValueError, as `calibrated` does, and if the trainings are odd in number, fewer than 4,
+        or not complementary on the images that both of a pair know.
+    """
+    if len(trainings) < 4 or len(trainings) % 2:
+        raise BadInput(
+            f"the calibrated attack needs 4 trainings or more, in pairs, not {len(trainings)}: each is "
+            "compared with those of the other pairs"
+        )
+    pools = [_pool(training, f"training {place}") for place, training in enumerate(trainings)]
+    every_number = np.unique(np.concatenate([numbers for numbers, _, _ in pools]))
+    # Rows are trainings, columns all images; NaN where a training does not know the image.
+    losses = np.full((len(trainings), len(every_number)), np.nan)
+    trained = np.zeros(losses.shape, dtype=bool)
+    places = [np.searchsorted(every_number, numbers) for numbers, _, _ in pools]
+    for row, (place, (_, values, is_member)) in enumerate(zip(places, pools, strict=True)):
+        losses[row, place] = values
+        trained[row, place] = is_member
     held = ~np.isnan(losses)
+
+    scores = []
+    for first in range(0, len(trainings), 2):
+        pair = [first, first + 1]
+        both_know = held[pair].all(axis=0)
+        if not both_know.any() or (trained[first] == trained[first + 1])[both_know].any():
+            raise BadInput(
+                f"trainings {first} and {first + 1} are not complementary: the members of one must be the "
+                "non-members of the other"
+            )
+        references = np.delete(np.arange(len(trainings)), pair)
+        for row in pair:
+            # As calibrated would see them: the images of the target, its members first.
+            place, members = places[row], len(trainings[row].members)
+            known, known_trained = held[np.ix_(references, place)], trained[np.ix_(references, place)]
+            _refuse_informed_references(known_trained, known, members)
+            weights = _half_each(known_trained, known)
+            score = _calibrate(losses[row, place], losses[np.ix_(references, place)], weights)
+            target = trainings[row]
+            scores.append(Losses(score[:members], score[members:], target.member_ids, target.nonmember_ids))
+    return scores
+
+
+def _half_each(trained: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The weight of each reference's probability (K, n + m): half for those trained on the image, half for
+    the others, 0 for those that do not know it. BadInput for images that lack either.
+
+    trained, held (K, n + m): whether a reference was trained on an image, and whether it knows it.
+    """
     inside, outside = trained.sum(axis=0), (held & ~trained).sum(axis=0)
     lacking = np.count_nonzero((inside == 0) | (outside == 0))
     if lacking:
         raise BadInput(
-            f"{lacking:,} of the target's {losses.shape[1]:,} images lack a reference trained on them, or "
+            f"{lacking:,} of the target's {trained.shape[1]:,} images lack a reference trained on them, or "
             "one not trained on them; train references on both halves of the target's pool"
         )
-    half_each = np.where(trained, 0.5 / inside, 0.5 / outside) * held
-    losses = np.where(held, losses, np.inf)
-    own = np.concatenate([target.members, target.nonmembers]).astype(float)
+    return np.where(trained, 0.5 / inside, 0.5 / outside) * held
 
+
+def _calibrate(own: np.ndarray, losses: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The calibrated losses (n + m,) of a target's own (n + m,).
+
+    losses, weights (K, n + m): of the references, and of their probabilities in the mean; NaN losses where a
+    reference does not know the image.
+    """
     # Relative to the least of the references' losses nothing overflows, and expm1 and log1p keep what losses
     # near 0 differ by: the probabilities themselves would all be 1.
+    losses = np.where(np.isnan(losses), np.inf, losses)
     least = losses.min(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        score = own - least + np.log1p((half_each * np.expm1(least - losses)).sum(axis=0))
+        score = own - least + np.log1p((weights * np.expm1(least - losses)).sum(axis=0))
     # Where all references' losses are inf, so that q = 0, the difference above is not a number.
-    score = np.where(np.isinf(least), np.where(np.isinf(own), 0.0, -np.inf), score)
-    split = len(target.members)
-    return Losses(score[:split], score[split:], target.member_ids, target.nonmember_ids)
+    return np.where(np.isinf(least), np.where(np.isinf(own), 0.0, -np.inf), score)
 
 
 def reference_losses(target: Losses, references: Sequence[Losses]) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +165,12 @@ def precision(tpr: float, fpr: float, prior: float) -> float:
     return prior * tpr / named if named else math.nan
 
 
-def precision_table(report: Mapping[str, float | None], priors: Sequence[float] = PRIORS) -> pd.DataFrame:
+def precision_table(
+    report: Mapping[str, float | None],
+    priors: Sequence[float] = PRIORS,
+    *,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
     """Of the candidates whom the attack names at 0.1% FPR, how many are members, by their share beforehand.
 
     The threshold is the (a + 1)-th smallest loss of m non-members; a of them are below it. An attacker takes
@@ -117,8 +187,10 @@ def precision_table(report: Mapping[str, float | None], priors: Sequence[float] 
     report: of measure_leakage: `members`, `nonmembers`, `tpr_at_0p1pct_fpr`, `realised_fpr_at_0p1pct`. Where
         these are None or NaN, for want of non-members, the precision is NaN.
     priors: shares of members among the candidates, between 0 and 1, both left out.
+    confidence: of the intervals.
     Returns one row per prior: `prior`, `precision`, `precision_low`, `precision_high`.
     """
+    refuse_confidence(confidence)
     if not all(0 < prior < 1 for prior in priors):
         raise BadInput(f"shares of members beforehand must be between 0 and 1, not {list(priors)}")
     n, m = int(report["members"]), int(report["nonmembers"])
@@ -128,11 +200,14 @@ def precision_table(report: Mapping[str, float | None], priors: Sequence[float] 
         bounds = np.full(3, math.nan)
     else:
         caught, accused = round(tpr * n), round(realised * m)
-        tails = np.array([1 - CONFIDENCE, 1 + CONFIDENCE]) / 2
+        tails = np.array([1 - confidence, 1 + confidence]) / 2
         fpr, fpr_bounds = (accused + 1) / (m + 1), special.betaincinv(accused + 1, m - accused, tails)
         with np.errstate(divide="ignore"):  # no member caught: log 0
             bounds = _log_ratio_with_interval(
-                np.log(tpr), np.log(clopper_pearson(caught, n)), np.log(fpr), np.log(fpr_bounds)
+                np.log(tpr),
+                np.log(clopper_pearson(caught, n, confidence)),
+                np.log(fpr),
+                np.log(fpr_bounds),
             )
     rows = [(prior, *special.expit(special.logit(prior) + bounds)) for prior in priors]
     return pd.DataFrame(rows, columns=["prior", "precision", "precision_low", "precision_high"])

@@ -1,60 +1,70 @@
-"""Differences between two trained models, between two kinds of model, and between groups of examples.
+"""How much a kind of model leaks, and how much more than another: with the uncertainty of everything that
+chance decided.
 
-Two sources of uncertainty: other examples would have given another estimate, and other trainings (seeds)
-another model. A statement about two *trained* models needs the first alone (paired_contrast), one about
-*kinds* of model, which is what a reader takes home, needs both at once (contrast_of_kinds).
+Train a model again, and it leaks a little more or less than before. That has three or four reasons, and an
+interval of a kind covers all of them at once:
 
-Trainings and examples at once, after Obuchowski and Rockette (1995): the mean over S trainings on the same
-examples has the variance s^2 / S + C. s^2 is the variance of the estimates over the trainings; C is what
-averaging over trainings cannot remove, because they share the examples: the mean covariance of two trainings'
-estimates over examples, which is the product of their influences, example by example. The degrees of freedom
-are Hillis' (2007), after Satterthwaite: only s^2 is estimated from few values. They are held to at most 4
-times those of s^2 (of the kind with fewer trainings), because an s^2 that is small by chance otherwise passes
-for a precise one. Simulated with realistic sizes, two trainings then cover 97% rather than 91%, 2 against 10
-claim a difference falsely in 5% to 8% of cases rather than 10%, and from 5 trainings on hardly a number
-changes.
+- **Trainings**: other initial weights and another order of the images give another model.
+- **Coins**: other coins make other images members (mia.py tosses a coin for each image and pair of
+  trainings).
+- **Images**: another sample of images would have been easier or harder to remember.
+- **References**, in the calibrated attack: other reference models would have judged the images otherwise.
+
+So the interval says where the mean would lie if the whole study were repeated with other trainings, coins,
+images and references. It says nothing about other data, another learning rate or another number of epochs.
+
+The trainings tell the first and the fourth: they are repetitions, with s^2 the variance of their estimates.
+(Each training is calibrated by other references than the rest; that two share some of them adds little:
+benchmarks/simulations.py.) The images are shared, and no number of trainings averages them out; but every
+estimate is a mean over images, and an image's influence is its share in it, so that the products of two
+trainings' influences, image by image, sum to their covariance over images. Influences are matched by the
+image's id: an image is a member in one training of a pair and a non-member in the other. The coins are in
+both, since they decide who is which.
+
+The mean over S trainings has the variance s^2 / S + C, C the mean covariance over images of two different
+trainings (Obuchowski and Rockette 1995), and Student's t with Hillis' (2007) degrees of freedom, after
+Satterthwaite. Two things are added:
+
+- The trainings of a pair have C < 0 between them: an easy image helps the one and harms the other. With few
+  trainings s^2 can be small by chance, and s^2 / S + C too small with it. It is never taken to be less than
+  the variance over images of the mean of these very trainings, which is the sum of the squared means of the
+  influences and is known well.
+- The degrees of freedom are held to at most 4 times those of s^2 (of the kind with fewer trainings), because
+  an s^2 that is small by chance otherwise passes for a precise one.
+
+A statement about two *trained* models needs the images alone (paired_contrast). How often these intervals
+hold is simulated in benchmarks/simulations.py.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
+from leakage.calibration import calibrated_trainings
 from leakage.command_line import BadInput
 from leakage.estimates import (
     CONFIDENCE,
     Estimate,
     Losses,
-    auc_estimate,
     auc_interval,
-    heldout_estimate,
+    clopper_pearson,
+    estimates_of,
     heldout_interval,
+    refuse_confidence,
 )
 
 NO_DIFFERENCE = "no difference can be shown"
 NO_VERDICT = "no verdict: one training of a kind says nothing about kinds"
-SIGNIFICANCE = 0.05
+# The least value that each measure of a kind can have; the largest is 1.
+LEAST = {"auc": 0.0, "heldout_advantage": -1.0, "tpr_at_1pct_fpr": 0.0, "tpr_at_0p1pct_fpr": 0.0}
+COMPARED = ("auc", "heldout_advantage")  # the measures of contrasts
+ATTACKS = ("threshold", "calibrated")
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """How a measure is estimated, its interval over examples, and the least and the largest it can be."""
-
-    estimate: Callable[[np.ndarray, np.ndarray, int], Estimate]
-    interval: Callable[[Estimate], tuple[float, float]]
-    least: float
-    largest: float = 1.0
-
-
-MEASURES = {
-    "auc": _Measure(lambda members, nonmembers, seed: auc_estimate(members, nonmembers), auc_interval, 0.0),
-    "heldout_advantage": _Measure(heldout_estimate, heldout_interval, -1.0),
-}
-
-
-# -------------------------------------------------------------------------- what an example has to do with it
+# ------------------------------------------------------------------------- what an example has to do with it
 
 
 def _ids_of(losses: Losses) -> np.ndarray:
@@ -68,24 +78,19 @@ def _ids_of(losses: Losses) -> np.ndarray:
         if ids[-1].shape != (len(values),) or ids[-1].dtype.kind not in "iu":
             raise BadInput(f"{name} must be {len(values):,} integers, one for each loss")
     both = np.concatenate(ids)
-    if len(np.unique(both)) < len(both):
+    ordered = np.sort(both)
+    if (ordered[1:] == ordered[:-1]).any():
         raise BadInput("member_ids and nonmember_ids must all differ: one id for each example of a model")
     return both
-
-
-def _sum_by_id(ids: Sequence[np.ndarray], influences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """All ids (k,), each once, and the sum of the influences that each has in any of the trainings (k,)."""
-    every_id, places = np.unique(np.concatenate(ids), return_inverse=True)
-    return every_id, np.bincount(places, weights=np.concatenate(influences))
 
 
 @dataclass(frozen=True)
 class _Kind:
     """One measure of the trainings of one kind of model."""
 
-    estimates: list[Estimate]
-    ids: np.ndarray  # (k,) of all examples
-    influences: np.ndarray  # (k,) of these examples, summed over the trainings
+    estimates: Sequence[Estimate]
+    ids: np.ndarray  # (k,) of all examples, in rising order
+    influences: np.ndarray  # (k,) of these examples on the mean of the trainings
 
     @property
     def trainings(self) -> int:
@@ -98,43 +103,91 @@ class _Kind:
 
     @property
     def over_trainings(self) -> float:
-        """Variance of the mean, these examples given."""
+        """Variance of the mean as the trainings' spread has it, s^2 / S."""
         return float(np.var([estimate.value for estimate in self.estimates], ddof=1)) / self.trainings
 
     @property
+    def of_one(self) -> float:
+        """Variance over examples of one training, on average."""
+        return math.fsum(estimate.standard_error**2 for estimate in self.estimates) / self.trainings
+
+    @property
     def over_examples(self) -> float:
-        """Mean covariance over examples of two trainings of this kind; may come out below 0."""
-        own = sum(estimate.standard_error**2 for estimate in self.estimates)
-        if math.isinf(own):
+        """Variance over examples of the mean of these trainings."""
+        return float(np.square(self.influences).sum()) if math.isfinite(self.of_one) else math.inf
+
+    @property
+    def covariance(self) -> float:
+        """Mean covariance over examples of two different trainings of this kind; may be below 0."""
+        if math.isinf(self.of_one):
             return math.inf
-        return (float(np.square(self.influences).sum()) - own) / (self.trainings * (self.trainings - 1))
-
-    def covariance(self, second: "_Kind") -> float:
-        """Mean covariance over examples of a training of this kind and one of the second."""
-        _, here, there = np.intersect1d(self.ids, second.ids, assume_unique=True, return_indices=True)
-        products = self.influences[here] * second.influences[there]
-        return float(products.sum()) / (self.trainings * second.trainings)
+        return (self.trainings * self.over_examples - self.of_one) / (self.trainings - 1)
 
 
-def _kind(trainings: Sequence[Losses], measure: str, seed: int) -> _Kind:
+def _kinds(
+    trainings: Sequence[Losses], measures: Iterable[str], attack: str, seed: int
+) -> dict[str, _Kind | None]:
+    """Each measure of the trainings of one kind; None where a training does not give it."""
     if not len(trainings):
         raise BadInput("a kind of model has no trainings; give at least one Losses")
-    estimates = [MEASURES[measure].estimate(losses.members, losses.nonmembers, seed) for losses in trainings]
-    ids, influences = _sum_by_id(
-        [_ids_of(losses) for losses in trainings],
-        [np.concatenate([estimate.members, estimate.nonmembers]) for estimate in estimates],
-    )
-    return _Kind(estimates, ids, influences)
+    if attack not in ATTACKS:
+        raise BadInput(f"the attack must be one of {', '.join(ATTACKS)}, not {attack}")
+    judged = calibrated_trainings(trainings) if attack == "calibrated" else trainings
+    measured = [estimates_of(losses, measures, seed=seed) for losses in judged]
+    every_id, places = _matched(judged)
+    return {
+        measure: _kind([estimates[measure] for estimates in measured], every_id, places)
+        for measure in measures
+    }
+
+
+def _matched(trainings: Sequence[Losses]) -> tuple[np.ndarray, np.ndarray]:
+    """All ids of the examples (k,), each once and in rising order; and of each training's members, then its
+    non-members, training after training, the place among these."""
+    return np.unique(np.concatenate([_ids_of(losses) for losses in trainings]), return_inverse=True)
+
+
+def _kind(estimates: Sequence[Estimate | None], every_id: np.ndarray, places: np.ndarray) -> _Kind | None:
+    """Of one estimate for each training, and what _matched says of these trainings."""
+    if any(estimate is None for estimate in estimates):
+        return None
+    influences = [part for estimate in estimates for part in (estimate.members, estimate.nonmembers)]
+    summed = np.bincount(places, np.concatenate(influences), len(every_id))
+    return _Kind(estimates, every_id, summed / len(estimates))
+
+
+def _shared(first: _Kind, second: _Kind) -> float:
+    """Covariance over examples of the means of two kinds: of all pairs of a training of either."""
+    _, here, there = np.intersect1d(first.ids, second.ids, assume_unique=True, return_indices=True)
+    return float(first.influences[here] @ second.influences[there])
 
 
 # -------------------------------------------------------------------------------------------------- intervals
 
 
+def _variance(first: _Kind, second: _Kind | None = None) -> tuple[float, float]:
+    """Variance and degrees of freedom of the mean of a kind, or of the difference of two kinds' means; all of
+    2 trainings or more. See the top of this file."""
+    kinds = [first] if second is None else [first, second]
+    over_trainings = sum(kind.over_trainings for kind in kinds)
+    covariance, over_examples = (
+        sum(getattr(kind, part) for kind in kinds) for part in ("covariance", "over_examples")
+    )
+    if second is not None and math.isfinite(over_examples):
+        shared = _shared(first, second)
+        covariance, over_examples = covariance - 2 * shared, over_examples - 2 * shared
+    variance = max(over_trainings + max(covariance, 0.0), over_examples)
+    # Only the parts over trainings are estimated from few values.
+    most = 4.0 * (min(kind.trainings for kind in kinds) - 1)
+    uncertainty = sum(kind.over_trainings**2 / (kind.trainings - 1) for kind in kinds)
+    return variance, min(variance**2 / uncertainty, most) if uncertainty else most
+
+
 def _interval(
-    value: float, variance: float, degrees: float, least: float, largest: float
+    value: float, variance: float, degrees: float, confidence: float, least: float, largest: float
 ) -> tuple[float, float]:
     """Student's interval, clipped to the values that are possible."""
-    half = float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2)) * math.sqrt(variance)
+    half = float(special.stdtrit(degrees, 0.5 + confidence / 2)) * math.sqrt(variance)
     return max(value - half, least), min(value + half, largest)
 
 
@@ -144,47 +197,11 @@ def _two_sided_p(value: float, variance: float, degrees: float) -> float:
     return float(2 * special.stdtr(degrees, -abs(value) / math.sqrt(variance)))
 
 
-def _degrees(variance: float, *kinds: _Kind) -> float:
-    """Hillis' degrees of freedom of a variance, of which the parts over trainings are estimated from few."""
-    most = 4.0 * (min(kind.trainings for kind in kinds) - 1)
-    uncertainty = sum(kind.over_trainings**2 / (kind.trainings - 1) for kind in kinds)
-    return min(variance**2 / uncertainty, most) if uncertainty else most
-
-
-def paired_contrast(
-    first: Losses, second: Losses, names: tuple[str, str], *, seed: int = 0
-) -> dict[str, float | str]:
-    """How much more one trained model leaks than another, over examples: what other examples would have given
-    for these very models. Says nothing about other trainings of the same kinds.
-
-    first, second: the losses of either. Examples with the same id are paired, the rest stand alone.
-    names: of the two models. seed: of the splits for the held-out advantage.
-    Returns `first`, `second` (the names), `over` ("examples"), and for each measure in (auc,
-    heldout_advantage) `{measure}_difference`, first - second, of the values that measure_leakage gives with
-    the same seed; `_low`, `_high`, its 95% interval; `_p`, two-sided, normal (DeLong et al. 1988). With fewer
-    than 10 examples of a kind the interval is the whole range and p is 1.
-    Raises BadInput for losses that measure_leakage refuses, and for ids that are not different integers.
-    """
-    contrast: dict[str, float | str] = {"first": names[0], "second": names[1], "over": "examples"}
-    for name, measure in MEASURES.items():
-        one_training = [_kind([losses], name, seed) for losses in (first, second)]
-        minuend, subtrahend = one_training
-        difference = minuend.mean - subtrahend.mean
-        # The influences are subtracted example by example before they are squared.
-        _, influences = _sum_by_id(
-            [kind.ids for kind in one_training], [minuend.influences, -subtrahend.influences]
-        )
-        finite = all(math.isfinite(kind.estimates[0].standard_error) for kind in one_training)
-        variance = float(np.square(influences).sum()) if finite else math.inf
-        contrast |= _difference(name, difference, variance, math.inf, measure)
-    return contrast
-
-
 def _difference(
-    name: str, difference: float, variance: float, degrees: float, measure: _Measure
+    name: str, difference: float, variance: float, degrees: float, confidence: float
 ) -> dict[str, float]:
-    range_of = measure.largest - measure.least
-    low, high = _interval(difference, variance, degrees, -range_of, range_of)
+    range_of = 1.0 - LEAST[name]
+    low, high = _interval(difference, variance, degrees, confidence, -range_of, range_of)
     return {
         f"{name}_difference": difference,
         f"{name}_low": low,
@@ -193,47 +210,109 @@ def _difference(
     }
 
 
-def interval_of_kind(trainings: Sequence[Losses], *, seed: int = 0) -> dict[str, float | None]:
-    """How much a kind of model leaks, with the uncertainty over trainings and examples at once.
+def _over_examples(name: str, estimate: Estimate, confidence: float) -> tuple[float, float]:
+    """The interval over examples of a measure of one training."""
+    if name == "auc":
+        return auc_interval(estimate, confidence)
+    if name == "heldout_advantage":
+        return heldout_interval(estimate, confidence)
+    members = len(estimate.members)
+    return clopper_pearson(round(estimate.value * members), members, confidence)
+
+
+def interval_of_kind(
+    trainings: Sequence[Losses],
+    *,
+    attack: str = "threshold",
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> dict[str, float | None]:
+    """How much a kind of model leaks, with the uncertainty over trainings, coins and images at once.
 
     trainings: the losses of each training (S,), usually of the same examples; their order does not matter.
-    seed: of the splits for the held-out advantage.
-    Returns, for each measure in (auc, heldout_advantage): `{measure}`, the mean over the trainings, `_low`
-    and `_high`, its 95% interval (Obuchowski and Rockette 1995; Hillis 2007), clipped to possible values, and
-    `_degrees`, its degrees of freedom; these three are None for a single training. Where all trainings
-    separate all examples and there is no spread at all, the interval is that over examples of one of them.
-    Raises BadInput as paired_contrast does, and if there is no training.
+    attack: "threshold", by these very losses; or "calibrated", by those that calibrated_trainings makes of
+        them, for which the trainings must come in complementary pairs; the interval is over references too.
+    confidence: of the intervals, between 0 and 1. seed: of the splits for the held-out advantage.
+    Returns, for each measure in (auc, heldout_advantage, tpr_at_1pct_fpr, tpr_at_0p1pct_fpr): `{measure}`,
+    the mean over the trainings, `_low` and `_high`, its interval (Obuchowski and Rockette 1995; Hillis 2007;
+    see the top of this file), clipped to possible values, and `_degrees`, its degrees of freedom. These three
+    are None for a single training, and all four where a training has too few non-members for the TPR. Where
+    all trainings separate all examples and there is no spread at all, the interval is that over examples of
+    one of them. Raises BadInput as paired_contrast does, and as calibrated_trainings if that is the attack;
+    if there is no training; and for another attack.
     """
+    refuse_confidence(confidence)
     report: dict[str, float | None] = {}
-    for name, measure in MEASURES.items():
-        kind = _kind(trainings, name, seed)
+    for name, kind in _kinds(trainings, LEAST, attack, seed).items():
         low = high = degrees = None
-        if kind.trainings > 1:
-            variance = kind.over_trainings + max(kind.over_examples, 0.0)
-            degrees = _degrees(variance, kind)
-            low, high = _interval(kind.mean, variance, degrees, measure.least, measure.largest)
+        if kind is not None and kind.trainings > 1:
+            variance, degrees = _variance(kind)
+            low, high = _interval(kind.mean, variance, degrees, confidence, LEAST[name], 1.0)
             if variance == 0:
-                low, high = measure.interval(kind.estimates[0])
-        report |= {name: kind.mean, f"{name}_low": low, f"{name}_high": high, f"{name}_degrees": degrees}
+                low, high = _over_examples(name, kind.estimates[0], confidence)
+        mean = None if kind is None else kind.mean
+        report |= {name: mean, f"{name}_low": low, f"{name}_high": high, f"{name}_degrees": degrees}
     return report
 
 
+# -------------------------------------------------------------------------------------------------- contrasts
+
+
+def paired_contrast(
+    first: Losses,
+    second: Losses,
+    names: tuple[str, str],
+    *,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> dict[str, float | str]:
+    """How much more one trained model leaks than another, over examples: what other examples would have given
+    for these very models. Says nothing about other trainings of the same kinds.
+
+    first, second: the losses of either. Examples with the same id are paired, the rest stand alone.
+    names: of the two models. confidence: of the intervals. seed: of the splits for the held-out advantage.
+    Returns `first`, `second` (the names), `over` ("examples"), and for each measure in (auc,
+    heldout_advantage) `{measure}_difference`, first - second, of the values that measure_leakage gives with
+    the same seed; `_low`, `_high`, its interval; `_p`, two-sided, normal (DeLong et al. 1988). With fewer
+    than 10 examples of a kind the interval is the whole range and p is 1.
+    Raises BadInput for losses that measure_leakage refuses, and for ids that are not different integers.
+    """
+    refuse_confidence(confidence)
+    minuends, subtrahends = (_kinds([losses], COMPARED, "threshold", seed) for losses in (first, second))
+    contrast: dict[str, float | str] = {"first": names[0], "second": names[1], "over": "examples"}
+    for name in COMPARED:
+        minuend, subtrahend = minuends[name], subtrahends[name]
+        # The influences are subtracted example by example before they are squared.
+        variance = minuend.over_examples + subtrahend.over_examples
+        if math.isfinite(variance):
+            variance = max(variance - 2 * _shared(minuend, subtrahend), 0.0)
+        contrast |= _difference(name, minuend.mean - subtrahend.mean, variance, math.inf, confidence)
+    return contrast
+
+
 def contrast_of_kinds(
-    first: Sequence[Losses], second: Sequence[Losses], names: tuple[str, str], *, seed: int = 0
+    first: Sequence[Losses],
+    second: Sequence[Losses],
+    names: tuple[str, str],
+    *,
+    attack: str = "threshold",
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
 ) -> dict[str, float | int | str | None]:
-    """How much more one kind of model leaks than another, over trainings and examples at once.
+    """How much more one kind of model leaks than another, over trainings, coins and images at once.
 
     first, second: the losses of each training of either kind, any numbers of them. The trainings are not
-    paired and their order does not matter: seed 3 of one kind has nothing in common with seed 3 of another.
-    Examples are: those with the same id count as the same, in whichever trainings they are.
-    names: of the two kinds. seed: of the splits for the held-out advantage.
-    Returns `first`, `second` (the names), `first_trainings`, `second_trainings` (how many), `over`
-    ("trainings and examples"), and for each measure in (auc, heldout_advantage) `{measure}_difference`,
-    first - second, of the means that interval_of_kind gives with the same seed; `_low`, `_high`, its 95%
-    interval; `_p`, two-sided; `_degrees`, Hillis' degrees of freedom. These four are None with a single
-    training of either kind, from which nothing follows for kinds.
-    Raises BadInput as interval_of_kind does.
+    paired by number, and their order does not matter: what training 3 of one kind has in common with training
+    3 of another, the same coins, is seen in the influences of the same images, and so is what it has in
+    common with all others. Examples with the same id count as the same, in whichever trainings they are.
+    names: of the two kinds. attack, confidence, seed: as in interval_of_kind. Returns `first`, `second` (the
+    names), `first_trainings`, `second_trainings` (how many), `over` ("trainings and examples"), and for each
+    measure in (auc, heldout_advantage) `{measure}_difference`, first - second, of the means that
+    interval_of_kind gives with the same seed; `_low`, `_high`, its interval; `_p`, two-sided, adjusted for
+    nothing; `_degrees`, Hillis' degrees of freedom. These four are None with a single training of either
+    kind, from which nothing follows for kinds. Raises BadInput as interval_of_kind does.
     """
+    refuse_confidence(confidence)
     contrast: dict[str, float | int | str | None] = {
         "first": names[0],
         "second": names[1],
@@ -241,99 +320,181 @@ def contrast_of_kinds(
         "second_trainings": len(second),
         "over": "trainings and examples",
     }
-    for name, measure in MEASURES.items():
-        minuend, subtrahend = (_kind(trainings, name, seed) for trainings in (first, second))
+    minuends, subtrahends = (_kinds(trainings, COMPARED, attack, seed) for trainings in (first, second))
+    for name in COMPARED:
+        minuend, subtrahend = minuends[name], subtrahends[name]
         difference = minuend.mean - subtrahend.mean
         if min(minuend.trainings, subtrahend.trainings) < 2:
             missing = dict.fromkeys(f"{name}_{part}" for part in ("low", "high", "p", "degrees"))
             contrast |= {f"{name}_difference": difference} | missing
             continue
-        over_examples = minuend.over_examples + subtrahend.over_examples
-        if math.isfinite(over_examples):
-            over_examples = max(over_examples - 2 * minuend.covariance(subtrahend), 0.0)
-        variance = minuend.over_trainings + subtrahend.over_trainings + over_examples
-        degrees = _degrees(variance, minuend, subtrahend)
-        contrast |= _difference(name, difference, variance, degrees, measure) | {f"{name}_degrees": degrees}
+        variance, degrees = _variance(minuend, subtrahend)
+        contrast |= _difference(name, difference, variance, degrees, confidence)
+        contrast[f"{name}_degrees"] = degrees
     return contrast
+
+
+def gain_of_calibration(
+    trainings: Sequence[Losses], *, confidence: float = CONFIDENCE
+) -> dict[str, float | None]:
+    """How much more the calibrated attack finds than the threshold attack, on the same trainings: by AUC.
+
+    trainings: of one kind, in complementary pairs, see calibrated_trainings. confidence: of the interval.
+    Returns what gain_of_attack does.
+    Raises BadInput as calibrated_trainings does.
+    """
+    return gain_of_attack(calibrated_trainings(trainings), trainings, confidence=confidence)
+
+
+def gain_of_attack(
+    stronger: Sequence[Losses], weaker: Sequence[Losses], *, confidence: float = CONFIDENCE
+) -> dict[str, float | None]:
+    """How much more one attack finds than another on the same trainings of one kind, by AUC, over trainings,
+    coins and images at once.
+
+    stronger, weaker: the scores of the same trainings in the same order, of the same members and non-members
+        in the same order, by either attack. confidence: of the interval.
+    Returns `auc_gain`, stronger less weaker, the mean over the trainings; `auc_gain_low`, `auc_gain_high`,
+    its interval, and `auc_gain_degrees`, None for a single training. It is the interval of a kind, of another
+    measure: both attacks judge the same models and images, so the values are subtracted training by training,
+    and the influences image by image. Raises BadInput for attacks on other trainings or examples, and for
+    losses that measure_leakage refuses.
+    """
+    refuse_confidence(confidence)
+    if not len(weaker) or len(stronger) != len(weaker):
+        raise BadInput(f"two attacks on the same trainings, not {len(stronger)} and {len(weaker)}")
+    every_id, places = _matched(weaker)
+    if not np.array_equal(places, _matched(stronger)[1]):
+        raise BadInput("both attacks must judge the same members and non-members, in the same order")
+    gains = []
+    for scores in zip(stronger, weaker, strict=True):
+        better, worse = (estimates_of(losses, ["auc"])["auc"] for losses in scores)
+        influences = better.members - worse.members, better.nonmembers - worse.nonmembers
+        gains.append(Estimate(better.value - worse.value, *influences))
+    kind, low, high, degrees = _kind(gains, every_id, places), None, None, None
+    if kind.trainings > 1:
+        variance, degrees = _variance(kind)
+        low, high = _interval(kind.mean, variance, degrees, confidence, -1.0, 1.0)
+    return {
+        "auc_gain": kind.mean,
+        "auc_gain_low": low,
+        "auc_gain_high": high,
+        "auc_gain_degrees": degrees,
+    }
 
 
 # --------------------------------------------------------------------------------------------------- verdicts
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p values adjusted so that of all verdicts together at most 5% claim a difference falsely (Holm 1979).
+def verdict(contrast: Mapping[str, object], names: tuple[str, str] | None = None) -> str:
+    """What a contrast shows, in words, by AUC: which of both leaks more, if 0 lies outside the interval.
 
-    The smallest of k is multiplied by k, the next by k - 1, and so on; none falls below a smaller one's, none
-    exceeds 1. None passes through and does not count.
+    contrast: of contrast_of_kinds or paired_contrast. Of a family of verdicts at most 5% claim a difference
+        falsely, all together, if each interval has the confidence 1 - 0.05 / (verdicts in the family).
+    names: to be used instead of the contrast's own.
     """
-    adjusted: list[float | None] = [None] * len(p_values)
-    in_order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    largest = 0.0
-    for rank, (p, place) in enumerate(in_order):
-        largest = max(largest, min((len(in_order) - rank) * p, 1.0))
-        adjusted[place] = largest
-    return adjusted
-
-
-def verdict(
-    contrast: dict[str, object], adjusted_p: float | None, names: tuple[str, str] | None = None
-) -> str:
-    """What a contrast shows, in words, by AUC: which of both leaks more if adjusted_p is below 5%.
-
-    contrast: of contrast_of_kinds or paired_contrast. adjusted_p: its `auc_p` after holm. names: to be used
-    instead of the contrast's own.
-    """
-    if contrast["auc_p"] is None or adjusted_p is None:
+    low, high = contrast["auc_low"], contrast["auc_high"]
+    if low is None or high is None:
         return NO_VERDICT
-    if adjusted_p >= SIGNIFICANCE:
+    if low <= 0 <= high:
         return NO_DIFFERENCE
     first, second = names or (contrast["first"], contrast["second"])
-    more, less = (first, second) if contrast["auc_difference"] > 0 else (second, first)
+    more, less = (first, second) if low > 0 else (second, first)
     return f"{more} leaks more than {less}"
 
 
+# ----------------------------------------------------------------------------------------------------- groups
+
+
 def groups_differ(
-    groups: Sequence[Sequence[Losses]],
-) -> dict[str, float | tuple[int, float] | None]:
-    """Whether disjoint groups of examples, such as classes, leak differently at all, by AUC.
+    groups: Sequence[Sequence[Losses]], *, attack: str = "threshold", confidence: float = CONFIDENCE
+) -> list[dict[str, float | bool]]:
+    """Which of several disjoint groups of examples, such as classes, leak more or less than the mean of all.
 
     groups: at least two; groups[c] holds the losses of group c, one Losses per training, the same trainings
-    in the same order for every group. Without the ids of the examples, those of a group are the same in all
-    trainings.
-    Returns `statistic`, F; its `degrees` of freedom, numerator and denominator; `p`. None for all three where
-    a group has fewer than 10 members or non-members, or no spread at all.
+        in the same order for every group. Without the ids of the examples, those of a group are the same in
+        all trainings.
+    attack: as in interval_of_kind, each group calibrated on its own. Losses that were calibrated before go
+        with "threshold".
+    confidence: with which all intervals of one sort hold together (Bonferroni over the groups).
+    Returns for each group `auc`, `auc_low`, `auc_high`; `difference`, its AUC less the plain mean of all
+        groups' AUCs, `difference_low`, `difference_high`; `above`, `below`: whether the interval of the
+        difference lies wholly above, or below, 0.
+    Raises BadInput as interval_of_kind does, and for fewer than two groups or unequal numbers of trainings.
 
-    The statistic is the weighted variance of the groups' mean AUCs over what it would be if they were equal.
-    With one training that is the variance over examples alone, the finding is about this trained model, and
-    the denominator has infinite degrees. With S trainings it is C + r^2 / S: C that of contrast_of_kinds, by
-    group, and r^2 the variance of the AUCs over the trainings after every training's own mean over the groups
-    has been subtracted, because a seed that moves all groups together is no difference between them. r^2 is
-    pooled over the groups, with (groups - 1) (S - 1) degrees of freedom, from which the denominator's follow
-    after Satterthwaite.
+    With one training the intervals are over examples, for this trained model: that of each AUC is that of
+    auc_with_interval, and those of the differences are put together from these (MOVER, Zou and Donner 2008).
+    With several they are over trainings and examples at once, as interval_of_kind has it, of another measure:
+    the difference is taken within each training, because a training that moves all groups together is no
+    difference between them. What a training does to one group and not to all is taken to be of one size in
+    all groups, so that it is estimated from all of them.
     """
+    refuse_confidence(confidence)
     counts = {len(trainings) for trainings in groups}
     if len(groups) < 2 or len(counts) > 1:
         raise BadInput(f"at least 2 groups with the same trainings, not {len(groups)} of {sorted(counts)}")
-    trainings = counts.pop()
-    kinds = [_kind(of_group, "auc", 0) for of_group in groups]
+    each = 1 - (1 - confidence) / len(groups)
+    kinds = [_kinds(trainings, ["auc"], attack, 0)["auc"] for trainings in groups]
+    means = np.array([kind.mean for kind in kinds])
+    differences = means - means.mean()
+    if counts == {1}:
+        intervals = np.array([auc_interval(kind.estimates[0], each) for kind in kinds])
+        ends = _ends_of_differences(means, intervals)
+    else:
+        intervals = []
+        for kind in kinds:
+            variance, degrees = _variance(kind)
+            interval = _interval(kind.mean, variance, degrees, each, 0.0, 1.0)
+            intervals.append(interval if variance else auc_interval(kind.estimates[0], each))
+        variances, degrees = _variances_of_differences(kinds)
+        halves = special.stdtrit(degrees, 0.5 + each / 2) * np.sqrt(variances)
+        ends = np.clip(np.stack([differences - halves, differences + halves], axis=1), -1.0, 1.0)
+    return [
+        {
+            "auc": float(auc),
+            "auc_low": float(auc_low),
+            "auc_high": float(auc_high),
+            "difference": float(difference),
+            "difference_low": float(low),
+            "difference_high": float(high),
+            "above": bool(low > 0),
+            "below": bool(high < 0),
+        }
+        for auc, (auc_low, auc_high), difference, (low, high) in zip(
+            means, intervals, differences, ends, strict=True
+        )
+    ]
+
+
+def _ends_of_differences(means: np.ndarray, intervals: np.ndarray) -> np.ndarray:
+    """Intervals (G, 2) of independent estimates' (G,) differences from their mean, from their own intervals
+    (G, 2), by MOVER: the difference is the sum of (1 - 1 / G) times the own estimate and -1 / G times each
+    other, and the distances to the ends add as squares, those of the others turned round."""
+    count = len(means)
+    down, up = np.square(means - intervals[:, 0]), np.square(intervals[:, 1] - means)
+    low, high = (
+        np.sqrt((1 - 1 / count) ** 2 * own + (others.sum() - others) / count**2)
+        for own, others in ((down, up), (up, down))
+    )
+    differences = means - means.mean()
+    return np.stack([differences - low, differences + high], axis=1)
+
+
+def _variances_of_differences(kinds: Sequence[_Kind]) -> tuple[np.ndarray, np.ndarray]:
+    """Variance (G,) and degrees of freedom (G,) of each group's difference from the mean of all, for the AUCs
+    of G groups of examples in S trainings, S at least 2."""
+    count, trainings = len(kinds), kinds[0].trainings
+
+    def of_differences(parts: list[float]) -> np.ndarray:
+        # The groups share no example, so variances add with the squares of 1 - 1 / G and 1 / G.
+        return (1 - 2 / count) * np.array(parts) + sum(parts) / count**2
+
+    over_examples = of_differences([kind.over_examples for kind in kinds])
+    covariances = of_differences([kind.covariance for kind in kinds])
+    # Rows are groups, columns trainings; what a training does to all groups alike is no difference.
     values = np.array([[estimate.value for estimate in kind.estimates] for kind in kinds])
-    between = len(groups) - 1
-    if trainings == 1:
-        variances = np.array([kind.estimates[0].standard_error ** 2 for kind in kinds])
-        denominator = math.inf
-    else:
-        # What a training does to one group and not to all: rows are groups, columns trainings.
-        residuals = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-        over_trainings = float(np.square(residuals).sum()) / (between * (trainings - 1)) / trainings
-        variances = over_trainings + np.array([max(kind.over_examples, 0.0) for kind in kinds])
-        uncertainty = over_trainings**2 / (between * (trainings - 1))
-        denominator = float(variances.mean()) ** 2 / uncertainty if uncertainty else math.inf
-    if not np.isfinite(variances).all() or not variances.all():
-        return {"statistic": None, "degrees": None, "p": None}
-    weights, means = 1 / variances, values.mean(1)
-    statistic = float(weights @ np.square(means - np.average(means, weights=weights))) / between
-    if math.isinf(denominator):
-        p = float(special.chdtrc(between, statistic * between))
-    else:
-        p = float(special.fdtrc(between, denominator, statistic))
-    return {"statistic": statistic, "degrees": (between, denominator), "p": p}
+    spread = np.var(values - values.mean(axis=0), axis=1, ddof=1) / trainings
+    variances = np.maximum(spread.mean() + np.maximum(covariances, 0.0), over_examples)
+    uncertainty = float(spread.mean()) ** 2 / ((count - 1) * (trainings - 1))
+    degrees = variances**2 / uncertainty if uncertainty else np.full(count, math.inf)
+    return variances, degrees

@@ -3,7 +3,7 @@
 Works on anybody's losses, of any framework. Members are the examples that a model was trained on, non-members
 others from the same source. The attack calls an example a member if its loss is below a threshold, so that
 the true positive rate (TPR) is the share of members called members, and the false positive rate (FPR) the
-share of non-members called members. All intervals are 95%.
+share of non-members called members. Intervals are 95% unless another `confidence` is asked for.
 
 Every estimate here is, but for smaller terms, a mean over examples. The share that one example has in the
 deviation from the truth is its influence; the sum of the squared influences is the variance. If two models
@@ -12,7 +12,7 @@ that is all there is to a comparison of two trained models.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,32 +78,44 @@ class Estimate:
 
 
 def measure_leakage(
-    member_losses: np.ndarray, nonmember_losses: np.ndarray, *, seed: int = 0
+    member_losses: np.ndarray, nonmember_losses: np.ndarray, *, seed: int = 0, confidence: float = CONFIDENCE
 ) -> dict[str, float | int | None]:
     """Measures a threshold attack on member_losses (n,) and nonmember_losses (m,).
 
-    seed: of the splits into halves for the held-out advantage.
+    seed: of the splits into halves for the held-out advantage. confidence: of the intervals, all of them over
+        examples, between 0 and 1.
     Returns members, nonmembers: n and m; and, each with `_low` and `_high` where an interval is given:
         auc: see auc_with_interval.
         advantage: largest |TPR - FPR| over all thresholds (Yeom et al. 2018), chosen and judged on the same
-            examples, and so positive even if nothing leaks: chance_advantage is its mean then.
+            examples, and so positive even if nothing leaks.
+        chance_advantage: its mean then. For many losses with hardly a tie, the mean of the two-sided
+            Kolmogorov-Smirnov statistic in the limit of large n and m, sqrt(pi / 2) ln 2 sqrt(1 / n + 1 / m).
+            Where more than 1% of the losses repeat others, or where there are fewer than 1,000 of a kind, the
+            mean of 200 permutations of who is a member (always the same ones), with a standard error of 2%.
         heldout_advantage: TPR - FPR at thresholds chosen on other examples, see heldout_estimate; 0 is to be
             expected if nothing leaks. Its interval is for the thresholds chosen (the best possible one does a
             little better).
-        tpr_at_1pct_fpr, tpr_at_0p1pct_fpr: see tpr_at_fpr; chance_tpr_at_1pct_fpr, ...: its mean if nothing
-            leaks and no losses tie, (a + 1) / (m + 1) with a = allowed(fpr, m); realised_fpr_at_1pct, ...:
-            the share of non-members really accused.
+        tpr_at_1pct_fpr, tpr_at_0p1pct_fpr: the largest TPR whose FPR is at most that (Carlini et al. 2022).
+            Losses that tie are called together, so that the FPR may be less than allowed. The threshold is
+            estimated too, so the interval adds two distances as squares (MOVER, Zou and Donner 2008): that of
+            the exact binomial interval of the members below this threshold, and that to the TPR at the
+            thresholds that the binomial interval of the non-members' quantile allows. It covers 95% to 99%
+            (simulated). chance_tpr_at_1pct_fpr, ...: its mean if nothing leaks and no losses tie,
+            (a + 1) / (m + 1) with a = allowed(fpr, m); realised_fpr_at_1pct, ...: the share of non-members
+            really accused.
         tnr_at_1pct_fnr, chance_tnr_at_1pct_fnr: the same attack the other way round, the share of non-members
             recognised while at most 1% of the members are missed.
     What cannot be given is None: a TPR if fewer than 10 non-members fit below the FPR, a TNR if fewer than 10
     members do; nonmembers_needed says how many it takes.
-    Raises BadInput for input that is empty, not one-dimensional, or holds NaN. Infinite losses are losses.
+    Raises BadInput for input that is empty, not one-dimensional, or holds NaN, and for a confidence that is
+    none. Infinite losses are losses.
     """
-    members, nonmembers = checked(member_losses, "member"), checked(nonmember_losses, "non-member")
-    ranked = _rank(members, nonmembers)
+    refuse_confidence(confidence)
+    ranked = _rank(checked(member_losses, "member"), checked(nonmember_losses, "non-member"))
     auc, heldout = _auc(ranked), _heldout(ranked, seed)
-    auc_low, auc_high = auc_interval(auc)
-    heldout_low, heldout_high = heldout_interval(heldout)
+    auc_low, auc_high = auc_interval(auc, confidence)
+    heldout_low, heldout_high = heldout_interval(heldout, confidence)
+    members, nonmembers = ranked.sorted_losses
     report = {
         "members": len(members),
         "nonmembers": len(nonmembers),
@@ -116,18 +128,29 @@ def measure_leakage(
         "heldout_advantage_low": heldout_low,
         "heldout_advantage_high": heldout_high,
     }
-    members, nonmembers = np.sort(members), np.sort(nonmembers)
     for name, fpr in LOW_FPRS.items():
-        report |= _low_rate_report(f"tpr_at_{name}_fpr", members, nonmembers, fpr)
+        report |= _low_rate_report(f"tpr_at_{name}_fpr", members, nonmembers, fpr, confidence)
         accused = _caught_at(members, nonmembers, fpr)[1] / len(nonmembers)
         report[f"realised_fpr_at_{name}"] = accused if report[f"tpr_at_{name}_fpr"] is not None else None
-    return report | _low_rate_report("tnr_at_1pct_fnr", -nonmembers[::-1], -members[::-1], LOW_FNR)
+    others_first = -nonmembers[::-1], -members[::-1]
+    return report | _low_rate_report("tnr_at_1pct_fnr", *others_first, LOW_FNR, confidence)
+
+
+def estimates_of(losses: Losses, measures: Iterable[str], *, seed: int = 0) -> dict[str, Estimate | None]:
+    """Some measures of one trained model, and every example's influence on them.
+
+    measures: among "auc", "heldout_advantage", "tpr_at_1pct_fpr" and "tpr_at_0p1pct_fpr"; the values are
+    those of measure_leakage with the same seed. None where measure_leakage gives None.
+    Raises BadInput as measure_leakage does.
+    """
+    ranked = _rank(checked(losses.members, "member"), checked(losses.nonmembers, "non-member"))
+    return {measure: _ESTIMATES[measure](ranked, seed) for measure in measures}
 
 
 def _low_rate_report(
-    name: str, members: np.ndarray, nonmembers: np.ndarray, fpr: float
+    name: str, members: np.ndarray, nonmembers: np.ndarray, fpr: float, confidence: float
 ) -> dict[str, float | None]:
-    value, low, high = _tpr_at_fpr(members, nonmembers, fpr)
+    value, low, high = _tpr_at_fpr(members, nonmembers, fpr, confidence)
     m = len(nonmembers)
     chance = None if value is None else (allowed(fpr, m) + 1) / (m + 1)
     return {name: value, f"{name}_low": low, f"{name}_high": high, f"chance_{name}": chance}
@@ -145,6 +168,17 @@ def checked(losses: np.ndarray, kind: str) -> np.ndarray:
     return losses
 
 
+def refuse_confidence(confidence: float) -> None:
+    """BadInput for a confidence that is not between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise BadInput(f"the confidence of an interval must be between 0 and 1, not {confidence}")
+
+
+def normal_quantile(confidence: float) -> float:
+    """Half the width of an interval of this confidence around a normal estimate, in standard errors."""
+    return float(special.ndtri(0.5 + confidence / 2))
+
+
 # ------------------------------------------------------------------------------------ both kinds in one order
 
 
@@ -152,10 +186,12 @@ def checked(losses: np.ndarray, kind: str) -> np.ndarray:
 class _Ranked:
     """Members and non-members in one order, from the lowest loss to the highest.
 
-    order (n + m,): where each stands among all losses, members first; is_member (n + m,): what it is; last
-    (k,): the place of the last of each run of equal losses. A threshold can only fall behind one of these.
+    losses (n + m,): in this order; order (n + m,): where each stands among all losses, members first;
+    is_member (n + m,): what it is; last (k,): the place of the last of each run of equal losses. A threshold
+    can only fall behind one of these.
     """
 
+    losses: np.ndarray
     order: np.ndarray
     is_member: np.ndarray
     last: np.ndarray
@@ -165,6 +201,11 @@ class _Ranked:
         """n and m."""
         n = int(np.count_nonzero(self.is_member))
         return n, len(self.is_member) - n
+
+    @property
+    def sorted_losses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the members (n,) and of the non-members (m,)."""
+        return self.losses[self.is_member], self.losses[~self.is_member]
 
     def back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values in this order, back to the members (n,) and the non-members (m,) as they were given."""
@@ -179,7 +220,7 @@ def _rank(members: np.ndarray, nonmembers: np.ndarray) -> _Ranked:
     order = np.argsort(losses)
     ordered = losses[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return _Ranked(order, order < len(members), last)
+    return _Ranked(ordered, order, order < len(members), last)
 
 
 # ------------------------------------------------------------------------------------------------------- AUC
@@ -194,16 +235,20 @@ def auc_estimate(members: np.ndarray, nonmembers: np.ndarray) -> Estimate:
     return _auc(_rank(checked(members, "member"), checked(nonmembers, "non-member")))
 
 
-def auc_with_interval(members: np.ndarray, nonmembers: np.ndarray) -> tuple[float, float, float]:
-    """AUC of member losses (n,) and non-member losses (m,), and its 95% interval over examples.
+def auc_with_interval(
+    members: np.ndarray, nonmembers: np.ndarray, *, confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """AUC of member losses (n,) and non-member losses (m,), and its interval over examples.
 
     The interval is the wider, at either end, of DeLong's (1988) on the logit scale, which counts the spread
     of these very losses, and of Newcombe's (2006, part 2) method 5. Where DeLong's cannot be had, with fewer
     than 10 examples of a kind or perfectly separated ones, it is Newcombe's alone. If nothing leaks it then
-    leaves out 0.5 in at most 7.2% of cases (10% for 3 against 3; counted exactly for up to 12 against 39).
+    leaves out 0.5 in at most 7.2% of cases (at 95%; 10% for 3 against 3; counted exactly for up to 12 against
+    39).
     """
+    refuse_confidence(confidence)
     auc = auc_estimate(members, nonmembers)
-    return (auc.value, *auc_interval(auc))
+    return (auc.value, *auc_interval(auc, confidence))
 
 
 def _auc(ranked: _Ranked) -> Estimate:
@@ -227,32 +272,32 @@ def _auc(ranked: _Ranked) -> Estimate:
     return Estimate(auc, *ranked.back(influences))
 
 
-def auc_interval(auc: Estimate) -> tuple[float, float]:
-    """The 95% interval of an AUC over examples, see auc_with_interval."""
-    n, m = len(auc.members), len(auc.nonmembers)
-    low, high = _newcombe_low(auc.value, n, m), 1 - _newcombe_low(1 - auc.value, n, m)
+def auc_interval(auc: Estimate, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of an AUC over examples, see auc_with_interval."""
+    n, m, width = len(auc.members), len(auc.nonmembers), normal_quantile(confidence)
+    low, high = _newcombe_low(auc.value, n, m, width), 1 - _newcombe_low(1 - auc.value, n, m, width)
     if min(n, m) < FEWEST_EXAMPLES or auc.value in (0.0, 1.0):
         return low, high
-    delong_low, delong_high = _logit_interval(auc)
+    delong_low, delong_high = _logit_interval(auc, confidence)
     return min(low, delong_low), max(high, delong_high)
 
 
-def _newcombe_low(auc: float, n: int, m: int) -> float:
-    """Lower end of Newcombe's (2006, part 2) method 5: the AUC from which the one found is Z standard errors
-    away, with Hanley and McNeil's (1982) standard error at that AUC, and (n + m) / 2 for both n and m within
+def _newcombe_low(auc: float, n: int, m: int, width: float) -> float:
+    """Lower end of Newcombe's (2006, part 2) method 5: the AUC that is `width` standard errors below the one
+    found, with Hanley and McNeil's (1982) standard error at that AUC, and (n + m) / 2 for both n and m within
     it. The upper end is that of 1 - AUC, mirrored."""
     half_sum = (n + m) / 2 - 1
 
     def surplus(truth: float) -> float:
         pairs = 1 + half_sum * ((1 - truth) / (2 - truth) + truth / (1 + truth))
-        return auc - truth - Z * math.sqrt(truth * (1 - truth) * pairs / (n * m))
+        return auc - truth - width * math.sqrt(truth * (1 - truth) * pairs / (n * m))
 
     # At 1 the standard error is 0, which solves the equation for a perfect separation, but is not meant.
     end = min(auc, 1 - 1e-12)
     return optimize.brentq(surplus, 0.0, end, xtol=1e-12) if end > 0 else 0.0
 
 
-def _logit_interval(estimate: Estimate, least: float = 0.0) -> tuple[float, float]:
+def _logit_interval(estimate: Estimate, confidence: float, least: float = 0.0) -> tuple[float, float]:
     """Around an estimate between `least` and 1; on the logit scale of its place between these it cannot leave
     them, and covers better near the ends.
 
@@ -262,10 +307,10 @@ def _logit_interval(estimate: Estimate, least: float = 0.0) -> tuple[float, floa
     place = (estimate.value - least) / scale
     if place in (0.0, 1.0):
         fewest = min(len(estimate.members), len(estimate.nonmembers))
-        end = ((1 - CONFIDENCE) / 2) ** (1 / fewest)
+        end = ((1 - confidence) / 2) ** (1 / fewest)
         low, high = (end, 1.0) if place else (0.0, 1 - end)
     else:
-        half = Z * estimate.standard_error / scale / (place * (1 - place))
+        half = normal_quantile(confidence) * estimate.standard_error / scale / (place * (1 - place))
         low, high = special.expit(special.logit(place) + np.array([-half, half]))
     return float(least + scale * low), float(least + scale * high)
 
@@ -283,18 +328,8 @@ def _advantage(ranked: _Ranked) -> float:
     return int(np.abs(_curve(ranked.is_member, ranked.last, n, m)).max()) / (n * m)
 
 
-def chance_advantage(members: np.ndarray, nonmembers: np.ndarray) -> float:
-    """Mean advantage that losses like these, members (n,) and nonmembers (m,), would show if nothing leaked.
-
-    For many losses with hardly a tie, the mean of the two-sided Kolmogorov-Smirnov statistic in the limit of
-    large n and m, sqrt(pi / 2) ln 2 sqrt((n + m) / (n m)). Where more than 1% of the losses repeat others, or
-    where there are fewer than 1,000 of a kind, the mean of 200 permutations of who is a member (always the
-    same ones), with a standard error of 2%.
-    """
-    return _chance_advantage(_rank(checked(members, "member"), checked(nonmembers, "non-member")))
-
-
 def _chance_advantage(ranked: _Ranked) -> float:
+    """See measure_leakage."""
     n, m = ranked.sizes
     if min(n, m) >= FEWEST_FOR_THE_LIMIT and len(ranked.last) >= 0.99 * (n + m):
         return math.sqrt(math.pi / 2) * math.log(2) * math.sqrt((n + m) / (n * m))
@@ -322,9 +357,9 @@ def heldout_estimate(members: np.ndarray, nonmembers: np.ndarray, seed: int = 0)
     return _heldout(_rank(checked(members, "member"), checked(nonmembers, "non-member")), seed)
 
 
-def heldout_interval(heldout: Estimate) -> tuple[float, float]:
-    """The 95% interval of a held-out advantage over examples, for the thresholds chosen."""
-    return _logit_interval(heldout, least=-1.0)
+def heldout_interval(heldout: Estimate, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of a held-out advantage over examples, for the thresholds chosen."""
+    return _logit_interval(heldout, confidence, least=-1.0)
 
 
 def _halves(n: int, m: int, seed: int) -> Iterator[np.ndarray]:
@@ -388,34 +423,49 @@ def nonmembers_needed(fpr: float) -> int:
     return math.ceil((FEWEST_ACCUSED - 1e-9) / fpr)
 
 
-def tpr_at_fpr(
-    members: np.ndarray, nonmembers: np.ndarray, fpr: float
-) -> tuple[float, float, float] | tuple[None, None, None]:
-    """The largest TPR, of member losses (n,), whose FPR, of non-member losses (m,), is at most `fpr` (Carlini
-    et al. 2022), and its 95% interval; three times None if fewer than 10 non-members may be accused.
+def _tpr(ranked: _Ranked, fpr: float) -> Estimate | None:
+    """The largest TPR whose FPR is at most `fpr`; None if fewer than 10 non-members may be accused.
 
-    The threshold is estimated too, so the interval adds two distances as squares (MOVER, Zou and Donner
-    2008): that of the exact binomial interval of the members below this threshold, and that to the TPR at the
-    thresholds that the binomial interval of the non-members' quantile allows. It covers 95% to 99%
-    (simulated).
-    Losses that tie are called together, so that the FPR may be less than allowed.
+    With t the threshold, a member's influence is (1{x < t} - TPR) / n. A non-member's is
+    -slope (1{y < t} - FPR) / m: other non-members would have moved t, and with it the TPR along the ROC
+    curve, whose slope there is that of the density ratio (Hsieh and Turnbull 1996, theorem 2.2). It is taken
+    from the members and the non-members between the two thresholds that the interval of measure_leakage looks
+    at.
     """
-    members, nonmembers = checked(members, "member"), checked(nonmembers, "non-member")
-    return _tpr_at_fpr(np.sort(members), np.sort(nonmembers), fpr)
+    members, nonmembers = ranked.sorted_losses
+    n, m = len(members), len(nonmembers)
+    if allowed(fpr, m) < FEWEST_ACCUSED:
+        return None
+    caught, accused = _caught_at(members, nonmembers, fpr)
+    # Shares of either kind in the window, which ends with a non-member that it includes.
+    lower, upper = _quantile_ranks(m, fpr, CONFIDENCE)
+    begin = nonmembers[lower - 1] if lower else -math.inf
+    end = nonmembers[upper] if upper < m else math.inf
+    side = (
+        "right" if lower and begin < end else "left"
+    )  # whose first non-member does not count, unless all tie
+    shares = [
+        (np.searchsorted(losses, end, "right") - np.searchsorted(losses, begin, side)) / len(losses)
+        for losses in (members, nonmembers)
+    ]
+    slope = shares[0] / shares[1]
+    called = np.arange(n + m) < caught + accused
+    influences = np.where(ranked.is_member, (called - caught / n) / n, -slope * (called - accused / m) / m)
+    return Estimate(caught / n, *ranked.back(influences))
 
 
 def _tpr_at_fpr(
-    members: np.ndarray, nonmembers: np.ndarray, fpr: float
+    members: np.ndarray, nonmembers: np.ndarray, fpr: float, confidence: float
 ) -> tuple[float, float, float] | tuple[None, None, None]:
-    """Of sorted losses."""
+    """The TPR at an FPR and its interval, see measure_leakage. Of sorted losses."""
     n, m = len(members), len(nonmembers)
     if allowed(fpr, m) < FEWEST_ACCUSED:
         return None, None, None
     caught = _caught_at(members, nonmembers, fpr)[0]
     tpr = caught / n
-    from_members = clopper_pearson(caught, n)
-    # The true threshold lies, with 95%, between these two of the ordered non-members.
-    lower, upper = _quantile_ranks(m, fpr)
+    from_members = clopper_pearson(caught, n, confidence)
+    # The true threshold lies, with this confidence, between these two of the ordered non-members.
+    lower, upper = _quantile_ranks(m, fpr, confidence)
     tpr_low = np.searchsorted(members, nonmembers[lower - 1], "left") / n if lower else 0.0
     tpr_high = np.searchsorted(members, nonmembers[upper], "right") / n if upper < m else 1.0
     low = tpr - math.hypot(tpr - from_members[0], tpr - tpr_low)
@@ -424,9 +474,9 @@ def _tpr_at_fpr(
 
 
 @lru_cache
-def _quantile_ranks(m: int, fpr: float) -> tuple[int, int]:
-    """How many of m non-members fall below their true `fpr` quantile: the binomial's central 95%."""
-    lower, upper = np.ceil(special.bdtrik([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], m, fpr))
+def _quantile_ranks(m: int, fpr: float, confidence: float) -> tuple[int, int]:
+    """How many of m non-members fall below their true `fpr` quantile: the binomial's central part."""
+    lower, upper = np.ceil(special.bdtrik([(1 - confidence) / 2, (1 + confidence) / 2], m, fpr))
     return int(lower), int(upper)
 
 
@@ -441,9 +491,9 @@ def _caught_at(members: np.ndarray, nonmembers: np.ndarray, fpr: float) -> tuple
     return int(np.searchsorted(members, threshold)), int(np.searchsorted(nonmembers, threshold))
 
 
-def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
-    """Exact 95% interval of a proportion (Clopper and Pearson 1934), `hits` of `trials` (at least 1)."""
-    tail = (1 - CONFIDENCE) / 2
+def clopper_pearson(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact interval of a proportion (Clopper and Pearson 1934), `hits` of `trials` (at least 1)."""
+    tail = (1 - confidence) / 2
     low = special.betaincinv(hits, trials - hits + 1, tail) if hits else 0.0
     high = special.betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
     return float(low), float(high)
@@ -454,6 +504,14 @@ def roc_curve(member_losses: np.ndarray, nonmember_losses: np.ndarray, fprs: np.
     members = np.sort(checked(member_losses, "member"))
     nonmembers = np.sort(checked(nonmember_losses, "non-member"))
     return np.array([_caught_at(members, nonmembers, fpr)[0] for fpr in fprs]) / len(members)
+
+
+_ESTIMATES: dict[str, Callable[[_Ranked, int], Estimate | None]] = {
+    "auc": lambda ranked, seed: _auc(ranked),
+    "heldout_advantage": _heldout,
+    "tpr_at_1pct_fpr": lambda ranked, seed: _tpr(ranked, LOW_FPRS["1pct"]),
+    "tpr_at_0p1pct_fpr": lambda ranked, seed: _tpr(ranked, LOW_FPRS["0p1pct"]),
+}
 
 
 # --------------------------------------------------------------------------------------- differential privacy
