@@ -5,8 +5,6 @@ the same for one function, looks at its own source alone, not at what it calls; 
 a function names counts, and so on.
 """
 
-import __future__
-
 import ast
 import hashlib
 import inspect
@@ -60,6 +58,7 @@ def forget_digests() -> None:
     """The files will be read anew: in a notebook they may have been edited since the last run."""
     code_digest.cache_clear()
     _module.cache_clear()
+    _compiled.cache_clear()
 
 
 def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
@@ -75,7 +74,9 @@ def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
         if module is None or not short:
             continue
         written = _path(module_name, root)
-        if not hasattr(module, short) or _runs_otherwise(getattr(module, short), statement, written):
+        if not hasattr(module, short) or _runs_otherwise(
+            getattr(module, short), statement, _compiled(written)
+        ):
             raise BadInput(
                 f"{short} is not what {written.relative_to(root)} says: write the change into the file, then "
                 "restart Python or reload the module"
@@ -166,7 +167,7 @@ def _bare(statement: ast.stmt) -> ast.stmt:
     return _Docstrings().visit(ast.parse(ast.unparse(statement)).body[0])
 
 
-# --------------------------------------------------------------------------------------- what this process runs
+# ------------------------------------------------------------------------------------- what this process runs
 
 
 def _loaded(name: str, root: Path) -> ModuleType | None:
@@ -178,15 +179,19 @@ def _loaded(name: str, root: Path) -> ModuleType | None:
     return sys.modules.get(name)
 
 
-def _runs_otherwise(value: object, statement: ast.stmt, path: Path) -> bool:
-    """Whether a function, a class's functions or a plain constant differ from the statement in the file."""
+def _runs_otherwise(value: object, statement: ast.stmt, written: CodeType) -> bool:
+    """Whether a function, a class's functions or a plain constant differ from the statement in the file.
+
+    written: the file's code, compiled as a whole: a name that it imports is called in another way.
+    """
     if isinstance(statement, ast.FunctionDef):
-        function = inspect.unwrap(value) if callable(value) else value
-        return not isinstance(function, FunctionType) or _differs(function.__code__, statement, path)
+        return _shape(_code_of(value)) != _shape(_code_within(written, statement.name))
     if isinstance(statement, ast.ClassDef):
-        written = [part for part in statement.body if isinstance(part, ast.FunctionDef)]
-        functions = [(part, _function_of(vars(value).get(part.name))) for part in written]
-        return any(not code or _differs(code, part, path) for part, code in functions)
+        of_class = _code_within(written, statement.name)
+        names = [part.name for part in statement.body if isinstance(part, ast.FunctionDef)]
+        return any(
+            _shape(_code_of(vars(value).get(name))) != _shape(_code_within(of_class, name)) for name in names
+        )
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     if not isinstance(targets[0], ast.Name):
         return False
@@ -196,28 +201,27 @@ def _runs_otherwise(value: object, statement: ast.stmt, path: Path) -> bool:
         return False
 
 
-def _function_of(attribute: object) -> CodeType | None:
-    """The code behind a method, a property or a static method."""
+@cache
+def _compiled(path: Path) -> CodeType:
+    return compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
+
+
+def _code_within(code: CodeType, name: str) -> CodeType | None:
+    """The code of the function or class of that name that is defined in a file or in a class."""
+    parts = [part for part in code.co_consts if isinstance(part, CodeType) and part.co_name == name]
+    return parts[-1] if parts else None
+
+
+def _code_of(attribute: object) -> CodeType | None:
+    """The code behind a function, a method, a property or a static method, without its decorators."""
     function = getattr(attribute, "fget", None) or getattr(attribute, "__func__", None) or attribute
     return getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
 
 
-def _differs(running: CodeType, statement: ast.FunctionDef, path: Path) -> bool:
-    """Whether a function's code is another than that of its statement, whatever the lines are numbered."""
-    # Decorators do not change the code of the function itself.
-    alone = ast.Module([ast.FunctionDef(**{**vars(statement), "decorator_list": []})], [])
-    flags = running.co_flags & __future__.annotations.compiler_flag
-    compiled = compile(alone, str(path), "exec", flags, dont_inherit=True)
-    written = next(
-        constant
-        for constant in compiled.co_consts
-        if isinstance(constant, CodeType) and constant.co_name == statement.name
-    )
-    return _shape(running) != _shape(written)
-
-
-def _shape(code: CodeType) -> tuple:
-    """What a code object does: its instructions, names and constants."""
+def _shape(code: CodeType | None) -> tuple | None:
+    """What a code object does, however its lines are numbered: its instructions, names and constants."""
+    if code is None:
+        return None
     constants = [
         _shape(constant) if isinstance(constant, CodeType) else (type(constant), constant)
         for constant in code.co_consts

@@ -1,7 +1,9 @@
-"""What study 1 says in words, on the console and above its figures, from its tables alone."""
+"""What study 1 says in words, on the console and above its figures, from its tables alone.
 
-from __future__ import annotations
+Verdicts are read from the table of pairs (suite.study.tables), never reached here.
+"""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,73 +11,56 @@ import pandas as pd
 from scipy import special
 
 from leakage.command_line import show
-from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT, SIGNIFICANCE
+from suite.support.command_line import in_lines
+from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
 from leakage.estimates import Z
 from suite.report.mia_tables import (
-    FEW_TRAININGS,
-    NONE,
-    Study,
-    classes_differ,
+    ends_of,
     extremes_table,
     gains_table,
     last_epoch,
     models_table,
     pairs_table,
     precisions_table,
+    reported,
     sensitivity_table,
     with_interval,
 )
-from suite.study.findings import AS_REPORTED, CALIBRATED
-from suite.support.command_line import in_lines
+from suite.study.findings import CALIBRATED, EARLY_STOPPING, EQUAL_ACCURACY, THRESHOLD
+from suite.study.memorisation import RELIABLE
+from suite.study.tables import Study
 
-FALSE_ALARM = 1e-4  # probability that one untrained model raises the alarm although nothing is wrong
-
-
-# -------------------------------------------------------------------------------------------- above figures
-
-
-def answer_of(pairs: pd.DataFrame) -> str:
-    """The verdicts on an experiment's pairs in one sentence; where they differ, each with what its pairs have
-    in common, or with the attack."""
-    reported = pairs[pairs["variant"] == AS_REPORTED]
-    several_pairs = len(reported[["first", "second"]].drop_duplicates()) > 1
-    several_attacks = len(reported["attack"].unique()) > 1
-    about: dict[str, list[str]] = {}
-    # What was found comes before what was not.
-    for _, row in reported.sort_values(
-        "verdict", key=lambda said: said == NO_DIFFERENCE, kind="stable"
-    ).iterrows():
-        # A verdict that finds a difference names its models itself.
-        names = f"{row['first']} - {row['second']}" if row["verdict"] == NO_DIFFERENCE else ""
-        which = [(row["equal"] or names) * several_pairs, f"{row['attack']} attack" * several_attacks]
-        about.setdefault(row["verdict"], []).extend([", ".join(filter(None, which))] * any(which))
-    if list(about) == [NO_VERDICT]:
-        answer = "no verdict from one training of each model"
-    elif len(about) == 1:
-        answer = f"{next(iter(about))}{' by either attack' * several_attacks}"
-    else:
-        answer = "; ".join(
-            f"{said} ({' and '.join(which)})" if which else said for said, which in about.items()
-        )
-    # A model's name stays as it is.
-    begins_with_no = next(iter(about)) in (NO_DIFFERENCE, NO_VERDICT)
-    return answer[0].upper() + answer[1:] if begins_with_no else answer
+FALSE_ALARM = 1e-4  # probability that one control raises the alarm although nothing is wrong
+FEW_TRAININGS = 6  # with fewer, "no difference can be shown" says little
+NAMED_FIRST = 10  # images that are looked at
+MEDIUM_LEAK = 0.7  # AUC up to which members' losses are "a little" smaller
+# What the first part of a model's name means: "dense4_10c" has four dense layers.
+LAYERS = {"cnn": "CNN of {} layers", "dense": "{} dense layers"}
 
 
-def finding_of(pairs: pd.DataFrame) -> str:
-    """The answer as a sentence by itself, above a figure: with the names of the models where it has none."""
-    answer, named = answer_of(pairs), pairs[["first", "second"]].drop_duplicates()
-    if answer.lower() == NO_DIFFERENCE and len(named) == 1:
-        return f"{answer} between {' and '.join(named.iloc[0])}"
-    return answer
+# ------------------------------------------------------------------------------------------------- names
 
 
-def who_leaks(study: Study) -> str:
-    """In how many of the models the attack finds more than chance."""
-    leaking = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")["auc_low"] > 0.5
-    if len(leaking) == 1:
-        return f"{leaking.index[0]} {'leaks' if leaking.all() else 'is not shown to leak'}"
-    return f"{'All' if leaking.all() else f'{leaking.sum()} of'} {len(leaking)} models leak"
+def model_words(rows: pd.DataFrame) -> str:
+    """A model in words, from its rows of results: layers, how it was trained, classes, number of members."""
+    first = rows.iloc[0]
+    words = []
+    name = re.match(r"(cnn|dense)(\d+)_", first["model"])
+    if name:
+        words.append(LAYERS[name[1]].format(name[2]))
+    if not pd.isna(first.get("epsilon")):
+        words.append(f"DP-SGD at epsilon {first['epsilon']:g}")
+    words.append(f"{first['classes']} classes")
+    # Half of the pool, which is what the members of both trainings of a pair are on average.
+    words.append(f"{(first['members'] + first['nonmembers']) // 2:,} members")
+    return ", ".join(words)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "a", "a and b", "a, b and c"."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def span(ends: Sequence[str]) -> str:
@@ -83,87 +68,216 @@ def span(ends: Sequence[str]) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
+def sentence_case(words: str) -> str:
+    """With a capital "No", if that is the first word; a model's name stays as it is."""
+    return f"No {words[3:]}" if words.startswith("no ") else words
+
+
+# ----------------------------------------------------------------------------------------------- verdicts
+
+
+def is_decided(verdict: str) -> bool:
+    """Whether a verdict says that one model leaks more."""
+    return verdict not in (NO_DIFFERENCE, NO_VERDICT)
+
+
+def answer_of(pairs: pd.DataFrame) -> str:
+    """The verdicts on an experiment's pairs as one sentence. Each pair is named if their answers differ."""
+    answers = {}
+    for (first, second), rows in reported(pairs).groupby(["first", "second"], sort=False):
+        name = rows["equal"].iloc[0] or f"{first} and {second}"
+        answers[name] = _answer_on_pair(rows)
+    if len(set(answers.values())) == 1:
+        return sentence_case(next(iter(answers.values())))
+    return sentence_case("; ".join(f"{answer} ({name})" for name, answer in answers.items()))
+
+
+def _answer_on_pair(rows: pd.DataFrame) -> str:
+    """The verdicts on one pair, a row for each attack, as one sentence."""
+    verdicts = dict(zip(rows["attack"], rows["verdict"], strict=True))
+    if len(verdicts) == 1:
+        return rows["verdict"].iloc[0]
+    if len(set(verdicts.values())) == 1:
+        return f"{rows['verdict'].iloc[0]} by either attack"
+    # What can be shown comes before what cannot.
+    in_order = sorted(verdicts.items(), key=lambda item: not is_decided(item[1]))
+    return ", ".join(f"{verdict} by the {attack} attack" for attack, verdict in in_order)
+
+
+def finding_of(pairs: pd.DataFrame) -> str:
+    """The answer as a sentence that stands alone, above a figure: it names the models in any case."""
+    answer = answer_of(pairs)
+    models = list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
+    if answer.lower().startswith(NO_DIFFERENCE) and len(models) == 2:
+        rest = answer[len(NO_DIFFERENCE) :]
+        return f"{answer[: len(NO_DIFFERENCE)]} between {listed(models)}{rest}"
+    return answer
+
+
+def experiment_answer(pairs: pd.DataFrame, question: str) -> str:
+    """The question, the verdicts on an experiment's pairs, and the differences that they come from."""
+    rows = reported(pairs)
+    several_attacks = rows["attack"].nunique() > 1
+    differences = []
+    for _, row in rows.iterrows():
+        name = f"{row['first']} - {row['second']}"
+        if several_attacks:
+            name += f", {row['attack']}"
+        differences.append(f"{name} {with_interval(row, 'auc_difference', '+')}")
+    return f"{question} {answer_of(pairs)}. In AUC: {'; '.join(differences)}."
+
+
+# -------------------------------------------------------------------------------------------- above figures
+
+
+def loss_sentence(study: Study, models: Sequence[str]) -> str:
+    """Whether the members' losses are smaller in these models, as the threshold attack needs."""
+    kinds = reported(study.of(THRESHOLD).kinds).set_index("model").loc[list(models)]
+    leaking = kinds[kinds["auc_low"] > 0.5]
+    if leaking.empty:
+        return "It cannot be shown that members' losses are smaller"
+    amount = "a little smaller" if leaking["auc"].max() <= MEDIUM_LEAK else "smaller"
+    if len(leaking) == len(kinds):
+        return f"Members' losses are {amount}: that is the leak"
+    return f"Members' losses are {amount} in {listed(list(leaking.index))}: that is the leak"
+
+
+def who_leaks(study: Study) -> str:
+    """In how many of the models the attack finds more than chance."""
+    kinds = reported(study.kinds)
+    leaking = kinds["auc_low"] > 0.5
+    if len(kinds) == 1:
+        model = kinds["model"].iloc[0]
+        return f"{model} leaks" if leaking.all() else f"{model} is not shown to leak"
+    number = "All" if leaking.all() else f"{leaking.sum()} of"
+    return f"{number} {len(kinds)} models leak"
+
+
 def leaking_sentence(study: Study) -> str:
     """How many of the models leak, and how much."""
-    aucs = study.kinds.loc[study.kinds["variant"] == AS_REPORTED, "auc"]
-    ends = [f"{auc:.3f}" for auc in (aucs.min(), aucs.max())]
+    aucs = reported(study.kinds)["auc"]
+    ends = [f"{aucs.min():.3f}", f"{aucs.max():.3f}"]
     return f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5 and certainty 1"
 
 
-def gains(study: Study) -> pd.DataFrame:
-    """By model, the mean over its trainings of what the calibrated attack adds to the AUC; and whether that
-    is sure: whether each training's interval over examples lies above 0."""
-    by_model = last_epoch(study.of(CALIBRATED).results).groupby("model", sort=False)
-    return pd.DataFrame({"mean": by_model["auc_gain"].mean(), "sure": by_model["auc_gain_low"].min() > 0})
-
-
 def gain_sentence(study: Study) -> str:
-    """How much more the calibrated attack finds than the threshold attack on the same targets."""
-    found = gains(study)
-    by = span([f"{found['mean'].min():+.3f}", f"{found['mean'].max():+.3f}"])
-    if found["sure"].all():
-        where = f" in all {len(found)} models" if len(found) > 1 else ""
+    """How much more the calibrated attack finds than the threshold attack."""
+    kinds = reported(study.of(CALIBRATED).kinds)
+    sure = kinds["auc_gain_low"] > 0
+    by = span([f"{kinds['auc_gain'].min():+.3f}", f"{kinds['auc_gain'].max():+.3f}"])
+    if sure.all():
+        where = f" in all {len(kinds)} models" if len(kinds) > 1 else ""
         return f"Reference models make the attack find more{where}: AUC {by}"
     return (
-        f"Calibration by reference models changes the AUC by {by}; the gain is sure in {found['sure'].sum()} "
-        f"of {len(found)} models"
+        f"Reference models surely make the attack find more in {sure.sum()} of {len(kinds)} models: AUC {by}"
     )
+
+
+def class_groups(kind: pd.Series) -> tuple[list[str], list[str]]:
+    """The classes that leak more, and those that leak less, than the mean of all classes of a model."""
+    groups = []
+    for column in ("classes_above", "classes_below"):
+        names = kind.get(column)  # without names a file gives NaN
+        groups.append(names.split() if isinstance(names, str) else [])
+    above, below = groups
+    return above, below
+
+
+def classes_sentence(study: Study) -> str:
+    """Which classes leak more, and which less, than the mean of all, in how many of the models."""
+    kinds = reported(study.kinds)
+    sides = [class_groups(kind) for _, kind in kinds.iterrows()]
+    phrases = []
+    for side, word in ((0, "more"), (1, "less")):
+        counts = pd.Series([name for groups in sides for name in groups[side]], dtype=object).value_counts()
+        if len(counts):
+            most = list(counts[counts == counts.max()].index)
+            where = f"{counts.max()} of {len(kinds)} models"
+            phrases.append(f"{listed(most)} {word} in {where}")
+    if not phrases:
+        return "No class can be named that leaks more, or less, than the mean of all"
+    return f"Against the mean of all classes, leak {'; '.join(phrases)}"
+
+
+def samples_sentence(study: Study, models: Sequence[str]) -> str:
+    """Whether the images that the loss names first are easy for models that never saw them, and whether others
+    are memorised."""
+    table = study.memorisation
+    kinds = reported(study.of(THRESHOLD).kinds).set_index("model")
+    easy = []
+    for model in models:
+        member_loss = table[f"{model}_member_loss"]
+        nonmember_loss = member_loss + table[f"{model}_memorisation"]
+        named = nonmember_loss[member_loss.nsmallest(NAMED_FIRST).index]
+        easy.append(named.median() < nonmember_loss.median())
+    if all(easy):
+        finding = "The loss names images first that are easy for any model"
+    else:
+        finding = "The images that the loss names first, and those of which training lowers it most"
+    if (kinds.loc[list(models), "memorisation_reliability"] < RELIABLE).any():
+        return f"{finding}; which are memorised is not known yet"
+    return f"{finding}, not those that are memorised" if all(easy) else finding
 
 
 # ---------------------------------------------------------------------------------------- answers of an act
 
 
 def attack_answers(study: Study, questions: dict[str, str]) -> list[str]:
-    """Act one: whether the models leak; then, where there are verdicts, each experiment."""
-    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
+    """Act one: whether the models leak; then each experiment."""
+    kinds = reported(study.kinds).set_index("model")
     ends = [
         f"{with_interval(kinds.loc[model], 'auc')} ({model})"
         for model in (kinds["auc"].idxmin(), kinds["auc"].idxmax())
     ]
-    judged = study.pairs.groupby("experiment", sort=False)["verdict"].first()
     return [
         f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5.",
-        *(
-            _experiment_answer(study, experiment, questions[experiment])
-            for experiment, verdict in judged.items()
-            if not verdict.startswith(NONE)
-        ),
+        *_experiments_answers(study, questions),
     ]
 
 
 def stronger_answers(study: Study, questions: dict[str, str]) -> list[str]:
-    """Act two: what reference models add."""
-    found, told = gains(study), gains_table(study).set_index("model")["gain in AUC"]
-    ends = [f"{told[model]} ({model})" for model in (found["mean"].idxmin(), found["mean"].idxmax())]
+    """Act two: what reference models add; then each experiment, by the calibrated attack."""
+    study = study.of(CALIBRATED)
+    kinds = reported(study.kinds).set_index("model")
+    sure = (kinds["auc_gain_low"] > 0).sum()
+    ends = [
+        f"{with_interval(kinds.loc[model], 'auc_gain', '+')} ({model})"
+        for model in (kinds["auc_gain"].idxmin(), kinds["auc_gain"].idxmax())
+    ]
     return [
-        f"With reference models the attack surely finds more in {found['sure'].sum()} of {len(found)} "
-        f"models: {span(ends)} in AUC."
+        f"With reference models the attack surely finds more in {sure} of {len(kinds)} models: {span(ends)} "
+        "in AUC.",
+        *_experiments_answers(study, questions),
     ]
 
 
 def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
-    """Act three: what private training changes, and the bound that no attack exceeds."""
+    """Act three: what private training changes, what no attack exceeds, and what early stopping does."""
+    answers = _experiments_answers(study, questions)
     private = last_epoch(study.results).dropna(subset="advantage_bound")
-    return [
-        *(_experiment_answer(study, name, questions[name]) for name in study.pairs["experiment"].unique()),
-        *(
+    for model, rows in private.groupby("model", sort=False):
+        answers.append(
             f"No attack on {model} can exceed an advantage of {rows['advantage_bound'].max():.3f}; the "
             f"largest held-out one measured is {rows['heldout_advantage'].max():z.3f}."
-            for model, rows in private.groupby("model", sort=False)
-        ),
-    ]
+        )
+    stopped = study.pairs[study.pairs["variant"] == EQUAL_ACCURACY]
+    for (first, second), rows in stopped.groupby(["first", "second"], sort=False):
+        differences = [
+            f"{with_interval(row, 'auc_difference', '+')} ({row['attack']} attack)"
+            for _, row in rows.iterrows()
+        ]
+        answers.append(
+            f"{first} stopped early, where its accuracy on non-members is that of {second}, less {second} "
+            f"(described, not judged): {listed(differences)} in AUC. Early stopping promises nothing."
+        )
+    return answers
 
 
-def _experiment_answer(study: Study, experiment: str, question: str) -> str:
-    """The question, the verdicts on its pairs, and their differences with intervals."""
-    pairs = study.pairs[(study.pairs["experiment"] == experiment) & (study.pairs["variant"] == AS_REPORTED)]
-    by_attack = len(pairs["attack"].unique()) > 1
-    differences = [
-        f"{row['attack'] if by_attack else row['first'] + ' - ' + row['second']} "
-        f"{with_interval(row, 'auc_difference', '+')}"
-        for _, row in pairs.iterrows()
+def _experiments_answers(study: Study, questions: dict[str, str]) -> list[str]:
+    return [
+        experiment_answer(pairs, questions[experiment])
+        for experiment, pairs in study.pairs.groupby("experiment", sort=False)
     ]
-    return f"{question} {answer_of(pairs)}. In AUC: {'; '.join(differences)}."
 
 
 # ------------------------------------------------------------------------------------------- on the console
@@ -173,115 +287,138 @@ def finished_line(name: str, training: dict) -> str:
     """One line for a finished training."""
     return (
         f"{name:>25}  epoch {training['epochs'][-1]:3}  "
-        f"train {training['train_accuracy'][-1]:.4f}  test {training['test_accuracy'][-1]:.4f}"
+        f"right: members {training['train_accuracy'][-1]:.4f}, others {training['test_accuracy'][-1]:.4f}"
     )
 
 
 def control_sentence(results: pd.DataFrame) -> str:
-    """On epoch 0: an untrained model has seen no image, so nothing it says can give one away."""
+    """On what must leak nothing: untrained models (epoch 0), and coins that no training was given."""
     untrained = results[results["epoch"] == 0]
-    low, high = special.logit(untrained["auc_low"]), special.logit(untrained["auc_high"])
-    misses = ((low > 0) | (high < 0)).sum()
-    standard_errors = np.abs(special.logit(untrained["auc"])) / ((high - low) / (2 * Z))
-    loud = untrained[standard_errors > -special.ndtri(FALSE_ALARM / 2)]
-    sentence = (
-        f"Control: {len(untrained)} untrained models have AUCs from {untrained['auc'].min():.4f} to "
-        f"{untrained['auc'].max():.4f}; {misses} of the 95% intervals miss 0.5 "
-        f"({len(untrained) / 20:.1f} expected)."
-    )
-    if len(loud):
-        names = ", ".join(f"{row.model} (seed {row.seed})" for row in loud.itertuples())
-        sentence += (
-            f"\nWARNING: UNTRAINED MODELS SEEM TO LEAK: {names}. Members and non-members differ before any "
-            "training, so this run does not measure leakage alone. Check where the images come from."
+    placebo = last_epoch(results)
+    lines = [
+        f"Controls, in which nothing is to be found. {_control('untrained models', untrained, 'auc')} "
+        f"{_control('trained models, judged by coins that none was given', placebo, 'placebo_auc')}"
+    ]
+    if _loud(untrained, "auc"):
+        lines.append(
+            f"WARNING: UNTRAINED MODELS SEEM TO LEAK: {_loud(untrained, 'auc')}. Members and non-members differ "
+            "before any training, so this run does not measure leakage alone. Check the images and the coins."
         )
-    return sentence
+    if _loud(placebo, "placebo_auc"):
+        lines.append(
+            f"WARNING: COINS THAT NO TRAINING WAS GIVEN SEEM TO BE KNOWN: {_loud(placebo, 'placebo_auc')}. The "
+            "attack finds what is not there. Check how members are told from non-members."
+        )
+    return "\n".join(lines)
 
 
-def class_sentence(study: Study, class_names: Sequence[str]) -> str:
-    """Which models' classes differ, and if so which are among the most exposed: a line for each such model,
-    and one for all others."""
-    lines, alike, unknown = [], [], []
-    last = last_epoch(study.results)
-    for model, p in classes_differ(study).items():
-        rows = last[last["model"] == model]
-        means = pd.Series({name: rows[f"auc_{name}"].mean() for name in class_names}).dropna()
-        if pd.isna(p):
-            unknown.append(model)
-        elif p < SIGNIFICANCE:
-            lines.append(
-                f"{model}: its classes differ (p = {p:.2g}); {means.idxmax()} is among the most exposed "
-                f"({means.max():.3f}), {means.idxmin()} among the least ({means.min():.3f})."
-            )
-        else:
-            alike.append(f"{model} (p = {p:.2g})")
+def _control(what: str, rows: pd.DataFrame, measure: str) -> str:
+    """How many of the intervals over examples miss 0.5, and how many are expected to."""
+    low_name, high_name = ends_of(measure)
+    misses = ((rows[low_name] > 0.5) | (rows[high_name] < 0.5)).sum()
+    ends = [f"{rows[measure].min():.4f}", f"{rows[measure].max():.4f}"]
+    return (
+        f"{len(rows)} {what}: AUC {span(ends)}; {misses} of the 95% intervals miss 0.5 "
+        f"({len(rows) / 20:.1f} expected)."
+    )
+
+
+def _loud(rows: pd.DataFrame, measure: str) -> str:
+    """The trainings whose AUC lies so far from 0.5 as it does by chance once in 1 / FALSE_ALARM times."""
+    low_name, high_name = ends_of(measure)
+    low, high = special.logit(rows[low_name]), special.logit(rows[high_name])
+    standard_error = (high - low) / (2 * Z)
+    deviation = np.abs(special.logit(rows[measure])) / standard_error
+    loud = rows[deviation > -special.ndtri(FALSE_ALARM / 2)]
+    return ", ".join(f"{row.model} (training {row.training})" for row in loud.itertuples())
+
+
+def class_lines(study: Study, class_names: Sequence[str]) -> str:
+    """The groups of classes that can be named, a line for each model that has one, and lines for the rest."""
+    lines = []
+    alike = []
+    unknown = []
+    for _, kind in reported(study.kinds).iterrows():
+        above, below = class_groups(kind)
+        if above:
+            lines.append(f"{kind['model']}: {listed(above)} leak more than the mean of its classes.")
+        if below:
+            lines.append(f"{kind['model']}: {listed(below)} leak less than the mean of its classes.")
+        if not above and not below:
+            has_interval = any(not pd.isna(kind.get(f"auc_{name}_low")) for name in class_names)
+            (alike if has_interval else unknown).append(kind["model"])
     if alike:
-        lines.append(f"No difference between its classes can be shown in {', '.join(alike)}.")
+        lines.append(f"No class can be named in {listed(alike)}.")
     if unknown:
-        lines.append(f"A class has too few images to compare the classes of {', '.join(unknown)}.")
+        lines.append(f"A class has too few images to compare the classes of {listed(unknown)}.")
+    return "\n".join(lines)
+
+
+def memorisation_lines(study: Study) -> str:
+    """Whether single images may be called memorised, a line for each model."""
+    lines = []
+    for _, kind in reported(study.kinds).dropna(subset="memorisation_reliability").iterrows():
+        reliability = kind["memorisation_reliability"]
+        if reliability < RELIABLE:
+            consequence = f"below {RELIABLE:g}, so no single image is to be called memorised"
+        else:
+            consequence = "so the images at the top of mia_memorisation.csv are memorised"
+        lines.append(f"{kind['model']}: memorisation has a reliability of {reliability:.2f}, {consequence}.")
     return "\n".join(lines)
 
 
 def caution(trainings: int) -> str:
     """What may not be concluded from so many trainings of each model."""
-    if trainings == 1:
+    if trainings < 4:
         return (
-            "One training of each model: intervals are over examples, for these very models; nothing can be "
-            "concluded about kinds of model. Try --seeds 5."
+            f"{trainings} trainings of each model: the calibrated attack takes four, so there is no act two; "
+            "and intervals are so wide that “no difference can be shown” says little. Try --trainings 4."
         )
     if trainings < FEW_TRAININGS:
         return (
             f"{trainings} trainings of each model: intervals are so wide that “no difference can be shown” "
-            "says little. Try --seeds 5."
+            "says little. Try --trainings 12."
         )
     return ""
 
 
-def print_conclusion(
-    study: Study, answers: Sequence[str], class_names: Sequence[str], rehearsal: bool = False
-) -> None:
-    """All that is to be said at the end of an act: its answers, then for each attack tables and, unless this
-    is a rehearsal, what they say."""
+def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence[str]) -> None:
+    """Prints the end of an act: its answers, then for each attack the tables and what they say."""
     print("", *map(in_lines, answers), sep="\n")
     words = caution(int(study.kinds["trainings"].min()))
-    if words and not rehearsal:
+    if words:
         print(in_lines(words))
     for attack in study.results["attack"].unique():
         part = study.of(attack)
         _print_tables(part, attack)
-        if not rehearsal:
-            _print_words(part, attack, class_names)
+        _print_words(part, attack, class_names)
 
 
 def _print_tables(study: Study, attack: str) -> None:
-    over = study.kinds["over"].iloc[0]
-    epochs = last_epoch(study.results)["epoch"]
-    last = " or ".join(f"{epoch}" for epoch in sorted(epochs.unique()))
-    print(f"\nThe {attack} attack after the last epoch ({last}); in brackets")
-    print(f"95% intervals over {over}. Chance: AUC 0.5, held-out advantage 0.")
+    epochs = sorted(last_epoch(study.results)["epoch"].unique())
+    print(f"\nThe {attack} attack after the last epoch ({' or '.join(map(str, epochs))}): accuracy on members")
+    print("and on others, and the leak. Intervals are over trainings and images, and hold for all models")
+    print("together in 95% of runs. Chance: AUC 0.5, held-out advantage 0.")
     show(models_table(study))
-    print("\nMembers named, and non-members recognised, almost without mistakes: value [interval over")
-    print("examples], what chance gives")
+    print("\nMembers named while hardly a non-member is accused")
     show(extremes_table(study))
     if len(study.pairs):
-        print("\nFirst minus second")
+        print("\nFirst less second; intervals hold for all pairs of the act together in 95% of runs")
         show(pairs_table(study))
-    print("\nAUC, looked at in other ways (described, not judged)")
+    print("\nAUC, looked at in other ways (described, not judged; intervals: mia_kinds.csv, mia_pairs.csv)")
     show(sensitivity_table(study))
     if attack == CALIBRATED:
-        print("\nThe calibrated attack less the threshold attack on the same targets, over examples")
+        print("\nThe calibrated attack less the threshold attack on the same trainings")
         show(gains_table(study))
-        named = precisions_table(study)
-        if len(named):
-            print("\nOf those named at 0.1% FPR, how many are members")
-            show(named)
+        precisions = precisions_table(study)
+        if len(precisions):
+            print("\nOf those named at 0.1% FPR, how many are members (first training, over images)")
+            show(precisions)
 
 
 def _print_words(study: Study, attack: str, class_names: Sequence[str]) -> None:
-    control = [] if attack == CALIBRATED else [control_sentence(study.results)]
-    print("", *map(in_lines, [*control, class_sentence(study, class_names)]), sep="\n")
-    stable: dict[str, list[str]] = {}
-    for (model, _), exposure in study.exposures.items():
-        stable.setdefault(exposure.stability, []).append(model)
-    for words, models in stable.items():
-        print(in_lines(f"{', '.join(models)}: {words}"))
+    print()
+    print(in_lines(control_sentence(study.results)))
+    print(in_lines(class_lines(study, class_names)))
+    if attack == THRESHOLD:
+        print(in_lines(memorisation_lines(study)))
