@@ -1,4 +1,4 @@
-"""data/cleaning.py and data/credit.py: what a CSV holds is read right, or refused in a line that says where.
+"""suite.sources.cleaning and credit: what a CSV holds is read right, or refused in a line that says where.
 
 Well-formed tables are compared with pandas, persons and months with a loop over the rows.
 """
@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leakage.command_line import BadInput
 from suite.sources import credit
 from suite.sources.cleaning import csv_columns, prepareData, similar_name
 from suite.sources.credit import describe_csv, load_column
+from suite.support.command_line import BadInput
 
 DIRTY = """\
 Customer_ID,Month,Age,Annual_Income,Amount_invested_monthly,Monthly_Balance,Occupation,Payment_of_Min_Amount
