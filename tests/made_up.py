@@ -1,171 +1,159 @@
 """A made-up study for the tests of findings, tables and figures: log-normal losses with a known leak.
 
-An image is as easy for every model, each training has noise of its own, and what a model was trained on loses
-`leak` of its log loss by the end. Trainings have the form that suite.study.findings describes.
+An image is as easy for every model, each training has noise of its own, and an image that a model was trained
+on loses `leak` times its own memory of its log loss by the end. Members are decided by mia.py's own coins, and
+the tables are made by its own functions, so that a made-up study has all that a real one has.
 """
 
 import zlib
-from collections.abc import Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from leakage.estimates import Losses, auc_with_interval, measure_leakage
+import mia
 from leakage.look import styles_of
 from suite.report.mia_figures import Drawing
-from suite.report.mia_tables import Study, joined, study_of
 from suite.sources.cifar10 import CLASS_NAMES
-from suite.study.findings import CALIBRATED, THRESHOLD, Pair, Trained, questions
+from suite.study.findings import CALIBRATED, THRESHOLD, Pair, compare_kinds, describe_kind
+from suite.study.tables import Study, joined, study_of
+from suite.training.members import is_member
 
-TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
-EASINESS = np.random.default_rng(0).normal(size=TRAIN_IMAGES + TEST_IMAGES)
+IMAGES = 6000
+LABELS = np.arange(IMAGES) % 10
+EASINESS = np.random.default_rng(0).normal(size=IMAGES)
+MEMORY = np.random.default_rng(1).gamma(2, 0.5, size=IMAGES)  # 1 on average
 EPOCHS = (0, 2, 4)
-# The mean over the seeds is best at the middle epoch, but seeds 3 and 4 are best at the last one.
-TEST_ACCURACIES = {seed: (0.1, 0.5, 0.52 if seed in (3, 4) else 0.4) for seed in range(5)}
+# The mean over the trainings is best at the middle epoch, but trainings 2 and 3 are best at the last one.
+TEST_ACCURACIES = {number: (0.1, 0.5, 0.52 if number in (2, 3) else 0.4) for number in range(6)}
 DELTA = 1e-5
 BOUND_FPRS = np.geomspace(1e-4, 1, 20)
 
 
 class Kind(NamedTuple):
-    """One kind of model: its classes, members and non-members of all of them, leak; epsilon if private."""
+    """One kind of model: its classes, the images of all of them, how much it leaks; epsilon if private."""
 
     name: str
     classes: int
-    members: int
-    nonmembers: int
+    pool: int
     leak: float
     epsilon: float | None = None
 
 
-def training_of(kind: Kind, seed: int, epochs: Sequence[int] = EPOCHS, reference: int | None = None) -> dict:
-    """The target with this seed, or the reference model of this number, as a training keeps it."""
-    # Every class in turn, and training images of all kinds of model before test images.
-    members = np.arange(kind.members) % TRAIN_IMAGES
-    nonmembers = TRAIN_IMAGES + np.arange(kind.nonmembers)
-    if reference is not None:
-        pool = np.random.default_rng([7, reference // 2]).permutation(np.append(members, nonmembers))
-        members, nonmembers = pool[reference % 2 :: 2], pool[1 - reference % 2 :: 2]
-        epochs = epochs[-1:]
-    generator = np.random.default_rng([zlib.crc32(kind.name.encode()), seed, reference or 0])
+def training_of(kind: Kind, number: int, epochs: Sequence[int] = EPOCHS) -> dict[str, object]:
+    """The training with this number, as mia.judged_training returns it."""
+    ids = np.flatnonzero(kind.classes > LABELS)[: kind.pool]
+    members = is_member(number, ids)
+    generator = np.random.default_rng([zlib.crc32(kind.name.encode()), number])
     ability = generator.normal(0, 0.05)  # of this training: how much it leaks differs
-    losses = {"member_losses": [], "nonmember_losses": []}
+    losses = []
     for epoch in epochs:
-        learnt = (kind.leak + ability) * (reference is not None or epoch / max(epochs[-1], 1))
-        for name, ids, shift in (("member_losses", members, learnt), ("nonmember_losses", nonmembers, 0)):
-            log_losses = EASINESS[ids] + 0.7 * generator.normal(size=len(ids)) - shift
-            losses[name].append(np.exp(2 * log_losses))
-    test = np.interp(np.linspace(0, 1, len(epochs)), [0, 0.5, 1], TEST_ACCURACIES[seed % 5])
+        learnt = (kind.leak + ability) * MEMORY[ids] * members * epoch / max(epochs[-1], 1)
+        losses.append(np.exp(2 * (EASINESS[ids] + 0.7 * generator.normal(size=len(ids)) - learnt)))
     private = {}
     if kind.epsilon is not None:
-        tprs = np.minimum(np.exp(kind.epsilon) * BOUND_FPRS + DELTA, 1)
-        private = {"epsilon": kind.epsilon, "delta": DELTA, "advantage_bound": kind.epsilon / 10}
-        private |= {"bound_fprs": BOUND_FPRS, "bound_tprs": tprs}
+        private = {
+            "epsilon": kind.epsilon,
+            "delta": DELTA,
+            "advantage_bound": kind.epsilon / 10,
+            "bound_fprs": BOUND_FPRS,
+            "bound_tprs": np.minimum(np.exp(kind.epsilon) * BOUND_FPRS + DELTA, 1),
+        }
     return {
         "model": kind.name,
         "classes": kind.classes,
         "parameters": 1000 * kind.classes + len(kind.name),
-        "seed": seed,
+        "training": number,
         **private,
+        "image_ids": ids,
+        "labels": LABELS[ids],
+        "is_member": members,
         "epochs": np.array(epochs),
-        "steps": np.array(epochs) * (kind.members // 50),
-        **{name: np.array(values) for name, values in losses.items()},
-        "train_accuracy": 0.2 + 0.7 * np.linspace(0, 1, len(epochs)) + 0.01 * seed,
-        "test_accuracy": test,
-        "member_ids": members,
-        "nonmember_ids": nonmembers,
-        "member_labels": members % kind.classes,
-        "nonmember_labels": nonmembers % kind.classes,
+        "steps": np.array(epochs) * (kind.pool // 100),
+        "losses": np.array(losses),
+        "train_accuracy": 0.2 + 0.7 * np.linspace(0, 1, len(epochs)) + 0.01 * number,
+        "test_accuracy": np.interp(
+            np.linspace(0, 1, len(epochs)), [0, 0.5, 1], TEST_ACCURACIES[number % len(TEST_ACCURACIES)]
+        ),
     }
-
-
-def trained_kind(
-    kind: Kind, trainings: int, references: int = 0, epochs: Sequence[int] = EPOCHS
-) -> list[Trained]:
-    """The trainings of one kind, each with the same reference models."""
-    rivals = [training_of(kind, number, epochs, number) for number in range(references)]
-    return [
-        Trained(
-            partial(training_of, kind, seed, epochs), tuple(partial(dict, reference) for reference in rivals)
-        )
-        for seed in range(trainings)
-    ]
-
-
-def nothing_done() -> None:
-    """Takes no notice."""
-
-
-def measure(losses: Losses, member_labels: np.ndarray, nonmember_labels: np.ndarray) -> dict[str, float]:
-    """What mia.attack measures, without tensorflow_privacy."""
-    report = measure_leakage(losses.members, losses.nonmembers)
-    for label in np.unique(member_labels):
-        of_class = losses.members[member_labels == label], losses.nonmembers[nonmember_labels == label]
-        name = f"auc_{CLASS_NAMES[label]}"
-        ends = (name, f"{name}_low", f"{name}_high")
-        report |= dict(zip(ends, auc_with_interval(*of_class), strict=True))
-    return report
 
 
 def act_of(
     kinds: Sequence[Kind],
-    experiments: dict[str, Sequence[Pair]],
+    experiments: Mapping[str, Sequence[Pair]],
     trainings: int,
-    attacks: dict[str, int],
+    attack: str,
+    family: int | None = None,
     pictured: Sequence[str] = (),
     epochs: Sequence[int] = EPOCHS,
-    near_duplicates: Sequence[int] = (TRAIN_IMAGES, TRAIN_IMAGES + 3),
 ) -> Study:
-    """The tables of one act. attacks: the number of reference models of each attack."""
+    """The tables of one attack. family: how many verdicts are reached together, all pairs if not given."""
     pairs = [pair for of_experiment in experiments.values() for pair in of_experiment]
-    studies = []
-    for attack, references in attacks.items():
-        trained = {kind.name: trained_kind(kind, trainings, references, epochs) for kind in kinds}
-        asked = questions(trained, pairs, near_duplicates, measure)
-        answers = {which: question(done=nothing_done) for which, question in asked.items()}
-        studies.append(study_of(attack, answers, experiments, pictured))
-    return joined(studies).judged()
+    family = family or max(len(pairs), 1)
+    trained = {
+        kind.name: [training_of(kind, number, epochs) for number in range(trainings)] for kind in kinds
+    }
+    confidence = 1 - 0.05 / len(kinds)
+    return study_of(
+        [mia.attack_trainings(of_kind, attack) for of_kind in trained.values()],
+        {name: describe_kind(of_kind, attack, CLASS_NAMES, confidence) for name, of_kind in trained.items()},
+        {
+            name: [
+                compare_kinds(
+                    trained[pair.first],
+                    trained[pair.second],
+                    (pair.first, pair.second),
+                    pair.equal,
+                    attack,
+                    family,
+                )
+                for pair in of_experiment
+            ]
+            for name, of_experiment in experiments.items()
+        },
+        LABELS,
+        pictured,
+    )
 
 
 def acts_of(
-    kinds: Sequence[Kind], experiments: dict[str, Sequence[Pair]], trainings: int, references: int = 2, **more
-) -> tuple[Study, Study, Study]:
+    kinds: Sequence[Kind], experiments: Mapping[str, Sequence[Pair]], trainings: int, **more
+) -> tuple[Study, Study | None, Study]:
     """The tables that the three acts draw from: of the threshold attack, of both attacks, of the defence.
 
-    The last experiment is the defence, and the last kind the private one.
+    The last experiment is the defence, and the last kind the private one. With two trainings there is no
+    calibrated attack, and the second is None.
     """
-    *plain, defence = experiments
-    attacked = act_of(
-        kinds[:-1], {name: experiments[name] for name in plain}, trainings, {THRESHOLD: 0}, **more
-    )
-    stronger = act_of(
-        kinds[:-1], {name: experiments[name] for name in plain}, trainings, {CALIBRATED: references}, **more
-    )
-    pair = experiments[defence][0]
-    both = [kind for kind in kinds if kind.name in pair[:2]]
-    more.pop("pictured", None)
-    defended = act_of(
-        both, {defence: experiments[defence]}, trainings, {THRESHOLD: 0, CALIBRATED: references}, **more
-    )
-    return attacked, joined([attacked, stronger]), defended
+    *names, defence = experiments
+    attack_experiments = {name: experiments[name] for name in names}
+    both_kinds = [kind for kind in kinds if kind.name in experiments[defence][0][:2]]
+    defence_experiments = {defence: experiments[defence]}
+    attacked = act_of(kinds[:-1], attack_experiments, trainings, THRESHOLD, **more)
+    defended = act_of(both_kinds, defence_experiments, trainings, THRESHOLD, family=2)
+    if trainings == 2:
+        return attacked, None, defended
+    stronger = act_of(kinds[:-1], attack_experiments, trainings, CALIBRATED, **more)
+    defended_again = act_of(both_kinds, defence_experiments, trainings, CALIBRATED, family=2)
+    return attacked, joined(attacked, stronger), joined(defended, defended_again)
 
 
-def drawing_of(kinds: Sequence[Kind], questions_by_name: dict[str, str], remark: str = "") -> Drawing:
+def drawing_of(kinds: Sequence[Kind], questions: Mapping[str, str], remark: str = "") -> Drawing:
     """What the figures need beside the tables; image number i is grey, of brightness i modulo 256."""
-    numbers = np.arange(TRAIN_IMAGES)
     # One value for all pixels of an image, which takes no memory.
-    images = np.broadcast_to((numbers % 256).astype(np.uint8)[:, None, None, None], (TRAIN_IMAGES, 32, 32, 3))
+    brightness = (np.arange(IMAGES) % 256).astype(np.uint8)
+    images = np.broadcast_to(brightness[:, None, None, None], (IMAGES, 32, 32, 3))
     styles = styles_of([kind.name for kind in kinds])
-    return Drawing(questions_by_name, images, numbers % 10, CLASS_NAMES, styles, remark)
+    return Drawing(dict(questions), images, LABELS, CLASS_NAMES, styles, remark)
 
 
-# 1,000 non-members are enough for a FPR of 1%, not for 0.1%; 80 are for neither. "few" ends after the 120
-# training steps that the other two have behind them at epoch 2. A name may hold two dollars.
+# 2,000 non-members are enough for a FPR of 1%, not for 0.1%; 400 are for neither. "few" ends after the steps
+# that the other two have behind them at epoch 2. A name may hold two dollars.
 SMALL = (
-    Kind("cnn", 10, 3000, 1000, 0.6),
-    Kind("dense$4$", 10, 3000, 1000, 0.15),
-    Kind("few", 4, 1500, 80, 0.3),
-    Kind("private", 10, 3000, 1000, 0.0, epsilon=3.0),
+    Kind("cnn", 10, 4000, 0.6),
+    Kind("dense$4$", 10, 4000, 0.15),
+    Kind("few", 4, 2000, 0.3),
+    Kind("private", 10, 4000, 0.0, epsilon=3.0),
 )
 SMALL_EXPERIMENTS = {
     "architecture": (Pair("cnn", "dense$4$"),),
@@ -176,6 +164,6 @@ SMALL_QUESTIONS = {name: f"Question about {name}?" for name in SMALL_EXPERIMENTS
 
 
 @lru_cache
-def small_acts(trainings: int) -> tuple[Study, Study, Study]:
+def small_acts(trainings: int) -> tuple[Study, Study | None, Study]:
     """The tables of three acts on few examples."""
     return acts_of(SMALL, SMALL_EXPERIMENTS, trainings, pictured=("cnn", "dense$4$", "unknown"))

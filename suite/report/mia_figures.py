@@ -1,12 +1,9 @@
-"""The figures of study 1, drawn from its tables alone (suite.report.mia_tables.Study), and images for the samples.
+"""The figures of study 1, drawn from its tables alone (suite.study.tables.Study), and images for the samples.
 
-A thin bar is a 95% interval over examples: what other images could have given, with these trained models. A
-thick bar is over trainings and examples at once: what other trainings of this kind of model could have given
-too. With one training of each model there are thin bars alone.
+Bars are the intervals of the tables: over trainings, their coins and images at once, and so wide that those of
+an act hold together in 95% of runs. So what a bar shows is what the verdict says.
 """
 
-import math
-import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,37 +13,40 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from leakage.contrasts import NO_DIFFERENCE, SIGNIFICANCE
-from leakage.estimates import LOW_FPRS, nonmembers_needed
-from leakage.look import BLACK, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
-from leakage.panels import Curves, Point, Shown, loss_panel, no_leak_band, roc_panel
-from suite.report.mia_tables import FEW_TRAININGS, NONE, Study, classes_differ, ends_of, last_epoch
-from suite.report.mia_words import finding_of, gain_sentence, leaking_sentence
-from suite.study.exposure import EXPOSED_SHARE
-from suite.study.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
+from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
+from leakage.estimates import nonmembers_needed
+from leakage.look import BLACK, BLUE, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
+from leakage.panels import Curves, Shown, roc_panel
+from suite.report.mia_tables import ends_of, last_epoch, reported
+from suite.report.mia_words import (
+    class_groups,
+    classes_sentence,
+    finding_of,
+    gain_sentence,
+    is_decided,
+    leaking_sentence,
+    listed,
+    loss_sentence,
+    model_words,
+    samples_sentence,
+)
+from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, THRESHOLD
+from suite.study.memorisation import RELIABLE
+from suite.study.tables import Study
 
 ABREAST = 4  # models beside each other
-PICTURES = 10  # most, and least, exposed images shown of a model
+PICTURES = 10  # images in a strip
 ATTACK_LINES = {THRESHOLD: "--", CALIBRATED: "-"}
-THIN, THICK = 1.2, 5.0  # of bars, in points
-# Of panels with a line for each model: title, name of the axis, chance level.
-PANELS = {
-    "auc": ("AUC after the last epoch", "AUC", 0.5),
-    "heldout_advantage": ("Held-out advantage", "TPR - FPR", 0.0),
-    **{
-        name: (f"Members named\nat {100 * fpr:g}% FPR", "multiples of chance", 1.0)
-        for name, fpr in LOW_FPRS.items()
-    },
-}
-SETS = "Members: the images that a model was trained on; non-members: the test images of the same classes."
+BAR, MARK = 5.0, 8.0  # width of a bar and size of a marker, in points
+SETS = "Members: images that a model was trained on, by a coin each; non-members: the rest of the pool."
 
 
 class Drawing(NamedTuple):
-    """What the figures need beside the tables: the experiments' questions by name; the training images
-    (N, 32, 32, 3) uint8 with labels (N,) and the classes' names; a style for each model; and a remark that
-    takes the place of every title, if there is one."""
+    """What the figures need beside the tables: the experiments' questions by name; all images (N, 32, 32, 3)
+    uint8 and their labels (N,), by number; the classes' names; a style for each model; and a remark with which
+    every title begins, if there is one."""
 
     questions: dict[str, str]
     images: np.ndarray
@@ -57,584 +57,648 @@ class Drawing(NamedTuple):
 
     def title(self, finding: str) -> str:
         """What stands above a figure."""
-        return self.remark or finding
+        return f"{self.remark}: {finding}" if self.remark else finding
 
 
 @looked_at()
 def attack_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figures of act one by the names of their files; study: of the threshold attack."""
-    drawn = {f"mia_{name}.png": experiment_figure(study, name, drawing) for name in experiments_of(study)}
-    drawn["mia_summary.png"] = summary_figure(study, drawing)
-    drawn["mia_per_class.png"] = per_class_figure(study, drawing)
-    return drawn | _samples(study, drawing)
+    """The figures of act one by the names of their files. study: of the threshold attack."""
+    return {
+        "mia_loss.png": loss_figure(study, drawing),
+        **_experiment_figures(study, drawing),
+        "mia_summary.png": summary_figure(study, drawing),
+        "mia_per_class.png": per_class_figure(study, drawing),
+    }
 
 
 @looked_at()
 def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figures of act two by the names of their files; study: of both attacks."""
-    return {"mia_attacks.png": attacks_figure(study, drawing)} | _samples(study, drawing)
-
-
-def _samples(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    return {"mia_samples.png": samples_figure(study, drawing)} if study.exposures else {}
+    """The figures of act two by the names of their files: new ones, and those of act one's experiments again,
+    now with both attacks. study: of both attacks."""
+    figures = {"mia_attacks.png": attacks_figure(study, drawing), **_experiment_figures(study, drawing)}
+    if len(study.memorisation):
+        figures["mia_samples.png"] = samples_figure(study, drawing)
+    return figures
 
 
 @looked_at()
 def defence_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figures of act three by the names of their files; study: of plain and of private models."""
-    return {f"mia_{name}.png": defence_figure(study, name, drawing) for name in experiments_of(study)}
+    """The figures of act three by the names of their files. study: of plain and of private models."""
+    return {
+        f"mia_{experiment}.png": defence_figure(study, pairs, drawing)
+        for experiment, pairs in study.pairs.groupby("experiment", sort=False)
+    }
 
 
-def experiments_of(study: Study) -> list[str]:
-    """The names of the study's experiments, in order."""
-    return list(study.pairs["experiment"].unique())
+def _experiment_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
+    return {
+        f"mia_{experiment}.png": experiment_figure(study, pairs, drawing)
+        for experiment, pairs in study.pairs.groupby("experiment", sort=False)
+    }
 
 
 # ------------------------------------------------------------------------------------- what the figures share
 
 
-def _bars(
-    axes: Axes, place: float, row: pd.Series, measure: str, style: Style, fill: str | None = None
+def pictured_models(study: Study) -> list[str]:
+    """The models of which single images are kept; the first two where there are none."""
+    models = list(study.results["model"].unique())
+    pictured = [model for model in models if f"{model}_memorisation" in study.memorisation]
+    return pictured or models[:2]
+
+
+def _models_of(pairs: pd.DataFrame) -> list[str]:
+    """The models of these pairs, each once."""
+    return list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
+
+
+def _trainings(study: Study) -> str:
+    """How many trainings the figure is about."""
+    return f"{int(study.kinds['trainings'].min())} trainings of each model."
+
+
+def _bar(
+    axes: Axes, place: float, row: pd.Series, measure: str, style: Style, *, filled: bool, unit: float = 1.0
 ) -> None:
-    """A horizontal bar for the interval of a row of kinds or pairs, thick if it is over trainings too, and a
-    marker for the value."""
-    low, high = (row[end] for end in ends_of(measure))
-    if not pd.isna(low):
-        thick = row["over"] != "examples"
-        width, alpha = (THICK, 0.45) if thick else (THIN, 1.0)
-        axes.plot([low, high], [place] * 2, "-", color=style.colour, linewidth=width, alpha=alpha)
-    _mark(axes, row[measure], place, style, fill)
+    """A horizontal bar for an interval of kinds or pairs, if there is one, and a marker for the value."""
+    low_name, high_name = ends_of(measure)
+    if not pd.isna(row[low_name]):
+        ends = [unit * row[low_name], unit * row[high_name]]
+        axes.plot(ends, [place, place], color=style.colour, linewidth=BAR, alpha=0.4, solid_capstyle="butt")
+    _mark(axes, unit * row[measure], place, style, filled=filled)
 
 
-def _mark(axes: Axes, across: float, place: float, style: Style, fill: str | None = None) -> None:
-    """A model's marker, filled with its colour or with another."""
-    face, edge = (style.colour, "white") if fill is None else (fill, style.colour)
-    axes.plot(across, place, style.marker, markerfacecolor=face, markeredgecolor=edge, markersize=8, zorder=3)
+def _mark(axes: Axes, across: float, place: float, style: Style, *, filled: bool) -> None:
+    """A model's marker: open for the threshold attack where both attacks are shown."""
+    face = style.colour if filled else "white"
+    edge = {"markeredgecolor": style.colour, "markeredgewidth": 1.5}
+    axes.plot(across, place, style.marker, markerfacecolor=face, markersize=MARK, zorder=3, **edge)
 
 
-def _thin(axes: Axes, place: float, low: float, high: float, colour: str) -> None:
-    axes.plot([low, high], [place] * 2, "|-", color=colour, linewidth=THIN)
+def _model_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Makes room for a line per model, with these names at the left."""
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
 
 
-def _finish_panels(panels: dict[str, Axes], models: Sequence[str]) -> None:
-    """Titles and chance levels of PANELS; the models' names stand at the first."""
-    for letter, (name, axes) in zip("abcd", panels.items(), strict=False):
-        title, across, chance = PANELS[name]
-        axes.axvline(chance, color=GREY, linestyle=":", zorder=0)
-        axes.set(yticks=range(len(models)), yticklabels=models, ylim=(len(models) - 0.4, -0.6))
-        axes.tick_params(axis="y", length=0, labelleft=letter == "a")
-        if name in LOW_FPRS:
-            axes.set_xlim(left=0)
-        finish(axes, f"({letter}) {title}", across)
+def _named_in_words(study: Study, models: Sequence[str]) -> list[str]:
+    """Each model's name, and below it what the name means."""
+    by_model = dict(list(study.results.groupby("model", sort=False)))
+    names = []
+    for model in models:
+        *layers, classes, members = model_words(by_model[model]).split(", ")
+        names.append("\n".join([model, *layers, f"{classes}, {members}"]))
+    return names
 
 
-def _model_handles(rows: pd.DataFrame, styles: dict[str, Style]) -> list[Line2D]:
-    """For a legend: each model with its parameters and its sizes."""
+def _model_handles(study: Study, models: Sequence[str], styles: dict[str, Style]) -> list[Line2D]:
+    """For a legend: each model's line, and what its name means."""
     handles = []
-    for model, group in rows.groupby("model", sort=False):
-        first = group.iloc[0]
-        label = (
-            f"{model} ({first['parameters']:,} parameters; {first['members']:,} members, "
-            f"{first['nonmembers']:,} non-members)"
-        )
-        handles.append(
-            Line2D([], [], color=styles[model].colour, marker=styles[model].marker, linewidth=2, label=label)
-        )
+    for model in models:
+        rows = study.results[study.results["model"] == model]
+        label = f"{model}: {model_words(rows)}"
+        colour, marker = styles[model]
+        handles.append(Line2D([], [], color=colour, marker=marker, linewidth=2, label=label))
     return handles
 
 
-def _bars_mean(study: Study) -> str:
-    """What the bars are, and what so many trainings do not allow."""
-    count = int(study.kinds["trainings"].min())
-    if count == 1:
-        return "One training of each model: bars are 95% intervals over examples and say nothing about kinds."
-    few = " Fewer than five: “no difference” says little." if count < FEW_TRAININGS else ""
-    return f"{count} trainings of each model. Thick bars: 95% intervals over trainings and examples.{few}"
+# -------------------------------------------------------------------------------------------------- the loss
 
 
-def shown(study: Study, model: str, style: Style) -> Shown:
-    """One model's curves of the last epoch, for the panels."""
-    rows = last_epoch(study.results[study.results["model"] == model])
-    curves = study.curves[study.curves["model"] == model]
-    trainings = []
-    for seed in rows["seed"]:
-        of_seed = curves[curves["seed"] == seed]
-        roc, members, nonmembers = (
-            of_seed[of_seed["curve"] == name][["x", "y"]].to_numpy(float).T
-            for name in ("roc", "member losses", "non-member losses")
-        )
-        trainings.append(Curves(roc[0], roc[1], members[1], members[0], nonmembers[0]))
-    points = []
-    for name, fpr in LOW_FPRS.items():
-        measure = f"tpr_at_{name}_fpr"
-        value, low, high = rows[[measure, *ends_of(measure)]].mean()
-        if not math.isnan(value):
-            points.append(Point(fpr, value, low, high))
-    return Shown(
-        f"AUC {rows['auc'].mean():.3f}",
-        style,
-        int(rows["members"].iloc[0]),
-        int(rows["nonmembers"].iloc[0]),
-        rows["advantage"].mean(),
-        trainings,
-        points,
+def loss_figure(study: Study, drawing: Drawing) -> Figure:
+    """Two histograms of the loss, of members and of non-members, and the threshold that tells them apart."""
+    models = pictured_models(study)
+    caption = (
+        f"{SETS} Loss: -log of the probability given to the true class; small means certain. Dashed: the "
+        "threshold at which the shares of members and of non-members below it differ most. "
+        f"{_trainings(study)} Means over these."
     )
+    handles = [
+        Patch(facecolor=BLUE, alpha=0.4, label="members"),
+        Line2D([], [], color=BLACK, linewidth=1.5, label="non-members"),
+        Line2D([], [], color=BLACK, linestyle="--", label="threshold"),
+    ]
+    title = drawing.title(loss_sentence(study, models))
+    figure = new_figure(4.6, title, caption, handles=handles, columns=3)
+    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    for letter, axes, model in zip("abcdefgh", panels, models, strict=False):
+        members, edges = _histogram(study, model, "member histogram")
+        nonmembers, _ = _histogram(study, model, "non-member histogram")
+        _loss_panel(axes, members, nonmembers, edges)
+        words = model_words(study.results[study.results["model"] == model])
+        across = f"loss (last bar: {edges[-2]:.3g} and more)"
+        finish(axes, f"({letter}) {model}:\n{words}", across, "share of images")
+        axes.tick_params(labelleft=True)
+    return figure
+
+
+def _histogram(study: Study, model: str, curve: str) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (b,) of the images in each bin, the mean over the trainings, and the bins' edges (b + 1,)."""
+    curves = study.curves
+    points = curves[(curves["model"] == model) & (curves["curve"] == curve)]
+    shares = points.groupby("x")["y"].mean()
+    left = shares.index.to_numpy(float)
+    # The bins are equally wide; the table has their left edges.
+    return shares.to_numpy(float), np.append(left, 2 * left[-1] - left[-2])
+
+
+def _loss_panel(axes: Axes, members: np.ndarray, nonmembers: np.ndarray, edges: np.ndarray) -> None:
+    axes.stairs(members, edges, fill=True, color=BLUE, alpha=0.4)
+    axes.stairs(nonmembers, edges, color=BLACK, linewidth=1.5)
+    # The threshold ends the bin up to which the shares differ most.
+    called = np.cumsum(members), np.cumsum(nonmembers)
+    widest = int(np.argmax(called[0] - called[1]))
+    axes.axvline(edges[widest + 1], color=BLACK, linestyle="--", linewidth=1.2)
+    words = f"called members:\n{called[0][widest]:.0%} of members\n{called[1][widest]:.0%} of non-members"
+    axes.annotate(words, (edges[widest + 1], 0.97), (-8, 0), ha="right", va="top", **_beside_a_line(axes))
+    axes.annotate("called\nnon-members", (edges[widest + 1], 0.97), (8, 0), va="top", **_beside_a_line(axes))
+    axes.set_xlim(edges[0], edges[-1])
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _beside_a_line(axes: Axes) -> dict:
+    """How words are placed beside a vertical line: across by the data, up by the axes, moved by points."""
+    return {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "fontsize": SMALL}
 
 
 # --------------------------------------------------------------------------------------------- an experiment
 
 
-def experiment_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
-    """The differences with their verdicts; accuracy and AUC per epoch; ROC curves and losses at the end."""
-    pairs = study.pairs[study.pairs["experiment"] == experiment]
-    models = list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
-    rows = study.results[study.results["model"].isin(models)]
+def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
+    """The verdicts of an experiment with their differences; below, AUC and accuracy of each pair per epoch.
+
+    pairs: the experiment's rows of the table of pairs.
+    """
+    pairs = reported(pairs)
+    models = _models_of(pairs)
+    family = int(pairs["family"].iloc[0])
     caption = (
-        f"{SETS} {_bars_mean(study)} Star: epoch of the best mean test accuracy. Grey: where 95% of models "
-        "that leak nothing lie. (f) bars at 0.1% and 1% FPR: over examples."
+        f"{SETS} {_trainings(study)} Bars in (a) hold for all {family} pairs of the act together in 95% of runs, "
+        "those of the AUC for all models; where a bar in (a) leaves 0 out, the verdict is that one leaks more."
     )
-    lines = len(pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))])
+    names = list(pairs.groupby(["first", "second"], sort=False).groups)
     figure = new_figure(
-        7.2 + 0.5 * lines + 0.25 * len(models),
+        5.0 + 0.5 * len(pairs) + 0.2 * len(models) + 2.4 * (len(names) > 1),
         drawing.title(finding_of(pairs)),
         caption,
-        handles=_model_handles(rows, drawing.styles),
+        handles=_model_handles(study, models, drawing.styles),
     )
-    panels = figure.subplot_mosaic(
-        [["answer"] * 6, [*["auc"] * 2, *["accuracy"] * 2, *["losses"] * 2], [*["roc"] * 3, *["low"] * 3]],
-        height_ratios=[0.5 * lines + 0.2, 2.4, 2.4],
-    )
-    answer, auc, accuracy, losses, whole, low = panels.values()
-    _answer_panel(answer, pairs, drawing.questions[experiment])
-    _epoch_panels(auc, accuracy, study, models, drawing.styles)
-    curves = [shown(study, model, drawing.styles[model]) for model in models]
-    loss_panel(losses, curves, "(d) Distributions of the loss")
-    roc_panel(whole, curves, "(e) ROC curves", "linear")
-    roc_panel(low, curves, "(f) ROC curves at a low FPR", "log", key=False)
+    answer, *panels = _experiment_panels(figure, len(names), 0.5 * len(pairs) + 0.1).values()
+    _answer_panel(answer, pairs, drawing.questions[pairs["experiment"].iloc[0]])
+    aucs, accuracies = panels[: len(names)], panels[len(names) :]
+    for number, name in enumerate(names):
+        equal = pairs[(pairs["first"] == name[0]) & (pairs["second"] == name[1])]["equal"].iloc[0]
+        where = f", {equal}" if equal and len(names) > 1 else ""
+        _auc_panel(aucs[number], study, name, drawing.styles)
+        finish(aucs[number], f"({'bcdefgh'[number]}) {_auc_title(study)}{where}", "epoch", "AUC")
+        _accuracy_panel(accuracies[number], study, name, drawing.styles)
+        letter = "bcdefgh"[len(names) + number]
+        finish(accuracies[number], f"({letter}) Accuracy{where}", "epoch", "share classified correctly")
+    _same_height(aucs)
+    _same_height(accuracies)
     return figure
 
 
+def _experiment_panels(figure: Figure, pairs: int, answer_height: float) -> dict[str, Axes]:
+    """The answer above all; then AUC and accuracy side by side for one pair, else a column for each pair."""
+    aucs = [f"AUC {number}" for number in range(pairs)]
+    accuracies = [f"accuracy {number}" for number in range(pairs)]
+    lines = [aucs + accuracies] if pairs == 1 else [aucs, accuracies]
+    mosaic = [["answer"] * len(lines[0]), *lines]
+    return figure.subplot_mosaic(mosaic, height_ratios=[answer_height, *[2.6] * len(lines)])
+
+
+def _same_height(panels: Sequence[Axes]) -> None:
+    """Gives panels that are to be compared the same scale."""
+    lowest = min(axes.get_ylim()[0] for axes in panels)
+    highest = max(axes.get_ylim()[1] for axes in panels)
+    for axes in panels:
+        axes.set_ylim(lowest, highest)
+
+
 def _answer_panel(axes: Axes, pairs: pd.DataFrame, question: str) -> None:
-    """Each pair's difference in AUC with its interval, p value and verdict; below, grey, at equal steps."""
-    lines = pairs[pairs["variant"].isin((AS_REPORTED, EQUAL_STEPS))]
-    for place, (_, row) in enumerate(lines.iterrows()):
-        judged = row["variant"] == AS_REPORTED
-        held = f" at {row['equal']}" if row["equal"] else ""
-        name = f"{row['first']} - {row['second']}{held}" if judged else f"the same {EQUAL_STEPS}"
-        low, high = (row[end] for end in ends_of("auc_difference"))
-        interval = "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
-        words = f"{name}: {row['auc_difference']:+.3f}{interval}, {_judgement(row)}"
-        colour = BLACK if judged else GREY
-        look = {"fontsize": SMALL, "color": colour, "fontweight": "bold" if judged else "normal"}
-        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the dotted line
-        # Not in the layout, which would make room for it beside the axes.
-        axes.text(0, place, words, transform=axes.get_yaxis_transform(), va="center", in_layout=False, **look)
-        _bars(axes, place + 0.45, row, "auc_difference", Style(colour, "o"))
+    """For each pair and attack the difference in AUC with its interval; beside it the verdict in words."""
+    names = [f"{row['attack']} attack" for _, row in pairs.iterrows()]
+    several_pairs = len(pairs[["first", "second"]].drop_duplicates()) > 1
+    if several_pairs:
+        names = [
+            f"{row['equal'] or row['first'] + ' - ' + row['second']},\n{name}"
+            for name, (_, row) in zip(names, pairs.iterrows(), strict=True)
+        ]
+    widest = 0.0
+    for place, (_, row) in enumerate(pairs.iterrows()):
+        decided = is_decided(row["verdict"])
+        style = Style(BLACK if decided else GREY, "o")
+        _bar(axes, place, row, "auc_difference", style, filled=row["attack"] == CALIBRATED)
+        words = f"{_difference(row)}\n{_judgement(row)}"
+        weight = "bold" if decided else "normal"
+        across = axes.get_yaxis_transform()
+        axes.text(1.02, place, words, transform=across, va="center", fontsize=SMALL, fontweight=weight)
+        ends = row[["auc_difference", "auc_low", "auc_high"]].astype(float)
+        widest = max(widest, ends.abs().max())
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    axes.set(yticks=[], ylim=(len(lines) - 0.3, -0.4))
-    axes.spines["left"].set_visible(False)
-    meaning = (
-        "Difference in AUC, first - second (dotted: none); p is adjusted for all pairs (Holm), the bars not"
-    )
-    finish(axes, f"(a) {question}\n{meaning}", "")
+    _model_rows(axes, names)
+    # 0 in the middle, so that either side is one model's.
+    axes.set_xlim(-1.1 * widest or -1, 1.1 * widest or 1)
+    first, second = ("the first", "the second") if several_pairs else pairs[["first", "second"]].iloc[0]
+    sides = f"← {second} leaks more        difference in AUC        {first} leaks more →"
+    finish(axes, f"(a) {question}", sides)
+
+
+def _difference(row: pd.Series) -> str:
+    """A pair's difference in AUC with its interval, in as many digits as the tables that are printed."""
+    if pd.isna(row["auc_low"]):
+        return f"{row['auc_difference']:+.4f}"
+    return f"{row['auc_difference']:+.4f} [{row['auc_low']:+.4f}, {row['auc_high']:+.4f}]"
 
 
 def _judgement(row: pd.Series) -> str:
-    """A pair's adjusted p value and verdict; the names stand before them, and would be too long."""
-    if row["variant"] != AS_REPORTED:
-        return "not judged"
-    if row["verdict"].startswith(NONE):
-        return NONE
-    more = "the first leaks more" if row["auc_difference"] > 0 else "the second leaks more"
-    return f"p = {row['auc_adjusted_p']:.2g}, {more if row['verdict'] != NO_DIFFERENCE else NO_DIFFERENCE}"
+    """A verdict in a few words."""
+    if row["verdict"] in (NO_DIFFERENCE, NO_VERDICT):
+        return row["verdict"].split(":")[0]
+    more = row["first"] if row["auc_difference"] > 0 else row["second"]
+    return f"{more} leaks more"
 
 
-def _epoch_panels(
-    auc: Axes, accuracy: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]
+def _auc_title(study: Study) -> str:
+    attacks = study.results["attack"].unique()
+    return f"AUC of the {attacks[0]} attack" if len(attacks) == 1 else "AUC of both attacks"
+
+
+def _auc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
+    """The AUC per epoch, mean over the trainings, by each attack; at the end a bar for its interval."""
+    kinds = reported(study.kinds).set_index(["model", "attack"])
+    attacks = list(study.results["attack"].unique())
+    last = study.results[study.results["model"].isin(models)]["epoch"].max()
+    bars = 0
+    for model in models:
+        for attack in attacks:
+            rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
+            line = ATTACK_LINES[attack] if len(attacks) > 1 else "-"
+            _mean_curve(axes, rows, "auc", styles[model], line, filled=attack == attacks[-1])
+            kind = kinds.loc[(model, attack)]
+            bars += 1
+            place = last * (1 + 0.025 * bars)  # beside each other, behind the last epoch
+            ends = [kind["auc_low"], kind["auc_high"]]
+            axes.plot([place] * 2, ends, color=styles[model].colour, linewidth=BAR - 1, alpha=0.5)
+    axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
+    axes.annotate("chance", (0, 0.5), (0, 3), textcoords="offset points", color=GREY, fontsize=SMALL)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if len(attacks) > 1:
+        grey_key(axes, {f"{attack} attack": ATTACK_LINES[attack] for attack in attacks}, "upper left")
+
+
+def _accuracy_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
+    """The accuracy on members and on non-members per epoch, mean over the trainings."""
+    attack = study.results["attack"].iloc[0]  # the accuracy is the same for every attack
+    for model in models:
+        rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
+        _mean_curve(axes, rows, "train_accuracy", styles[model], "-", filled=True)
+        _mean_curve(axes, rows, "test_accuracy", styles[model], "--", filled=False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    grey_key(axes, {"members": "-", "non-members": "--"}, "lower right")
+
+
+def _mean_curve(
+    axes: Axes, rows: pd.DataFrame, column: str, style: Style, line: str, *, filled: bool
 ) -> None:
-    """AUC, and training and test accuracy, per epoch: thin lines of the trainings, and their mean."""
-    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
-    for place, model in enumerate(models):
-        rows = study.results[study.results["model"] == model]
-        style = styles[model]
-        leaked = _curve(auc, rows, "auc", style, place=place)
-        _curve(accuracy, rows, "train_accuracy", style, place=place)
-        tested = _curve(accuracy, rows, "test_accuracy", style, "--", place=place)
-        best = tested.idxmax()
-        # The later, the smaller, so that none hides another where both are best at the same epoch.
-        size = max(20 * 0.65**place, 10)
-        star = {"color": style.colour, "markeredgecolor": "white", "markersize": size, "zorder": 4 + place}
-        auc.plot(
-            best,
-            leaked[best],
-            "*",
-            label=f"{leaked[best]:.3f}, at the end {leaked.iloc[-1]:.3f}",
-            **star,
-        )
-        accuracy.plot(best, tested[best], "*", **star)
-        low, high = kinds.loc[model, list(ends_of("auc"))]
-        if len(rows) == len(leaked):
-            auc.fill_between(
-                rows["epoch"], rows["auc_low"], rows["auc_high"], color=style.colour, alpha=0.2, linewidth=0
-            )
-        else:
-            auc.plot([leaked.index[-1]] * 2, [low, high], color=style.colour, linewidth=THICK, alpha=0.45)
-    auc.axhline(0.5, color=GREY, linestyle=":")
-    grey_key(auc, {"chance: 0.5": ":"}, "upper left")
-    grey_key(accuracy, {"training images": "-", "test images": "--"}, "best")
-    bottom, top = auc.get_ylim()
-    auc.set_ylim(bottom, top + (0.15 + 0.15 * len(models)) * (top - bottom))  # room for the legend
-    finish(auc, "(b) AUC of the attack", "epoch", "AUC")
-    finish(accuracy, "(c) Accuracy", "epoch", "share classified correctly")
-    for axes in (auc, accuracy):
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
-def _curve(
-    axes: Axes, rows: pd.DataFrame, column: str, style: Style, linestyle: str = "-", place: int = 0
-) -> pd.Series:
-    """One model's column per epoch: thin lines of the trainings, and their mean, which is returned. Models at
-    different places have their markers at different epochs, so that equal curves show both."""
-    table = rows.pivot_table(index="epoch", columns="seed", values=column)
-    mean = table.mean(axis=1)
-    if table.shape[1] > 1:
-        axes.plot(table.index, table, linestyle, color=style.colour, linewidth=0.7, alpha=0.5)
-    every = max(1, len(mean) // 6)
-    markers = {"marker": style.marker, "markevery": (place % every, every), "markersize": 6}
-    axes.plot(mean, linestyle, color=style.colour, linewidth=2, **markers)
-    return mean
+    """One model's mean over its trainings per epoch."""
+    mean = rows.groupby("epoch")[column].mean()
+    face = style.colour if filled else "white"
+    marks = {"marker": style.marker, "markersize": 6, "markerfacecolor": face}
+    marks["markevery"] = max(1, len(mean) // 6)
+    axes.plot(mean.index, mean, line, color=style.colour, linewidth=1.8, **marks)
 
 
 # ----------------------------------------------------------------------------------------- all models at once
 
 
 def summary_figure(study: Study, drawing: Drawing) -> Figure:
-    """Every model's leakage at its last epoch, beside what chance gives."""
+    """Every model's leakage at its last epoch, beside what must leak nothing."""
     caption = (
-        f"{SETS} {_bars_mean(study)} Held-out advantage: TPR - FPR at a threshold chosen on other images. "
-        "Gap: training minus test accuracy. Members named (TPR): thin bars over examples."
+        f"{_trainings(study)} Bars hold for all models together in 95% of runs. Held-out advantage: share of "
+        "members called members less share of non-members called so, at a threshold chosen on other images. "
+        "Placebo: the same losses, judged by coins that no training was given."
     )
     handles = [
-        Line2D([], [], color=GREY, marker="o", linestyle="", label="untrained model (epoch 0)"),
-        Line2D([], [], color=BLACK, marker="x", linestyle="", label="accuracy gap"),
-        Line2D([], [], color=GREY, linestyle=":", label="chance level"),
-        Patch(color=GREY, alpha=0.25, linewidth=0, label="95% of models that leak nothing"),
+        Line2D([], [], color=GREY, marker="|", linestyle="", label="untrained models"),
+        Line2D([], [], color=GREY, marker=".", linestyle="", label="placebo"),
+        Line2D(
+            [], [], color=BLACK, marker="x", linestyle="", label="accuracy on members less on non-members"
+        ),
+        Line2D([], [], color=GREY, linestyle=":", label="chance"),
     ]
-    figure = new_figure(5.6, drawing.title(leaking_sentence(study)), caption, handles=handles, columns=4)
-    panels = dict(zip(PANELS, figure.subplots(1, len(PANELS), width_ratios=[4, 4, 3, 3]), strict=True))
-    auc, advantage = panels["auc"], panels["heldout_advantage"]
+    kinds = reported(study.kinds).set_index("model")
+    models = list(kinds.index)
+    height = 1.9 + 0.62 * len(models)
+    figure = new_figure(height, drawing.title(leaking_sentence(study)), caption, handles=handles, columns=4)
+    auc, advantage = figure.subplots(1, 2)
     last = last_epoch(study.results)
-    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED].set_index("model")
     for place, (model, kind) in enumerate(kinds.iterrows()):
-        style, rows = drawing.styles[model], last[last["model"] == model]
-        starts = study.results[(study.results["model"] == model) & (study.results["epoch"] == 0)]
-        auc.plot(starts["auc"], [place + 0.3] * len(starts), "o", color=GREY, markersize=4)
-        _bars(auc, place, kind, "auc", style)
-        auc.annotate(
-            f"{kind['auc']:.3f}",
-            (kind["auc"], place),
-            (0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=SMALL,
-        )
-        _bars(advantage, place, kind, "heldout_advantage", style)
-        advantage.plot(rows["gap"].mean(), place + 0.3, "x", color=style.colour, markeredgewidth=2)
-        for name, fpr in LOW_FPRS.items():
-            _tpr_in_multiples(panels[name], place, rows, name, fpr, style)
-    _finish_panels(panels, list(kinds.index))
+        style = drawing.styles[model]
+        rows = study.results[study.results["model"] == model]
+        untrained = rows[rows["epoch"] == 0]["auc"]
+        placebo = last[last["model"] == model]["placebo_auc"]
+        auc.plot(untrained, [place + 0.3] * len(untrained), "|", color=GREY)
+        auc.plot(placebo, [place + 0.3] * len(placebo), ".", color=GREY)
+        _bar(auc, place, kind, "auc", style, filled=True)
+        above = {"textcoords": "offset points", "ha": "center", "fontsize": SMALL}
+        auc.annotate(f"{kind['auc']:.3f}", (kind["auc"], place), (0, 7), **above)
+        _bar(advantage, place, kind, "heldout_advantage", style, filled=True)
+        gap = last[last["model"] == model]["gap"].mean()
+        advantage.plot(gap, place + 0.3, "x", color=style.colour, markeredgewidth=2)
+    auc.axvline(0.5, color=GREY, linestyle=":", zorder=0)
+    advantage.axvline(0, color=GREY, linestyle=":", zorder=0)
+    _model_rows(auc, _named_in_words(study, models))
+    _model_rows(advantage, [""] * len(models))
+    finish(auc, "(a) How often a member's loss is below a non-member's", "AUC")
+    finish(advantage, "(b) Held-out advantage", "share of members less share of non-members")
     return figure
 
 
-def _tpr_in_multiples(
-    axes: Axes,
-    place: float,
-    rows: pd.DataFrame,
-    name: str,
-    fpr: float,
-    style: Style,
-    fill: str | None = None,
-    band: bool = True,
-    middle: float | None = None,
-) -> None:
-    """TPR at a low FPR over its chance level: mean over the trainings of value and of interval; with `band`,
-    where models lie that leak nothing, around the height `middle`."""
-    measure, middle = f"tpr_at_{name}_fpr", place if middle is None else middle
-    value, low, high, chance = rows[[measure, *ends_of(measure), f"chance_{measure}"]].astype(float).mean()
-    if math.isnan(value):
-        if band:
-            across = axes.get_yaxis_transform()
-            needed = f"needs {nonmembers_needed(fpr):,}\nnon-members"
-            axes.text(0.5, middle, needed, transform=across, ha="center", va="center", fontsize=SMALL)
-        return
-    if band:
-        sizes = int(rows["members"].iloc[0]), int(rows["nonmembers"].iloc[0])
-        [least], [most] = no_leak_band(*sizes, (fpr,)) / chance
-        axes.barh(middle, most - least, 0.7, least, color=GREY, alpha=0.25)
-    _thin(axes, place, low / chance, high / chance, style.colour)
-    _mark(axes, value / chance, place, style, fill)
-
-
 def per_class_figure(study: Study, drawing: Drawing) -> Figure:
-    """The AUC of the attack on each class by itself at the last epoch, a panel for each model."""
-    last, differ = last_epoch(study.results), classes_differ(study)
-    surely = [model for model, p in differ.items() if p < SIGNIFICANCE]
-    title = "In no model can it be shown that the classes differ"
-    if surely:
-        title = f"The classes differ in {', '.join(surely)}"
-        title += "; in the others that cannot be shown" if len(surely) < len(differ) else ""
+    """The AUC within each class, a panel for each model in which a class can be named; the pictured models
+    where there is none."""
+    kinds = reported(study.kinds).set_index("model")
+    named = [model for model, kind in kinds.iterrows() if any(class_groups(kind))]
+    models = named or pictured_models(study)
+    rest = [model for model in kinds.index if model not in models]
     caption = (
-        "Bars: 95% intervals over examples, mean over the trainings of each model. p: test whether the "
-        f"classes' AUCs differ at all, over {study.kinds['over'].iloc[0]}, adjusted over the models (Holm); "
-        f"where it is not below {SIGNIFICANCE:g}, no class is to be named. Dotted: chance."
+        f"{_trainings(study)} Bars: the classes' intervals hold together for each model in 95% of runs. Line: "
+        "mean of all classes. Coloured: classes whose difference from that mean has an interval without 0."
     )
-    known = {model: _known(last[last["model"] == model], drawing.class_names) for model in differ.index}
-    # Models that know equally many classes stand in one line, so that these can be compared.
+    if rest:
+        caption += f" Not shown, as no class can be named: {listed(rest)}."
+    classes = {model: _classes_of(kinds.loc[model], drawing.class_names) for model in models}
+    order = _classes_by_auc(kinds.loc[models], drawing.class_names)
+    # Models that know equally many classes stand in one line, so that they can be compared.
     lines: list[list[str]] = []
-    for count in sorted({len(names) for names in known.values()}, reverse=True):
-        alike = [model for model, names in known.items() if len(names) == count]
+    for count in sorted({len(names) for names in classes.values()}, reverse=True):
+        alike = [model for model in models if len(classes[model]) == count]
         lines += [alike[start : start + ABREAST] for start in range(0, len(alike), ABREAST)]
-    heights = [len(known[line[0]]) + 2 for line in lines]
-    figure = new_figure(1.6 + 0.28 * sum(heights), drawing.title(title), caption)
-    grid = figure.subplots(len(lines), ABREAST, sharex=True, squeeze=False, height_ratios=heights)
-    # A model that knows a few classes only would move the means, so that it has no say in the order.
-    most = [model for model, names in known.items() if len(names) == len(known[lines[0][0]])]
-    means = {name: last[last["model"].isin(most)][f"auc_{name}"].mean() for name in drawing.class_names}
-    order = sorted(drawing.class_names, key=lambda name: -np.nan_to_num(means[name]))
+    heights = [len(classes[line[0]]) + 3 for line in lines]
+    title = drawing.title(classes_sentence(study))
+    figure = new_figure(1.4 + 0.28 * sum(heights), title, caption)
+    columns = max(len(line) for line in lines)
+    grid = figure.subplots(len(lines), columns, sharex=True, squeeze=False, height_ratios=heights)
     for line, panels in zip(lines, grid, strict=True):
         for axes in panels[len(line) :]:
             axes.set_axis_off()
         for axes, model in zip(panels, line, strict=False):
-            names = [name for name in order if name in known[model]]
-            _class_panel(axes, last[last["model"] == model], names, drawing.styles[model])
-            if axes is not panels[0] and set(names) == set(known[line[0]]):
-                axes.set_yticklabels([])
-            p = differ[model]
-            finish(axes, model if pd.isna(p) else f"{model}\np = {p:.2g}", "AUC")
-            axes.title.set_color(drawing.styles[model].colour)
+            names = [name for name in order if name in classes[model]]
+            _class_panel(axes, kinds.loc[model], names, drawing.styles[model])
+            words = "\n".join(_named_in_words(study, [model]))
+            finish(axes, words, "AUC within a class")
     return figure
 
 
-def _known(rows: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
+def _classes_of(kind: pd.Series, class_names: Sequence[str]) -> list[str]:
     """The classes of a model that the attack was judged on."""
-    return [name for name in class_names if f"auc_{name}" in rows and rows[f"auc_{name}"].notna().all()]
+    return [name for name in class_names if not pd.isna(kind.get(f"auc_{name}"))]
 
 
-def _class_panel(axes: Axes, rows: pd.DataFrame, names: Sequence[str], style: Style) -> None:
+def _classes_by_auc(kinds: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
+    """The classes in the order of their mean AUC over the models that know the most of them: a model that
+    knows a few classes only would move the means."""
+    most = max(len(_classes_of(kind, class_names)) for _, kind in kinds.iterrows())
+    means = {}
+    for name in class_names:
+        aucs = [
+            kind[f"auc_{name}"]
+            for _, kind in kinds.iterrows()
+            if len(_classes_of(kind, class_names)) == most and not pd.isna(kind.get(f"auc_{name}"))
+        ]
+        means[name] = np.mean(aucs) if aucs else 0.0
+    return sorted(class_names, key=lambda name: -means[name])
+
+
+def _class_panel(axes: Axes, kind: pd.Series, names: Sequence[str], style: Style) -> None:
+    above, below = class_groups(kind)
     for place, name in enumerate(names):
-        value, low, high = rows[[f"auc_{name}", f"auc_{name}_low", f"auc_{name}_high"]].mean()
-        _thin(axes, place, low, high, style.colour)
-        axes.plot(value, place, style.marker, color=style.colour, markeredgecolor="white", markersize=7)
+        named = name in above or name in below
+        colour = style.colour if named else GREY
+        _bar(axes, place, kind, f"auc_{name}", Style(colour, style.marker), filled=named)
+    mean = np.mean([kind[f"auc_{name}"] for name in names])
+    axes.axvline(mean, color=GREY, linewidth=1, zorder=0)
     axes.axvline(0.5, color=GREY, linestyle=":", zorder=0)
-    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    _model_rows(axes, names)
     axes.tick_params(axis="x", labelbottom=True)
-
-
-def samples_sentence(study: Study) -> str:
-    """How much of what one attack names first the other names first too; with one attack, what is shown."""
-    shares = []
-    for (model, attack), exposure in study.exposures.items():
-        calibrated = study.exposures.get((model, CALIBRATED))
-        if attack == THRESHOLD and calibrated:
-            count = max(round(EXPOSED_SHARE * len(exposure.ids)), 1)
-            named = [
-                of_attack.ids[np.argsort(of_attack.ranks)[:count]] for of_attack in (exposure, calibrated)
-            ]
-            shares.append(f"{len(np.intersect1d(*named)) / count:.0%} ({model})")
-    if not shares:
-        return "The training images that the attack names first, and those that it names last"
-    return (
-        f"Of the {EXPOSED_SHARE:.0%} of images that each attack names first, the two attacks have "
-        f"{' and '.join(shares)} in common"
-    )
-
-
-def samples_figure(study: Study, drawing: Drawing) -> Figure:
-    """The training images that each attack names first, and last, for each model that is pictured."""
-    caption = (
-        "Most exposed: the members that the attack names first, by their mean rank over the trainings. Least "
-        "exposed: members that pass for images that the model has never seen."
-    )
-    exposures = sorted(study.exposures.items(), key=lambda item: list(drawing.styles).index(item[0][0]))
-    title = drawing.title(samples_sentence(study))
-    figure = new_figure(0.9 + 2.75 * len(exposures), title, caption)
-    panels = figure.subplots(len(exposures), squeeze=False)[:, 0]
-    for axes, ((model, attack), exposure) in zip(panels, exposures, strict=True):
-        for top, kind in ((0, "most"), (1.3, "least")):
-            axes.text(-0.1, top + 0.5, f"{kind}\nexposed", ha="right", va="center")
-            for left, index in zip(1.1 * np.arange(PICTURES), getattr(exposure, kind), strict=False):
-                axes.imshow(drawing.images[index], extent=(left, left + 1, top + 1, top))
-                name = drawing.class_names[drawing.labels[index]]
-                axes.text(left + 0.5, top - 0.05, name, ha="center", fontsize=SMALL)
-        axes.set(xlim=(-1, 1.1 * PICTURES), ylim=(2.4, -0.3), xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_xlabel(textwrap.fill(exposure.stability, 125), loc="left", fontsize=SMALL)
-        axes.set_title(f"{model}, {attack} attack", color=drawing.styles[model].colour, fontweight="bold")
-    return figure
 
 
 # -------------------------------------------------------------------------------------------- the two attacks
 
 
 def attacks_figure(study: Study, drawing: Drawing) -> Figure:
-    """Threshold and calibrated attack beside each other: every model's AUC and TPR at low FPRs, and the ROC
-    curves of the models that are pictured."""
+    """Threshold and calibrated attack beside each other: every model's AUC, the gain, and members named."""
     caption = (
-        f"{_bars_mean(study)} Both attacks on the same targets; a gain is sure where each training's 95% "
-        "interval over examples lies above 0. Members named (TPR): thin bars over examples. Grey: where 95% "
-        "of models that leak nothing lie."
+        f"{_trainings(study)} Both attacks on the same trainings; bars and gains hold for all models together in "
+        "95% of runs. (b) Share of members named if 1 in 1,000 non-members is accused by mistake; grey lines: by "
+        "chance. The reference models of a training are those of all other pairs."
     )
     handles = [
-        Line2D([], [], color=BLACK, marker="o", markerfacecolor="white", linestyle="--", label="threshold"),
-        Line2D([], [], color=BLACK, marker="o", label="calibrated"),
-        Line2D([], [], color=GREY, linestyle=":", label="chance level"),
+        Line2D(
+            [], [], color=BLACK, marker="o", markerfacecolor="white", linestyle="", label="threshold attack"
+        ),
+        Line2D(
+            [], [], color=BLACK, marker="o", linestyle="", label="calibrated attack, with reference models"
+        ),
+        Line2D([], [], color=GREY, linestyle=":", label="chance"),
     ]
     models = list(study.results["model"].unique())
-    pictured = list(dict.fromkeys(model for model, _ in study.exposures))[:2] or models[:2]
-    figure = new_figure(
-        5.6 + 0.42 * len(models),
-        drawing.title(gain_sentence(study)),
-        caption,
-        handles=handles,
-        columns=3,
-    )
-    mosaic = [
-        [name for name in ("auc", *LOW_FPRS) for _ in range(2)],
-        [name for name in pictured for _ in range(6 // len(pictured))],
-    ]
-    panels = figure.subplot_mosaic(mosaic, height_ratios=[0.42 * len(models) + 0.6, 3.2])
+    title = drawing.title(gain_sentence(study))
+    figure = new_figure(1.9 + 0.7 * len(models), title, caption, handles=handles, columns=3)
+    auc, members_named = figure.subplots(1, 2, width_ratios=[3, 2])
     for shift, attack in ((-0.17, THRESHOLD), (0.17, CALIBRATED)):
         part = study.of(attack)
-        kinds = part.kinds[part.kinds["variant"] == AS_REPORTED].set_index("model")
+        kinds = reported(part.kinds).set_index("model")
         last = last_epoch(part.results)
         for place, model in enumerate(models):
-            style, rows = drawing.styles[model], last[last["model"] == model]
-            fill = None if attack == CALIBRATED else "white"
-            _bars(panels["auc"], place + shift, kinds.loc[model], "auc", style, fill)
-            for name, fpr in LOW_FPRS.items():
-                band = shift < 0
-                _tpr_in_multiples(panels[name], place + shift, rows, name, fpr, style, fill, band, place)
-    _finish_panels({name: panels[name] for name in ("auc", *LOW_FPRS)}, models)
-    for letter, model in zip("de", pictured, strict=False):
-        curves = []
-        for attack, line in ATTACK_LINES.items():
-            one = shown(study.of(attack), model, drawing.styles[model])
-            curves.append(one._replace(label=f"{attack}, {one.label}", line=line))
-        roc_panel(panels[model], curves, f"({letter}) ROC curves of {model}", "log")
+            kind, style, filled = kinds.loc[model], drawing.styles[model], attack == CALIBRATED
+            _bar(auc, place + shift, kind, "auc", style, filled=filled)
+            chance = last[last["model"] == model]["chance_tpr_at_0p1pct_fpr"].mean()
+            _named_bar(members_named, place + shift, kind, chance, style, filled=filled)
+            if attack == CALIBRATED:
+                _gain(auc, place, kind)
+    auc.axvline(0.5, color=GREY, linestyle=":", zorder=0)
+    _model_rows(auc, _named_in_words(study, models))
+    _model_rows(members_named, [""] * len(models))
+    members_named.set_xlim(left=0)
+    finish(auc, "(a) AUC, and what calibration adds to it", "AUC")
+    finish(members_named, "(b) Members named almost surely", "members named, % (TPR at 0.1% FPR)")
     return figure
+
+
+def _gain(axes: Axes, place: float, kind: pd.Series) -> None:
+    """What calibration adds, as words beside a model's bars; bold where it is sure."""
+    words = f"{kind['auc_gain']:+.3f}\n[{kind['auc_gain_low']:+.3f}, {kind['auc_gain_high']:+.3f}]"
+    weight = "bold" if kind["auc_gain_low"] > 0 else "normal"
+    across = axes.get_yaxis_transform()
+    axes.text(1.02, place, words, transform=across, va="center", fontsize=SMALL, fontweight=weight)
+
+
+def _named_bar(
+    axes: Axes, place: float, kind: pd.Series, chance: float, style: Style, *, filled: bool
+) -> None:
+    """The TPR at 0.1% FPR in per cent, and what chance gives; words where there are too few non-members."""
+    if pd.isna(kind["tpr_at_0p1pct_fpr"]):
+        if filled:
+            needed = f"needs {nonmembers_needed(0.001):,} non-members"
+            across = axes.get_yaxis_transform()
+            axes.text(0.5, round(place), needed, transform=across, ha="center", va="center", fontsize=SMALL)
+        return
+    axes.plot([100 * chance] * 2, [place - 0.17, place + 0.17], ":", color=GREY)
+    _bar(axes, place, kind, "tpr_at_0p1pct_fpr", style, filled=filled, unit=100)
+
+
+# ------------------------------------------------------------------------------------------- single images
+
+
+def samples_figure(study: Study, drawing: Drawing) -> Figure:
+    """Of each pictured model: the images with the lowest loss, and those of which training lowers it most."""
+    models = pictured_models(study)
+    kinds = reported(study.of(THRESHOLD).kinds).set_index("model")
+    reliabilities = kinds.loc[models, "memorisation_reliability"].astype(float)
+    caption = (
+        "Below each image: its mean loss where it was not a member, and where it was. Memorisation is their "
+        f"difference. {_trainings(study)} Its reliability, from two halves of these: {_in_words(reliabilities)}"
+    )
+    figure = new_figure(0.9 + 3.1 * len(models), drawing.title(samples_sentence(study, models)), caption)
+    for axes, model in zip(figure.subplots(len(models), squeeze=False)[:, 0], models, strict=True):
+        table = study.memorisation.dropna(subset=f"{model}_memorisation")
+        easiest = table.nsmallest(PICTURES, f"{model}_member_loss")
+        changed = table.nlargest(PICTURES, f"{model}_memorisation")
+        sure = reliabilities[model] >= RELIABLE
+        _strip(axes, 0.0, "named first\nby the loss", easiest, model, drawing)
+        _strip(
+            axes,
+            1.65,
+            "memorised\nmost" if sure else "loss falls\nmost by\ntraining",
+            changed,
+            model,
+            drawing,
+        )
+        axes.set(xlim=(-1.3, 1.1 * PICTURES), ylim=(3.0, -0.3), xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        words = model_words(study.results[study.results["model"] == model])
+        finish(axes, f"{model}: {words}", "")
+    return figure
+
+
+def _in_words(reliabilities: pd.Series) -> str:
+    words = listed([f"{reliability:.2f} ({model})" for model, reliability in reliabilities.items()])
+    if (reliabilities < RELIABLE).any():
+        return f"{words}; below {RELIABLE:g} no image is to be called memorised yet."
+    return f"{words}."
+
+
+def _strip(axes: Axes, top: float, name: str, images: pd.DataFrame, model: str, drawing: Drawing) -> None:
+    """Images in a row, with class, and loss as a non-member and as a member."""
+    axes.text(-0.1, top + 0.5, name, ha="right", va="center")
+    for place, (_, row) in enumerate(images.iterrows()):
+        left = 1.1 * place
+        number = int(row["image"])
+        axes.imshow(drawing.images[number], extent=(left, left + 1, top + 1, top))
+        inside = row[f"{model}_member_loss"]
+        outside = inside + row[f"{model}_memorisation"]
+        label = drawing.class_names[drawing.labels[number]]
+        axes.text(left + 0.5, top - 0.05, label, ha="center", fontsize=SMALL)
+        words = f"{outside:.2g} → {inside:.2g}"
+        axes.text(left + 0.5, top + 1.05, words, ha="center", va="top", fontsize=SMALL)
 
 
 # ------------------------------------------------------------------------------------------------ the defence
 
 
-def defence_figure(study: Study, experiment: str, drawing: Drawing) -> Figure:
-    """Accuracy and AUC per epoch of plain and of private models; ROC curves of all attacks under the bounds
-    that none can exceed; advantages beside theirs; and each private model beside the first plain one at equal
-    test accuracy."""
-    pairs = study.pairs[study.pairs["experiment"] == experiment]
-    study = study.about(list(pairs[["first", "second"]].to_numpy().ravel()))
-    last = last_epoch(study.results)
-    private = last[last["epsilon"].notna()].drop_duplicates("model").set_index("model")
-    plain = [name for name in last["model"].unique() if name not in private.index]
-    models = [*plain, *private.index]
-    threshold = study.of(THRESHOLD)
-    if plain:
-        nearest = [equal_accuracy(threshold.results, plain[0], model) for model in private.index]
-        epochs = " and ".join(f"{epoch}" for epoch in dict.fromkeys(both["epoch"] for both in nearest))
-        equal = (
-            f"(e) {plain[0]} at epoch {epochs}, where its test accuracy is nearest: early stopping may "
-            "protect as well, but promises nothing."
-        )
-    else:
-        ends = last_epoch(threshold.results)
-        nearest = [{model: ends[ends["model"] == model]} for model in models]
-        equal = "(e) after the last epoch."
-    epsilons = ", ".join(f"{name} epsilon {epsilon:g}" for name, epsilon in private["epsilon"].items())
+def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
+    """Advantages beside the bound that none can exceed; ROC curves under it; accuracy and AUC per epoch.
+
+    pairs: the experiment's rows of the table of pairs.
+    """
+    models = _models_of(pairs)
+    study = study.about(models)
+    private = last_epoch(study.results).dropna(subset="epsilon").drop_duplicates("model").set_index("model")
+    family = int(pairs["family"].iloc[0])
+    epsilons = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])
     caption = (
-        f"{_bars_mean(study)} DP-SGD at delta {private['delta'].iloc[0]:g}: {epsilons}; no attack lies above "
-        f"the bound but by chance. Star: best mean test accuracy. {equal}"
+        f"{_trainings(study)} Verdicts ({family} together) and bars hold in 95% of runs. DP-SGD at epsilon "
+        f"{epsilons}. Stopped early: at the epoch where the accuracy on non-members is nearest to the private "
+        "model's; that promises nothing, and has no bar."
     )
     figure = new_figure(
-        7.6 + 0.4 * len(models),
+        7.4 + 0.25 * len(models),
         drawing.title(finding_of(pairs)),
         caption,
-        handles=_model_handles(last, drawing.styles),
+        handles=_model_handles(study, models, drawing.styles),
     )
     panels = figure.subplot_mosaic(
-        [["roc"] * 3 + ["advantage"] * 3, ["accuracy"] * 2 + ["auc"] * 2 + ["equal"] * 2],
-        height_ratios=[3.2, 2.6],
+        [["advantage", "roc"], ["accuracy", "auc"]], height_ratios=[3.0, 2.6], width_ratios=[1, 1]
     )
-    curves = []
-    for attack in study.results["attack"].unique():
-        for name in models:
-            one = shown(study.of(attack), name, drawing.styles[name])
-            curves.append(one._replace(label=f"{name}, {attack}", line=ATTACK_LINES[attack], points=()))
-    bounds = study.curves[(study.curves["curve"] == "bound") & (study.curves["attack"] == THRESHOLD)]
-    for model in private.index:
-        bound = bounds[bounds["model"] == model]
-        bound = bound[bound["seed"] == bound["seed"].min()]  # that of every seed
-        label, colour = _bound_look(model, private.index, drawing.styles)
-        panels["roc"].plot(bound["x"], bound["y"], color=colour, linewidth=1.5, linestyle="-.", label=label)
-    roc_panel(panels["roc"], curves, "(a) ROC curves under the proven bound", "log")
-    _advantage_panel(panels["advantage"], study, models, private["advantage_bound"], drawing.styles)
-    _epoch_panels(panels["auc"], panels["accuracy"], threshold, models, drawing.styles)
+    stopped = pairs[pairs["variant"] == EQUAL_ACCURACY]
+    _advantage_panel(panels["advantage"], study, models, stopped, drawing.styles)
+    _bounded_roc_panel(panels["roc"], study, models, drawing.styles)
+    _accuracy_panel(panels["accuracy"], study, models, drawing.styles)
     finish(panels["accuracy"], "(c) Accuracy", "epoch", "share classified correctly")
-    finish(panels["auc"], "(d) AUC of the threshold attack", "epoch", "AUC")
-    _equal_panel(panels["equal"], nearest, drawing.styles)
+    _auc_panel(panels["auc"], study, models, drawing.styles)
+    finish(panels["auc"], f"(d) {_auc_title(study)}", "epoch", "AUC")
     return figure
 
 
-def _bound_look(model: str, private: Sequence[str], styles: dict[str, Style]) -> tuple[str, str]:
-    """What the bound of one private model is called, and its colour: the model's, if there are several."""
-    if len(private) == 1:
-        return "proven bound", BLACK
-    return f"bound of {model}", styles[model].colour
-
-
-def equal_accuracy(results: pd.DataFrame, plain: str, private: str) -> dict[str, object]:
-    """The epoch at which the plain model's mean test accuracy is nearest to the private one's last; and the
-    rows of both there, by model."""
-    ends = last_epoch(results[results["model"] == private])
-    rows = results[results["model"] == plain]
-    gaps = (rows.groupby("epoch")["test_accuracy"].mean() - ends["test_accuracy"].mean()).abs()
-    epoch = int(gaps.idxmin())
-    return {"epoch": epoch, plain: rows[rows["epoch"] == epoch], private: ends}
-
-
 def _advantage_panel(
-    axes: Axes, study: Study, models: Sequence[str], bounds: pd.Series, styles: dict[str, Style]
+    axes: Axes, study: Study, models: Sequence[str], stopped: pd.DataFrame, styles: dict[str, Style]
 ) -> None:
-    """Held-out advantage of each attack on each model, beside the bounds of the private ones."""
-    kinds = study.kinds[study.kinds["variant"] == AS_REPORTED]
-    names = []
+    """Held-out advantage of each attack on each model, on the plain ones stopped early too, and the bounds of
+    the private ones. stopped: pairs at equal accuracy."""
+    kinds = reported(study.kinds)
+    bounds = last_epoch(study.results).groupby("model")["advantage_bound"].max()
+    names: list[str] = []
     for model in models:
         begin = len(names) - 0.5
         for _, kind in kinds[kinds["model"] == model].iterrows():
-            fill = "white" if kind["attack"] == THRESHOLD else None
-            _bars(axes, len(names), kind, "heldout_advantage", styles[model], fill)
+            _bar(
+                axes,
+                len(names),
+                kind,
+                "heldout_advantage",
+                styles[model],
+                filled=kind["attack"] == CALIBRATED,
+            )
             names.append(f"{model},\n{kind['attack']}")
-        if model in bounds:
-            bound, (_, colour) = bounds[model], _bound_look(model, bounds.index, styles)
-            axes.plot([bound] * 2, [begin, len(names) - 0.5], "-.", color=colour)
-            axes.text(bound, begin - 0.05, f"bound {bound:.3f}", ha="right", va="bottom", fontsize=SMALL)
+        for _, pair in stopped[stopped["first"] == model].iterrows():
+            rows = study.of(pair["attack"]).results
+            rows = rows[(rows["model"] == model) & (rows["epoch"] == pair["first_epoch"])]
+            filled = pair["attack"] == CALIBRATED
+            _mark(axes, rows["heldout_advantage"].mean(), len(names), styles[model], filled=filled)
+            names.append(f"stopped at epoch {pair['first_epoch']},\n{pair['attack']}")
+        if not pd.isna(bounds[model]):
+            axes.plot([bounds[model]] * 2, [begin, len(names) - 0.5], "-.", color=styles[model].colour)
+            words = f"no attack beyond {bounds[model]:.3f} "
+            axes.text(bounds[model], len(names) - 1, words, ha="right", va="center", fontsize=SMALL)
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0)
-    finish(axes, "(b) Held-out advantage (dotted: chance)", "TPR - FPR")
+    _model_rows(axes, names)
+    finish(axes, "(a) Held-out advantage (dotted: chance)", "share of members less share of non-members")
 
 
-def _equal_panel(axes: Axes, nearest: Sequence[dict[str, object]], styles: dict[str, Style]) -> None:
-    """AUC against test accuracy, each training a point. nearest: of models to be compared, their rows."""
-    for both in nearest:
-        for model in [name for name in both if name != "epoch"]:
-            rows, style = both[model], styles[model]
-            points = {"color": style.colour, "markeredgecolor": "white", "markersize": 8}
-            axes.plot(rows["test_accuracy"], rows["auc"], style.marker, **points)
-            for _, row in rows.iterrows():
-                ends = [row["auc_low"], row["auc_high"]]
-                # Thin and behind all marks, as those of twelve trainings overlap.
-                thin = {"linewidth": 0.8, "alpha": 0.6, "zorder": 1}
-                axes.plot([row["test_accuracy"]] * 2, ends, color=style.colour, **thin)
-    axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
-    axes.margins(x=0.3)
-    finish(axes, "(e) At equal test accuracy", "test accuracy", "AUC, threshold attack")
+def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
+    """The mean ROC curve of each model by each attack, and the bounds of the private models."""
+    bounds = study.curves[study.curves["curve"] == "bound"].drop_duplicates(["model", "x"])
+    for model, bound in bounds.groupby("model", sort=False):
+        label = f"bound of {model}"
+        axes.plot(bound["x"], bound["y"], "-.", color=styles[model].colour, linewidth=1.5, label=label)
+    curves = []
+    for attack in study.results["attack"].unique():
+        for model in models:
+            curves.append(_mean_roc(study.of(attack), model, styles[model], ATTACK_LINES[attack]))
+    roc_panel(axes, curves, "(b) ROC curves, and the bound", "log")
+
+
+def _mean_roc(study: Study, model: str, style: Style, line: str) -> Shown:
+    """A model's mean ROC curve, for leakage's panel."""
+    points = study.curves[(study.curves["model"] == model) & (study.curves["curve"] == "roc")]
+    tprs = points.groupby("x")["y"].mean()
+    rows = last_epoch(study.results[study.results["model"] == model])
+    none = np.array([])
+    curve = Curves(tprs.index.to_numpy(float), tprs.to_numpy(float), none, none, none)
+    sizes = int(rows["members"].mean()), int(rows["nonmembers"].mean())
+    label = f"{model}, {rows['attack'].iloc[0]}"
+    return Shown(label, style, *sizes, rows["advantage"].mean(), [curve], (), line)

@@ -29,6 +29,7 @@ from suite.report.mia_tables import (
 from suite.study.findings import CALIBRATED, EARLY_STOPPING, EQUAL_ACCURACY, THRESHOLD
 from suite.study.memorisation import RELIABLE
 from suite.study.tables import Study
+from suite.support.command_line import in_lines
 
 FALSE_ALARM = 1e-4  # probability that one control raises the alarm although nothing is wrong
 FEW_TRAININGS = 6  # with fewer, "no difference can be shown" says little
@@ -396,7 +397,9 @@ def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence
 
 def _print_tables(study: Study, attack: str) -> None:
     epochs = sorted(last_epoch(study.results)["epoch"].unique())
-    print(f"\nThe {attack} attack after the last epoch ({' or '.join(map(str, epochs))}): accuracy on members")
+    print(
+        f"\nThe {attack} attack after the last epoch ({' or '.join(map(str, epochs))}): accuracy on members"
+    )
     print("and on others, and the leak. Intervals are over trainings and images, and hold for all models")
     print("together in 95% of runs. Chance: AUC 0.5, held-out advantage 0.")
     show(models_table(study))
