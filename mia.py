@@ -32,7 +32,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -445,8 +445,8 @@ def all_thresholds(losses: Losses, member_labels: np.ndarray, nonmember_labels: 
 def attack_trainings(trainings: Sequence[dict], attack: str) -> dict:
     """Attacks every training of one model at every attacked epoch.
 
-    trainings: what judged_training returned, in complementary pairs. attack: THRESHOLD takes the losses as they
-    are; CALIBRATED sets each loss beside those of the trainings of all other pairs, at the same epoch.
+    trainings: what judged_training returned, in complementary pairs. attack: THRESHOLD takes the losses as
+    they are; CALIBRATED sets each beside those of the trainings of all other pairs, at the same epoch.
     Returns `rows`, one for each training and epoch, and `curves` of the last epoch for each training.
     """
     rows, curves = [], []
@@ -516,39 +516,37 @@ def curves_of_training(training: dict, losses: Losses, attack: str) -> dict[str,
 # ------------------------------------------------------------------------------------------------- study
 
 
-def check_tables(
-    models: Sequence[Model], experiments: Sequence[Experiment], labels: np.ndarray, share: float
-) -> None:
-    """Raises BadInput, in one line, for rows that nothing can be trained or compared by.
-
-    labels: the class of every image. share: of the images that are used.
-    """
+def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> None:
+    """Raises BadInput, in one line, for rows of either table that nothing can be compared by."""
     for table, rows in (("MODELS", models), ("EXPERIMENTS", experiments)):
         names = [row.name for row in rows]
         for name in names:
             if names.count(name) > 1:
                 raise BadInput(f"{table} has {names.count(name)} rows named {name}; give each its own name")
-    for model in models:
-        each = round(model.each * share)
-        try:
-            refuse_a_pool_too_large(labels, model.classes, each)
-        except BadInput as problem:
-            raise BadInput(f"the model {model.name}: {problem}") from None
-        settings = settings_of(model, 0, None, share)
-        if settings.batch_size < 1 or settings.steps < 1:
-            raise BadInput(f"the model {model.name}: {settings.expected_members} members do not fill a batch")
     known = [model.name for model in models]
     for experiment in experiments:
-        pairs = experiment.pairs
-        if isinstance(pairs, Pair) or not all(isinstance(pair, Pair) for pair in pairs) or not pairs:
-            raise BadInput(
-                f"the experiment {experiment.name}: pairs are (Pair(...),), with a comma after the last"
-            )
-        for name in (name for pair in pairs for name in (pair.first, pair.second)):
-            if name not in known:
-                raise BadInput(
-                    f"the experiment {experiment.name}: no model is named {name}; MODELS has {', '.join(known)}"
-                )
+        where, pairs = f"the experiment {experiment.name}", experiment.pairs
+        if isinstance(pairs, Pair) or not pairs or not all(isinstance(pair, Pair) for pair in pairs):
+            raise BadInput(f"{where}: its pairs must be a tuple, (Pair(...),) with a comma if there is one")
+        for pair in pairs:
+            for name in (pair.first, pair.second):
+                if name not in known:
+                    raise BadInput(f"{where}: no model is named {name}; MODELS has {', '.join(known)}")
+
+
+def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> None:
+    """Raises BadInput, in one line, for a model whose pool its classes cannot fill, or that fills no batch.
+
+    labels: the class of every image. share: of the images that are used.
+    """
+    for model in models:
+        settings = settings_of(model, 0, None, share)
+        try:
+            refuse_a_pool_too_large(labels, model.classes, settings.each)
+        except BadInput as problem:
+            raise BadInput(f"the model {model.name}: {problem}") from None
+        if settings.batch_size < 1 or settings.steps < 1:
+            raise BadInput(f"the model {model.name}: {settings.expected_members} members fill no batch")
 
 
 def check_networks(models: Sequence[Model], threads: int) -> dict:
@@ -691,18 +689,14 @@ def compare_models(
     return {name: [kept[call.name].read() for call in of_experiment] for name, of_experiment in calls.items()}
 
 
-def present(
-    title: str,
-    act: Study,
-    answers: list[str],
-    figures: dict[str, Figure],
-    study: Study,
-    folder: Path,
-    remark: str,
-) -> None:
-    """Prints an act's answers and tables, and writes its figures and the tables of the study so far."""
+def tell(title: str, act: Study, answers: Sequence[str], remark: str) -> None:
+    """Prints what an act has to say: its answers, each after the remark if there is one, and its tables."""
     print(f"\n{title}")
     print_conclusion(act, [f"{remark}: {answer}" if remark else answer for answer in answers], CLASS_NAMES)
+
+
+def write(folder: Path, study: Study, figures: Mapping[str, Figure]) -> None:
+    """Writes an act's figures, and the tables of the study so far."""
     save_figures(folder, figures)
     for name, table in study.files().items():
         write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
@@ -715,9 +709,14 @@ def is_defence(experiment: Experiment) -> bool:
     return any(pair.first in private or pair.second in private for pair in experiment.pairs)
 
 
-def family_of(experiments: Sequence[Experiment]) -> int:
-    """How many pairs the table has, whatever part of it is run."""
-    return max(sum(len(experiment.pairs) for experiment in experiments), 1)
+def count_pairs(experiments: Iterable[Experiment]) -> int:
+    return sum(len(experiment.pairs) for experiment in experiments)
+
+
+def models_of(models: Iterable[Model], experiments: Iterable[Experiment]) -> list[str]:
+    """The names of the models, and of those in the experiments' pairs, each once, plain ones first."""
+    names = [name for row in experiments for pair in row.pairs for name in (pair.first, pair.second)]
+    return list(dict.fromkeys([*names, *(model.name for model in models)]))
 
 
 def main(
@@ -741,6 +740,7 @@ def main(
         raise BadInput(f"trainings come in pairs: --trainings must be an even number, not {trainings}")
     if importlib.util.find_spec("tensorflow") is None:
         raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
+    check_tables(MODELS, EXPERIMENTS)
     models, experiments = chosen(only)
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
     try:
@@ -750,13 +750,14 @@ def main(
     labels = all_labels(images)
     share, remark = (QUICK_SHARE, "A tenth of the images") if quick else (1.0, "")
     epochs = epochs or (QUICK_EPOCHS if quick else None)
-    check_tables(MODELS, EXPERIMENTS, labels, share)
+    check_pools(models, labels, share)
     plain = [model for model in models if model.epsilon is None]
     private = [model for model in models if model.epsilon is not None]
     attack_experiments = [experiment for experiment in experiments if not is_defence(experiment)]
     defence_experiments = [experiment for experiment in experiments if is_defence(experiment)]
-    attack_family = family_of([experiment for experiment in EXPERIMENTS if not is_defence(experiment)])
-    defence_family = 2 * family_of([experiment for experiment in EXPERIMENTS if is_defence(experiment)])
+    # Verdicts of an act are reached together: those of the whole table, whatever part of it is run.
+    attack_family = count_pairs(row for row in EXPERIMENTS if not is_defence(row))
+    defence_family = 2 * count_pairs(row for row in EXPERIMENTS if is_defence(row))  # by two attacks
     questions = {experiment.name: experiment.question for experiment in EXPERIMENTS}
     styles = styles_of([model.name for model in MODELS])
     drawing = Drawing(questions, all_images(images), labels, CLASS_NAMES, styles, remark)
@@ -765,72 +766,58 @@ def main(
     study, in_short = None, []
 
     with Lab(folders, jobs or loky.cpu_count(), dask) as lab:
-        lab.do("tables", [Call("networks", check_networks, (models, lab.jobs), libraries=("keras",))])
+        lab.do("networks", [Call("networks", check_networks, (models, lab.jobs), libraries=("keras",))])
 
         # Act one, the attack. Train each model until it overfits; call an image a member if its loss is low.
         if plain:
             trained = train_models(lab, plain, trainings, epochs, share, data)
-            act_one = study_of(
-                attack_models(lab, trained, THRESHOLD),
-                describe_models(lab, trained, THRESHOLD),
-                compare_models(lab, trained, attack_experiments, THRESHOLD, attack_family),
-                labels,
-                PICTURED,
-            )
+            attacked = attack_models(lab, trained, THRESHOLD)
+            described = describe_models(lab, trained, THRESHOLD)
+            compared = compare_models(lab, trained, attack_experiments, THRESHOLD, attack_family)
+            act_one = study_of(attacked, described, compared, labels, PICTURED)
             study = act_one.with_figures(attack_figures(act_one, drawing))
             answers = attack_answers(act_one, questions)
-            present("Act one, the attack", act_one, answers, study.figures, study, folder, remark)
+            tell("Act one, the attack", act_one, answers, remark)
+            write(folder, study, study.figures)
             in_short += answers[:1]
 
-        # Act two, the stronger attack. An easy image has a low loss in any model; so compare each loss with those
-        # of the trainings of other pairs, which tossed other coins.
+        # Act two, the stronger attack. An easy image has a low loss in any model; so compare each loss with
+        # those of the trainings of other pairs, which tossed other coins.
         if plain and trainings > 2:
-            act_two = study_of(
-                attack_models(lab, trained, CALIBRATED),
-                describe_models(lab, trained, CALIBRATED),
-                compare_models(lab, trained, attack_experiments, CALIBRATED, attack_family),
-                labels,
-                PICTURED,
-            )
+            attacked = attack_models(lab, trained, CALIBRATED)
+            described = describe_models(lab, trained, CALIBRATED)
+            compared = compare_models(lab, trained, attack_experiments, CALIBRATED, attack_family)
+            act_two = study_of(attacked, described, compared, labels, PICTURED)
             study = joined(study, act_two)
             drawn = stronger_figures(study, drawing)
             study = study.with_figures(drawn)
             answers = stronger_answers(act_two, questions)
-            present("Act two, the stronger attack", act_two, answers, drawn, study, folder, remark)
+            tell("Act two, the stronger attack", act_two, answers, remark)
+            write(folder, study, drawn)
             in_short += answers[:1]
-        if trainings == 2:
+        elif plain:
             print(
-                "\nNo act two: with one pair of trainings there is no other to compare with; try --trainings 4."
+                "\nNo act two: with one pair of trainings there is no other to compare with (--trainings 4)"
             )
 
-        # Act three, the defence. Train the same network by DP-SGD, so that no attack can exceed a bound; attack it
-        # both ways, and the plain one beside it.
+        # Act three, the defence. Train the same network by DP-SGD, so that no attack can exceed a bound;
+        # attack it both ways, and the plain one beside it.
         if private:
             trained |= train_models(lab, private, trainings, epochs, share, data)
-            names = {
-                name
-                for row in defence_experiments
-                for pair in row.pairs
-                for name in (pair.first, pair.second)
-            }
-            defended = {
-                name: trained[name] for name in trained if name in names | {model.name for model in private}
-            }
+            defended = {name: trained[name] for name in models_of(private, defence_experiments)}
             act_three = None
             for attack in (THRESHOLD, CALIBRATED) if trainings > 2 else (THRESHOLD,):
-                by_attack = study_of(
-                    attack_models(lab, defended, attack),
-                    describe_models(lab, defended, attack),
-                    compare_models(lab, defended, defence_experiments, attack, defence_family),
-                    labels,
-                    (),
-                )
+                attacked = attack_models(lab, defended, attack)
+                described = describe_models(lab, defended, attack)
+                compared = compare_models(lab, defended, defence_experiments, attack, defence_family)
+                by_attack = study_of(attacked, described, compared, labels, ())
                 act_three = joined(act_three, by_attack) if act_three else by_attack
             study = joined(study, act_three) if study else act_three
             drawn = defence_figures(act_three, drawing)
             study = study.with_figures(drawn)
             answers = defence_answers(act_three, questions)
-            present("Act three, the defence", act_three, answers, drawn, study, folder, remark)
+            tell("Act three, the defence", act_three, answers, remark)
+            write(folder, study, drawn)
             in_short += answers[:1]
 
     print("\nIn short", *map(in_lines, in_short), sep="\n")

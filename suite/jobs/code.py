@@ -226,4 +226,7 @@ def _shape(code: CodeType | None) -> tuple | None:
         _shape(constant) if isinstance(constant, CodeType) else (type(constant), constant)
         for constant in code.co_consts
     ]
+    # A docstring, if there is one, comes first.
+    if constants and constants[0] is not None and constants[0][0] is str:
+        constants = constants[1:]
     return code.co_code, code.co_names, code.co_varnames, code.co_freevars, tuple(constants)

@@ -46,11 +46,12 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """A function of this project, to be called with `arguments`; it returns a dict of arrays, and of lists and
-    dicts of numbers and texts.
+    """A function of this project, to be called with `arguments`.
 
-    Kept results among the arguments, or in lists and tuples among them, are read before the call. recipe: what
-    the result depends on beside the function's code and the libraries' versions, for JSON; None: the
+    It returns a dict of arrays, and of lists and dicts of numbers and texts.
+
+    Kept results among the arguments, or in lists and tuples among them, are read before the call. recipe:
+    what the result depends on beside the function's code and the libraries' versions, for JSON; None: the
     arguments. libraries: those whose versions count. steps: how many the function takes, if it says so by
     calling its last argument, `step_done`, after each; 0 if it does not. cost: about that of one step, or of
     the whole call, in seconds of one core. size: about that of the result, in bytes.
@@ -105,8 +106,8 @@ def _contents(argument: object) -> object:
 class Lab:
     """Where calls are made: in processes here, trainings perhaps on a cluster, all kept in a folder.
 
-    To be used as a context. folders: where kept results are looked for; new ones go into the first that can be
-    written. jobs: processes at a time. dask: address of the scheduler of a Dask cluster, or None.
+    To be used as a context. folders: where kept results are looked for; new ones go into the first that can
+    be written. jobs: processes at a time. dask: address of the scheduler of a Dask cluster, or None.
     """
 
     def __init__(self, folders: Sequence[Path], jobs: int, dask: str | None = None) -> None:
@@ -134,8 +135,8 @@ class Lab:
     ) -> dict[str, Kept]:
         """Makes those of the calls whose results are not kept yet, and returns all results by name.
 
-        what: the plural of what the calls are, for the console. on_cluster: whether the cluster makes them, if
-        there is one. done: called with the name and the result of each new one.
+        what: the plural of what the calls are, for the console. on_cluster: whether the cluster makes them,
+        if there is one. done: called with the name and the result of each new one.
         """
         tasks = [_task(call) for call in calls]
         kept = {task.call.name: self._place_of(task) for task in tasks}
@@ -144,9 +145,8 @@ class Lab:
             return kept
         # The longest first, so that no long one is left over at the end while other workers are idle.
         missing.sort(key=lambda task: -task.call.work)
-        if len(missing) < len(calls) or on_cluster:
-            before = len(calls) - len(missing)
-            print(f"{before} of {len(calls)} {what} kept from before, {len(missing)} to do")
+        kept_before = len(calls) - len(missing)
+        print(f"{what}: {kept_before} of {len(calls)} kept from before, {len(missing)} to do")
         self._refuse_a_full_disk(what, sum(task.call.size for task in missing))
         began = time.perf_counter()
         with self._executor(on_cluster) as executor:
@@ -166,9 +166,8 @@ class Lab:
     def _refuse_a_full_disk(self, what: str, needed: int) -> None:
         free = shutil.disk_usage(self.kept_in).free
         if free < needed:
-            raise BadInput(
-                f"{self.kept_in} has room for {free / 1e6:,.0f} MB, {what} need {needed / 1e6:,.0f}; make room"
-            )
+            room = f"{self.kept_in} has room for {free / 1e6:,.0f} MB"
+            raise BadInput(f"{room}, {what} need {needed / 1e6:,.0f}; make room")
 
     @contextmanager
     def _executor(self, on_cluster: bool):

@@ -1,8 +1,8 @@
 """What is computed from a study's trainings: each kind of model described, two kinds compared.
 
-A training is a dict, see mia.judged_training: `image_ids`, `labels` and `is_member` (N,) of its pool, `epochs`
-and `steps` (e,) at which it was attacked, `losses` (e, N), `train_accuracy` and `test_accuracy` (e,). The
-trainings of a kind come in complementary pairs and have the same pool in the same order.
+A training is a dict, see mia.judged_training: `image_ids`, `labels` and `is_member` (N,) of its pool,
+`epochs` and `steps` (e,) at which it was attacked, `losses` (e, N), `train_accuracy` and `test_accuracy`
+(e,). The trainings of a kind come in complementary pairs and have the same pool in the same order.
 
 The functions return dicts of numbers, texts, lists and arrays.
 """
@@ -77,8 +77,9 @@ def loss_histograms(losses: Losses) -> dict[str, list[np.ndarray]]:
 def describe_kind(
     trainings: Sequence[Training], attack: str, class_names: Sequence[str], confidence: float
 ) -> dict:
-    """Of all trainings of one model: `rows`, the attack's measures with their intervals, at the last epoch and
-    at the best one; and with the threshold attack the `memorisation` and `member_loss` of each image (N,), in
+    """Describes all trainings of one model.
+
+    Returns `rows`, the attack's measures with their intervals, at the last epoch and at the best one; and with the threshold attack the `memorisation` and `member_loss` of each image (N,), in
     the order of `image_ids`.
 
     confidence: of each interval. The row of the last epoch also has the AUC of each class, which classes lie
@@ -143,7 +144,7 @@ def _of_class(losses: Losses, training: Training, label: int) -> Losses:
     )
 
 
-# --------------------------------------------------------------------------------------------- a pair of kinds
+# -------------------------------------------------------------------------------------------- a pair of kinds
 
 
 def compare_kinds(
@@ -157,9 +158,9 @@ def compare_kinds(
     """Of two models: `rows`, the first less the second with intervals, one for each variant that there is.
 
     names: of the two models. equal: what they have in common where more than one thing differs; then they are
-    looked at after equally many training steps too, if both were attacked there. family: how many verdicts are
-    reached together; each interval has the confidence 1 - 0.05 / family, so that with 95% probability all hold.
-    The verdict is whether 0 lies inside. The variants are described, not judged.
+    looked at after equally many training steps too, if both were attacked there. family: how many verdicts
+    are reached together; each interval has the confidence 1 - 0.05 / family, so that with 95% probability all
+    hold. The verdict is whether 0 lies inside. The variants are described, not judged.
     """
     confidence = 1 - 0.05 / family
     last = len(first[0]["epochs"]) - 1, len(second[0]["epochs"]) - 1
@@ -192,7 +193,7 @@ def _mean_auc(scores: Sequence[Losses]) -> float:
 
 
 def _places_of_equal_steps(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
-    """Where either kind was attacked after as many steps as the shorter one has in all; None if one was not."""
+    """Where either kind was attacked after as many steps as the shorter one has in all; None if it was not."""
     steps = min(first[-1], second[-1])
     if steps not in first or steps not in second:
         return None

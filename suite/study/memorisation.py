@@ -1,8 +1,8 @@
 """Memorisation: how much lower an image's loss is where it was in the training set than where it was not.
 
 Feldman and Zhang (2020, "What Neural Networks Memorize and Why", section 1.1) define it by the probability of
-the true class; here it is a difference of losses, in nats. By the coins every image was in for one training of
-each pair and out for the other.
+the true class; here it is a difference of losses, in nats. By the coins every image was in for one training
+of each pair and out for the other.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ RELIABLE = 0.5  # reliability from which single images may be called memorised
 
 
 class Memorisation(NamedTuple):
-    """Of each image of a pool (N,): `memorisation`, mean loss where it was out less mean loss where it was in;
+    """Of each image of a pool (N,): `memorisation`, its mean loss where it was out less that where it was in;
     and `member_loss`, the latter. reliability: see reliability_of; None for a single pair."""
 
     memorisation: np.ndarray
@@ -41,8 +41,8 @@ def memorisation_of(losses: Sequence[np.ndarray], is_member: Sequence[np.ndarray
 def reliability_of(of_pairs: np.ndarray) -> float | None:
     """Which share of what the images' mean over all pairs differ by is the images' own, and not chance.
 
-    of_pairs (P, N): the memorisation of N images in each of P pairs. The means over two disjoint halves of the
-    pairs correlate by r; the mean over both halves then has the reliability 2 r / (1 + r) (Spearman 1910;
+    of_pairs (P, N): the memorisation of N images in each of P pairs. The means over two disjoint halves of
+    the pairs correlate by r; the mean over both halves then has the reliability 2 r / (1 + r) (Spearman 1910;
     Brown 1910). An odd pair is left out. None for a single pair, or where no image differs from another.
     """
     half = len(of_pairs) // 2

@@ -94,9 +94,9 @@ def study_of(
 ) -> Study:
     """The tables of one attack.
 
-    attacked: for each model, what attack_trainings returned. described: what describe_kind returned, by model.
-    compared: what compare_kinds returned for the pairs of each experiment, by its name. labels: of every
-    image, by its number. pictured: models of which the memorisation of single images is kept.
+    attacked: for each model, what attack_trainings returned. described: what describe_kind returned, by
+    model. compared: what compare_kinds returned for the pairs of each experiment, by its name. labels: of
+    every image, by its number. pictured: models of which the memorisation of single images is kept.
     """
     return Study(
         results=_frame(row for of_model in attacked for row in of_model["rows"]),

@@ -1,8 +1,8 @@
 """Who is a member: a coin decides, for each image and each pair of trainings.
 
 Trainings come in complementary pairs. Heads are the members of the first, tails those of the second, so that
-every image is a member of exactly one of the two. The coins of a pair depend on its number alone: all kinds of
-model are trained on the same coins, and no two pairs have anything in common.
+every image is a member of exactly one of the two. The coins of a pair depend on its number alone: all kinds
+of model are trained on the same coins, and no two pairs have anything in common.
 """
 
 from typing import NamedTuple

@@ -28,7 +28,7 @@ def plain_epochs(
     seed: int,
     parts: int = 1,
 ) -> Callable[[int], None]:
-    """Returns train_epoch(number), which trains the network for one epoch (1, 2, ...) by Adam on cross-entropy.
+    """Returns train_epoch(number): one epoch (1, 2, ...) of training by Adam on cross-entropy.
 
     images (n, 32, 32, 3) uint8, labels (n,) int32: in every epoch in another order, which depends on the seed
     and the epoch alone. steps: of an epoch, each on batch_size images; where the images do not fill them,
