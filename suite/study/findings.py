@@ -79,11 +79,10 @@ def describe_kind(
 ) -> dict:
     """Describes all trainings of one model.
 
-    Returns `rows`, the attack's measures with their intervals, at the last epoch and at the best one; and with the threshold attack the `memorisation` and `member_loss` of each image (N,), in
-    the order of `image_ids`.
-
-    confidence: of each interval. The row of the last epoch also has the AUC of each class, which classes lie
-    above and below their mean, and what calibration adds, or how reliable the memorisation is.
+    confidence: of each interval. Returns `rows`, the attack's measures with their intervals at the last epoch
+    and at the best one. The row of the last epoch also has the AUC of each class, which classes lie above and
+    below their mean, and what calibration adds, or how reliable the memorisation is. With the threshold
+    attack, the `memorisation` and `member_loss` of each image (N,) too, in the order of `image_ids`.
     """
     last = len(trainings[0]["epochs"]) - 1
     rows = []
@@ -193,7 +192,7 @@ def _mean_auc(scores: Sequence[Losses]) -> float:
 
 
 def _places_of_equal_steps(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
-    """Where either kind was attacked after as many steps as the shorter one has in all; None if it was not."""
+    """The places at which both kinds had as many steps as the shorter one has in all; None without such."""
     steps = min(first[-1], second[-1])
     if steps not in first or steps not in second:
         return None
