@@ -41,7 +41,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +57,7 @@ from leakage.look import save_figures
 from leakage.output import output_folder
 from suite.report.laplace_figures import study_figures
 from suite.report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
+from suite.report.notebook import show_figures
 from suite.sources.cleaning import prepareData
 from suite.sources.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
 from suite.support.command_line import BadInput, in_lines, seed_number, whole_number
@@ -73,8 +74,9 @@ DECLARED_BOUNDS = (0.0, 200_000.0)
 # An entry form may still let through eight digits. A bound meant to change no record has to be that wide.
 WIDEST_BOUNDS = (0.0, 25_000_000.0)
 # A tenth of epsilon finds a quantile to about ln(candidates) * 20 / epsilon ranks, 1% of 12,500 at epsilon 1.
-# So the quantile lies well below 1. The candidates are dense where a skewed column is: near the lower bound.
-BOUND_SHARE, BOUND_QUANTILE, CANDIDATE_STEPS = 0.1, 0.95, np.geomspace(1e-5, 1, 200)
+# So the quantile lies well below 1.
+BOUND_SHARE, BOUND_QUANTILE = 0.1, 0.95
+CANDIDATE_STEPS = np.geomspace(1e-5, 1, 200)  # from the lower bound on, as shares of the way to the upper one
 
 GRID_STEPS_PER_SCALE = 2.0**40  # Google, "Secure Noise Generation"
 SMALLEST_EPSILON = 2.0**-20  # below this the noise would not fit the whole numbers it is drawn from
@@ -320,6 +322,33 @@ def declared_bounds(
     return wide, (low, high)
 
 
+def private_quantile(
+    values: np.ndarray,
+    quantile: float,
+    bounds: tuple[float, float],
+    epsilon: float,
+    iterations: int,
+    seed: Seed,
+) -> np.ndarray:
+    """Private quantiles (iterations,) of the values (n,), which count as the lower bound where they are below
+    it. The candidates are dense where a skewed column is: near the lower bound."""
+    lower, upper = bounds
+    candidates = (lower + (upper - lower) * CANDIDATE_STEPS).clip(max=upper)
+    declared = {"lower_bound": lower, "upper_bound": upper, "candidates": candidates}
+    return repeated_quantile(iterations, values.clip(min=lower), epsilon, quantile, **declared, seed=seed)
+
+
+def private_bounds(
+    values: np.ndarray, bounds: tuple[float, float], epsilon: float, rows: int, iterations: int, seed: Seed
+) -> dict[float, np.ndarray]:
+    """Epsilon, a tenth and a hundredth of it -> upper bounds (iterations,) to clamp at, each bought with the
+    share BOUND_SHARE: a high quantile of the values (n,). bounds: those declared. rows: a person's."""
+    return {
+        whole: private_quantile(values, BOUND_QUANTILE, bounds, BOUND_SHARE * whole / rows, iterations, seed)
+        for whole in (epsilon, epsilon / 10, epsilon / 100)
+    }
+
+
 def four_data_sets(
     recorded: prepareData,
     column: str,
@@ -349,13 +378,23 @@ def ask(
     for query in QUERIES:
         recorded_truth = query.true(data_sets[0].prepared, column)
         for row in data_sets:
-            values, (lower, upper) = row.prepared.dataframe[column].to_numpy(float), row.bounds
-            truth, spent = query.true(row.prepared, column), epsilon * row.share
-            scale = rows * query.sensitivity(upper - lower, len(values)) / spent
+            values = row.prepared.dataframe[column].to_numpy(float)
+            lower, upper = row.bounds
+            truth = query.true(row.prepared, column)
+            spent = epsilon * row.share
             bounds = {"lower_bound": lower, "upper_bound": upper}
-            answers = query.private(iterations, values, spent / rows, **bounds, seed=seed)
-            bias = truth - recorded_truth
-            results.append(Result(query.name, row.name, lower, upper, truth, bias, scale, spent, answers))
+            result = Result(
+                query=query.name,
+                data_set=row.name,
+                lower=lower,
+                upper=upper,
+                truth=truth,
+                bias=truth - recorded_truth,
+                scale=rows * query.sensitivity(upper - lower, len(values)) / spent,
+                epsilon=spent,
+                answers=query.private(iterations, values, spent / rows, **bounds, seed=seed),
+            )
+            results.append(result)
     return results
 
 
@@ -372,42 +411,58 @@ def main(
     epsilon: float = EPSILON,
     seed: int = SEED,
     figures: str | os.PathLike | None = None,
-) -> list[Result]:
-    """Runs the study and writes the four figures; the arguments are those of the command line."""
+) -> Study:
+    """Runs the study and writes the four figures; the arguments are those of the command line.
+
+    Returns the study: its `results`, one for each query and data set, and its `figures` by file name. A
+    notebook shows them where the study is the value of a cell.
+    """
     if epsilon > LARGEST_EPSILON:
         raise BadInput(f"epsilon {epsilon:g} hides nothing; take one of at most {LARGEST_EPSILON:g}")
     source = describe_csv(data) if data else find_credit_csv()
     generator = np.random.default_rng(seed)
-    people = {"person": person, "rows_per_person": rows_per_person, "missing_as": missing_as}
-    read = load_column(source, column, month=month, **people, seed=generator)
-    print(*map(in_lines, read.notes), sep="\n", end="\n" if read.notes else "")
-    values, rows = read.prepared.dataframe[column].to_numpy(float), rows_per_person or 1
+    recorded = load_column(
+        source,
+        column,
+        month=month,
+        person=person,
+        rows_per_person=rows_per_person,
+        missing_as=missing_as,
+        seed=generator,
+    )
+    for note in recorded.notes:
+        print(in_lines(note))
+    values = recorded.prepared.dataframe[column].to_numpy(float)
+    rows = rows_per_person or 1
     wide, clamp = declared_bounds(values, column, lower, upper)
 
-    lowest, highest = clamp[0], wide[1]
-    steps = (lowest + (highest - lowest) * CANDIDATE_STEPS).clip(max=highest)
-    grid = {"lower_bound": lowest, "upper_bound": highest, "candidates": steps, "seed": generator}
-    at_least = values.clip(min=lowest)
-    bought = {  # epsilon -> the bounds of as many releases
-        spent: repeated_quantile(iterations, at_least, BOUND_SHARE * spent / rows, BOUND_QUANTILE, **grid)
-        for spent in (epsilon, epsilon / 10, epsilon / 100)
-    }
-    data_sets = four_data_sets(read.prepared, column, wide, clamp, bought[epsilon][0], generator)
+    bounds = clamp[0], wide[1]
+    bought = private_bounds(values, bounds, epsilon, rows, iterations, generator)
+    data_sets = four_data_sets(recorded.prepared, column, wide, clamp, bought[epsilon][0], generator)
     results = ask(data_sets, column, iterations, epsilon, rows, generator)
-    answers = repeated_quantile(iterations, at_least, epsilon / rows, SKEW_QUANTILE, **grid)
-    query, truth = f"{SKEW_QUANTILE:g} quantile", float(np.quantile(values, SKEW_QUANTILE))
-    results.append(Result(query, "as recorded", lowest, highest, truth, 0.0, None, epsilon, answers))
+    # A high quantile as recorded, which tells more than a private maximum does.
+    quantile = Result(
+        query=f"{SKEW_QUANTILE:g} quantile",
+        data_set="as recorded",
+        lower=bounds[0],
+        upper=bounds[1],
+        truth=float(np.quantile(values, SKEW_QUANTILE)),
+        bias=0.0,
+        scale=None,
+        epsilon=epsilon,
+        answers=private_quantile(values, SKEW_QUANTILE, bounds, epsilon / rows, iterations, generator),
+    )
 
     study = Study(
         column=column,
-        where=f"{source.description}{f', {read.month}' if read.month else ''}, n = {len(values):,}",
+        where=f"{source.description}{f', {recorded.month}' if recorded.month else ''}, n = {len(values):,}",
         values=values,
-        usual=read.usual,
-        others=read.others,
+        usual=recorded.usual,
+        others=recorded.others,
         clamp=clamp,
         epsilon=epsilon,
         rows_per_person=rows,
-        results=results,
+        results=[*results, quantile],
         private_bounds=bought,
         bound_share=BOUND_SHARE,
         seed=seed,
@@ -417,10 +472,10 @@ def main(
         figures = FIGURES if column == STUDY_COLUMN else FIGURES / own
     folder = output_folder(figures)
     print_conclusion(study)
-    drawn = study_figures(study)
-    save_figures(folder, drawn)
-    print_in_short(study, drawn, folder)
-    return results
+    study = replace(study, figures=study_figures(study))
+    save_figures(folder, study.figures)
+    print_in_short(study, folder)
+    return study
 
 
 def command_line() -> None:
@@ -441,7 +496,7 @@ def command_line() -> None:
     add("--seed", type=seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
     arguments = vars(parser.parse_args())
-    run(parser.prog, lambda: main(**arguments))
+    run(parser.prog, lambda: show_figures(main(**arguments).figures))
 
 
 if __name__ == "__main__":

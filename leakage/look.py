@@ -9,7 +9,7 @@ import io
 import itertools
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,14 +104,17 @@ def grey_key(axes: Axes, lines: dict[str, str], where: str, columns: int = 1) ->
     axes.legend(loc=where, ncols=columns)
 
 
-def save_figures(folder: Path, figures: dict[str, Figure]) -> None:
+def png_of(figure: Figure) -> bytes:
+    """The figure as a PNG file's content; within looked_at()."""
+    buffer = io.BytesIO()
+    # Not savefig, which draws twice: the first time without a picture, to learn what the layout is.
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
+def save_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
     """Writes the figures as PNG files of the names given; all are drawn before the first is written."""
-    drawn = {}
     with looked_at():
-        for name, figure in figures.items():
-            buffer = io.BytesIO()
-            # Not savefig, which draws twice: the first time without a picture, to learn what the layout is.
-            FigureCanvasAgg(figure).print_png(buffer)
-            drawn[name] = buffer.getvalue()
+        drawn = {name: png_of(figure) for name, figure in figures.items()}
     for name, content in drawn.items():
         write_whole(folder / name, content)

@@ -56,7 +56,7 @@ def test_the_changes_fit_the_script(change, monkeypatch):
 
 def test_the_numbers_of_another_epsilon(tmp_path, monkeypatch):
     monkeypatch.setattr(laplace, "study_figures", lambda study: {})
-    results = laplace.main(data=SAMPLE, epsilon=0.1, iterations=10, figures=tmp_path)
+    results = laplace.main(data=SAMPLE, epsilon=0.1, iterations=10, figures=tmp_path).results
     scales = {result.data_set: result.scale for result in results if result.query == "average"}
     assert scales["as recorded"] == pytest.approx(20_000)
     assert scales["clamped"] == pytest.approx(160)

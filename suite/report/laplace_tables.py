@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,10 @@ from dp_accounting.pld import privacy_loss_distribution as losses
 from dp_accounting.pld.common import DifferentialPrivacyParameters
 from dp_accounting.privacy_accountant import NeighboringRelation
 from dp_accounting.rdp import RdpAccountant
+from matplotlib.figure import Figure
 
 from leakage.command_line import show
+from suite.report.notebook import ShowsFigures
 from suite.support.command_line import in_lines
 
 DELTA = 1e-6  # of the total: far below one in n
@@ -65,8 +67,8 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Study:
-    """All that is to be printed and drawn."""
+class Study(ShowsFigures):
+    """All that is to be printed and drawn, and the figures once they are drawn."""
 
     column: str
     where: str  # what data these are
@@ -80,6 +82,7 @@ class Study:
     private_bounds: dict[float, np.ndarray]  # epsilon -> the bounds (iterations,) that a share of it bought
     bound_share: float  # of epsilon that buys a bound
     seed: int
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def of(self, query: str, data_set: str) -> Result:
         """The result of one query on one data set."""
@@ -343,7 +346,7 @@ def print_conclusion(study: Study) -> None:
     show(averaging_table(study.averages))
 
 
-def print_in_short(study: Study, drawn: Collection[str], folder: Path) -> None:
+def print_in_short(study: Study, folder: Path) -> None:
     """The answer to the study's question, and where its figures are."""
     wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", "clamped"))
     scales = f"The noise of one private average has the scale {wide.scale:,.6g} as recorded"
@@ -351,4 +354,4 @@ def print_in_short(study: Study, drawn: Collection[str], folder: Path) -> None:
         scales += f", under the bound {wide.upper:,.8g}, and {narrow.scale:,.6g} if clamped at "
         scales += f"{narrow.upper:,.8g}: it follows the bound, not the typical value"
     print(f"\nIn short\n{in_lines(f'{study.column}: {noise_sentence(study)}.')}\n{in_lines(f'{scales}.')}")
-    print(f"{len(drawn)} figures are in {folder}\nLook first at {folder / LOOK_FIRST}")
+    print(f"{len(study.figures)} figures are in {folder}\nLook first at {folder / LOOK_FIRST}")
