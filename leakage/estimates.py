@@ -376,34 +376,46 @@ def _heldout(ranked: _Ranked, seed: int) -> Estimate:
     n, m = ranked.sizes
     if min(n, m) < 2:
         return Estimate(0.0, np.zeros(n), np.zeros(m))
-    # An example is of one of four groups: 0 and 1 non-members, 2 and 3 members, of the second and first half.
-    sizes = np.array([m // 2, (m + 1) // 2, n // 2, (n + 1) // 2])
+    # Members and non-members of the second half, and of the first.
+    sizes = np.array([[n // 2, m // 2], [(n + 1) // 2, (m + 1) // 2]])
     # What an example adds to TPR - FPR in its half, times the sizes of both kinds there: whole numbers, so
-    # that equally good thresholds are exactly equal.
-    first_steps, second_steps = (np.where(ranked.is_member, sizes[half], -sizes[2 + half]) for half in (1, 0))
-    spread = np.array([-1, -1, 1, 1]) / (2 * np.sqrt(sizes * np.maximum(sizes - 1, 1)))
-    places, kind = np.arange(n + m), 2 * ranked.is_member.astype(np.uint8)
-    value, influences = 0.0, np.zeros(n + m)
+    # that equally good thresholds are exactly equal. No sum of them is larger than n m / 2.
+    whole = np.int32 if n * m < 2**31 else np.int64
+    steps = [np.where(ranked.is_member, of_half[1], -of_half[0]).astype(whole) for of_half in sizes]
+    # In how many splits an example was in the half and called a member.
+    called = [np.zeros(n + m, np.uint16) for _ in sizes]
+    spread = np.array([1, -1]) / (2 * np.sqrt(sizes * np.maximum(sizes - 1, 1)))
+    value, expected = 0.0, np.zeros(n + m)
     for in_first in _halves(n, m, seed):
-        in_first = in_first[ranked.order]
+        in_half = [~in_first[ranked.order], in_first[ranked.order]]
         # Either half chooses the place of a threshold, the best for itself; none if no threshold gains.
-        by_first, by_second = (
-            _best_place(steps, ranked.last) for steps in (first_steps * in_first, second_steps * ~in_first)
-        )
-        # And is judged at the other's.
-        called = places <= np.where(in_first, by_second, by_first)
-        outcome = 2 * (kind + in_first) + called
-        rates = np.bincount(outcome, minlength=8)[1::2] / sizes
-        value += (rates[2] + rates[3] - rates[0] - rates[1]) / 2
-        # An example's deviation from the rate of its group, not called and called.
-        influences += (spread[:, None] * ([0, 1] - rates[:, None])).ravel()[outcome]
-    influences *= math.sqrt(1 + FOLD_CORRELATION) / SPLITS
-    return Estimate(float(value / SPLITS), *ranked.back(influences))
+        chosen = [_best_place(steps[half] * in_half[half], ranked.last) for half in (0, 1)]
+        rates = np.empty((2, 2))
+        for half in (0, 1):
+            # And is judged at the other's.
+            end = chosen[1 - half] + 1
+            below = in_half[half][:end]
+            called[half][:end] += below
+            caught = np.count_nonzero(below & ranked.is_member[:end])
+            rates[half] = np.array([caught, np.count_nonzero(below) - caught]) / sizes[half]
+        value += (rates[0, 0] + rates[1, 0] - rates[0, 1] - rates[1, 1]) / 2
+        # An example's influence is its deviation from the rate of its half.
+        of_members, of_nonmembers = (spread * rates).T
+        expected[:n] += np.where(in_first[:n], of_members[1], of_members[0])
+        expected[n:] += np.where(in_first[n:], of_nonmembers[1], of_nonmembers[0])
+    of_called = sum(called[half] * np.where(ranked.is_member, *spread[half]) for half in (0, 1))
+    scale = math.sqrt(1 + FOLD_CORRELATION) / SPLITS
+    members, nonmembers = ranked.back(of_called)
+    return Estimate(
+        float(value / SPLITS), scale * (members - expected[:n]), scale * (nonmembers - expected[n:])
+    )
 
 
 def _best_place(steps: np.ndarray, last: np.ndarray) -> int:
     """Behind which place the sum of the steps is the largest, -1 (before all) if it is never above 0."""
-    curve = np.cumsum(steps)[last]
+    curve = np.cumsum(steps, dtype=steps.dtype)
+    if len(last) < len(curve):
+        curve = curve[last]
     best = int(np.argmax(curve))
     return int(last[best]) if curve[best] > 0 else -1
 

@@ -19,16 +19,16 @@ from sklearn.metrics import roc_auc_score
 
 from leakage import estimates
 from leakage.estimates import (
+    Losses,
     allowed,
     auc_estimate,
     auc_with_interval,
-    chance_advantage,
     clopper_pearson,
+    estimates_of,
     heldout_estimate,
     measure_leakage,
     nonmembers_needed,
     roc_curve,
-    tpr_at_fpr,
 )
 
 N, M, REPLICATES = 600, 200, 500  # members and non-members of a simulated replicate of the held-out advantage
@@ -115,8 +115,6 @@ def test_tpr_at_a_low_fpr_is_the_best_of_all_thresholds(decimals):
         assert report[f"tpr_at_{name}_fpr"] == best / 1000
         assert report[f"realised_fpr_at_{name}"] == accused[accused <= most].max() / 10_000
         assert report[f"chance_tpr_at_{name}_fpr"] == (most + 1) / 10_001
-        interval = tuple(report[f"tpr_at_{name}_fpr{end}"] for end in ("", "_low", "_high"))
-        assert tpr_at_fpr(members, nonmembers, most / 10_000) == interval
     # The other way round: a threshold above which at most 10 of the 1,000 members remain.
     remaining, recognised = 1000 - caught, 10_000 - accused
     assert report["tnr_at_1pct_fnr"] == recognised[remaining <= 10].max() / 10_000
@@ -142,15 +140,15 @@ def test_a_low_fpr_needs_ten_nonmembers_below_it():
         assert len(keys) == 14
         for key in keys:
             assert (report[key] is not None) == any(part in key for part in reported)
-    assert tpr_at_fpr(np.arange(5.0), np.arange(999.0), 0.01) == (None, None, None)
 
 
 # ------------------------------------------------------------------------------------------- their intervals
 
 
-def beta_interval(hits, trials):
+def beta_interval(hits, trials, confidence=0.95):
     """Clopper-Pearson by its textbook formula; beta.ppf gives NaN where an end is 0 or 1."""
-    low, high = stats.beta.ppf([0.025, 0.975], [hits, hits + 1], [trials - hits + 1, trials - hits])
+    tails = (1 - confidence) / 2, (1 + confidence) / 2
+    low, high = stats.beta.ppf(tails, [hits, hits + 1], [trials - hits + 1, trials - hits])
     return float(np.nan_to_num(low, nan=0)), float(np.nan_to_num(high, nan=1))
 
 
@@ -161,6 +159,7 @@ def test_clopper_pearson(trials):
     assert clopper_pearson(trials, trials) == pytest.approx((end, 1))
     for hits in (trials // 3, trials // 2, trials - 1):
         assert clopper_pearson(hits, trials) == pytest.approx(beta_interval(hits, trials))
+        assert clopper_pearson(hits, trials, 0.6) == pytest.approx(beta_interval(hits, trials, 0.6))
 
 
 def delong(members, nonmembers):
@@ -169,26 +168,36 @@ def delong(members, nonmembers):
     return table.mean(1).var(ddof=1) / len(table) + table.mean(0).var(ddof=1) / len(table.T)
 
 
-def newcombe(auc, n, m):
+def newcombe(auc, n, m, width=1.959964):
     """Newcombe's (2006) method 5 as the roots between 0 and 1 of a polynomial of degree 4 in the AUC."""
     x = np.polynomial.Polynomial([0, 1])
     spread = (2 - x) * (1 + x) + ((n + m) / 2 - 1) * ((1 - x) * (1 + x) + x * (2 - x))
-    roots = ((auc - x) ** 2 * (n * m * (2 - x) * (1 + x)) - 1.959964**2 * x * (1 - x) * spread).roots()
+    roots = ((auc - x) ** 2 * (n * m * (2 - x) * (1 + x)) - width**2 * x * (1 - x) * spread).roots()
     possible = [root.real for root in roots if abs(root.imag) < 1e-9 and -1e-6 < root.real < 1 + 1e-6]
     return min(possible), max(possible)
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 1 - 0.05 / 7])
 @every_hand_made
-def test_the_auc_interval_is_the_wider_of_two(members, nonmembers):
-    auc, *interval = auc_with_interval(members, nonmembers)
-    expected = np.array(newcombe(auc, len(members), len(nonmembers)))
+def test_the_auc_interval_is_the_wider_of_two(members, nonmembers, confidence):
+    auc, *interval = auc_with_interval(members, nonmembers, confidence=confidence)
+    width = stats.norm.ppf((1 + confidence) / 2)
+    expected = np.array(newcombe(auc, len(members), len(nonmembers), width))
     if min(len(members), len(nonmembers)) >= 10 and 0 < auc < 1:
-        half = 1.959964 * math.sqrt(delong(members, nonmembers)) / (auc * (1 - auc))
+        half = width * math.sqrt(delong(members, nonmembers)) / (auc * (1 - auc))
         low, high = special.expit(special.logit(auc) + np.array([-half, half]))
         expected = min(expected[0], low), max(expected[1], high)
     assert interval == pytest.approx(expected, abs=1e-6)
-    report = measure_leakage(members, nonmembers)
+    report = measure_leakage(members, nonmembers, confidence=confidence)
     assert [auc, *interval] == [report["auc"], report["auc_low"], report["auc_high"]]
+    assert measure_leakage(members, nonmembers) == measure_leakage(members, nonmembers, confidence=0.95)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, math.nan])
+@pytest.mark.parametrize("use", [measure_leakage, auc_with_interval])
+def test_a_confidence_is_a_share(use, confidence):
+    with pytest.raises(ValueError, match=r"^the confidence of an interval must be between 0 and 1, not"):
+        use([0.1], [0.2], confidence=confidence)
 
 
 def test_the_ends_of_the_auc_interval_come_from_either_method():
@@ -231,7 +240,9 @@ def test_of_few_examples_the_auc_interval_claims_a_leak_seldom():
     """Exactly, over all orders of up to 9 against 12: 5% nominal, 7.2% at most, and 10% for 3 against 3."""
     claimed = {}
     for n, m in itertools.product(range(1, 10), range(1, 13)):
-        lows = np.array([estimates._newcombe_low(pairs / (n * m), n, m) for pairs in range(n * m + 1)])
+        lows = np.array(
+            [estimates._newcombe_low(pairs / (n * m), n, m, 1.959964) for pairs in range(n * m + 1)]
+        )
         claims = (lows > 0.5) | (lows[::-1] > 0.5)
         claimed[n, m] = (arrangements(n, m) * claims).sum() / math.comb(n + m, n)
     assert claimed.pop((3, 3)) == pytest.approx(0.1)
@@ -253,7 +264,7 @@ def test_the_interval_of_the_tpr_covers_the_truth(n, m, fpr, distance):
     for _ in range(replicates):
         members = np.sort(generator.normal(-distance, 1, n))
         nonmembers = np.sort(generator.normal(0, 1, m))
-        tpr, low, high = estimates._tpr_at_fpr(members, nonmembers, fpr)
+        tpr, low, high = estimates._tpr_at_fpr(members, nonmembers, fpr, 0.95)
         covered += low <= truth <= high
         found.append(tpr)
     assert 0.95 - four_errors(0.95, replicates) < covered / replicates < 0.999
@@ -262,16 +273,22 @@ def test_the_interval_of_the_tpr_covers_the_truth(n, m, fpr, distance):
         assert abs(np.mean(found) - chance) < 4 * np.std(found) / math.sqrt(replicates)
 
 
-@pytest.mark.parametrize("decimals", [1, 15])
-def test_the_interval_of_the_tpr_is_the_formula(decimals):
+def tpr_interval(members, nonmembers, confidence=0.95):
+    report = measure_leakage(members, nonmembers, confidence=confidence)
+    return tuple(report[f"tpr_at_1pct_fpr{end}"] for end in ("", "_low", "_high"))
+
+
+@pytest.mark.parametrize(("decimals", "confidence"), [(1, 0.95), (15, 0.95), (15, 0.8)])
+def test_the_interval_of_the_tpr_is_the_formula(decimals, confidence):
     """MOVER, the parts counted one by one, with and without losses that tie."""
     members, nonmembers = (losses.round(decimals) for losses in binormal(12, 20_000, 2000, 1))
     ordered = sorted(nonmembers.tolist())
-    tpr, low, high = tpr_at_fpr(members, nonmembers, 0.01)
-    lower, upper = (int(stats.binom.ppf(q, 2000, 0.01)) for q in (0.025, 0.975))
+    tpr, low, high = tpr_interval(members, nonmembers, confidence)
+    tails = (1 - confidence) / 2, (1 + confidence) / 2
+    lower, upper = (int(stats.binom.ppf(q, 2000, 0.01)) for q in tails)
     least = (members < ordered[lower - 1]).mean()
     most = (members <= ordered[upper]).mean()
-    at_threshold = beta_interval(round(tpr * 20_000), 20_000)
+    at_threshold = beta_interval(round(tpr * 20_000), 20_000, confidence)
     assert tpr == (members < ordered[20]).mean()
     assert low == pytest.approx(max(tpr - math.hypot(tpr - at_threshold[0], tpr - least), 0))
     assert high == pytest.approx(tpr + math.hypot(at_threshold[1] - tpr, most - tpr))
@@ -284,16 +301,75 @@ def test_the_interval_of_the_tpr_covers_it_where_losses_tie():
     truth = special.ndtr(edges[special.ndtr(edges) <= 0.01].max() + 1)
     for _ in range(400):
         losses = generator.normal(-1, 1, 1000).round(1), generator.normal(0, 1, 2000).round(1)
-        _, low, high = tpr_at_fpr(*losses, 0.01)
+        _, low, high = estimates._tpr_at_fpr(*map(np.sort, losses), 0.01, 0.95)
         covered += low <= truth <= high
     assert covered / 400 > 0.95 - four_errors(0.95, 400)
 
 
 def test_a_third_of_the_losses_tied_at_the_minimum_give_a_tpr_of_nothing():
     members = np.append(np.zeros(500), np.arange(1.0, 1001))
-    tpr, low, high = tpr_at_fpr(members, members, 0.01)
+    tpr, low, high = tpr_interval(members, members)
     assert (tpr, low) == (0, 0)
     assert high > 1 / 3
+
+
+def tpr_influences_by_hand(members, nonmembers, fpr):
+    """Influences of both kinds, counted one by one; the slope is that of the ROC curve between the thresholds
+    of the interval."""
+    m, ordered = len(nonmembers), sorted(nonmembers.tolist())
+    threshold = ordered[allowed(fpr, m)]
+    lower, upper = (int(stats.binom.ppf(q, m, fpr)) for q in (0.025, 0.975))
+    begin, end = ordered[lower - 1], ordered[upper]
+    window = [np.mean([begin < loss <= end for loss in losses]) for losses in (members, nonmembers)]
+    below = [np.array([loss < threshold for loss in losses]) for losses in (members, nonmembers)]
+    slope = window[0] / window[1]
+    return (below[0] - below[0].mean()) / len(members), -slope * (below[1] - below[1].mean()) / m
+
+
+@pytest.mark.parametrize("decimals", [1, 15])
+def test_the_influences_on_the_tpr_are_the_formula(decimals):
+    members, nonmembers = (losses.round(decimals) for losses in binormal(19, 800, 1500, 1))
+    estimate = estimates_of(Losses(members, nonmembers), ["tpr_at_1pct_fpr"])["tpr_at_1pct_fpr"]
+    assert estimate.value == measure_leakage(members, nonmembers)["tpr_at_1pct_fpr"]
+    expected = tpr_influences_by_hand(members, nonmembers, 0.01)
+    assert np.concatenate(expected).any()
+    assert estimate.members == pytest.approx(expected[0])
+    assert estimate.nonmembers == pytest.approx(expected[1])
+
+
+def test_a_threshold_among_ties_alone_has_influences_too():
+    """All non-members that the window looks at are equal, and so are half of the members: at 1% FPR nobody
+    below them is accused, and a few accused more would call all of these members."""
+    members, nonmembers = np.append(np.zeros(50), np.arange(1.0, 51)), np.append(np.zeros(500), np.ones(500))
+    estimate = estimates_of(Losses(members, nonmembers), ["tpr_at_1pct_fpr"])["tpr_at_1pct_fpr"]
+    assert estimate.value == 0
+    assert np.isfinite(estimate.standard_error)
+
+
+@pytest.mark.parametrize(("n", "m", "fpr"), [(2000, 2000, "1pct"), (12_000, 12_000, "0p1pct")])
+@pytest.mark.parametrize("distance", [0, 1])
+def test_the_influences_on_the_tpr_sum_to_its_variance(n, m, fpr, distance):
+    """600 replicates: the root of the mean squared standard error is the spread of the TPR, within 4 standard
+    errors of a standard deviation (12%) and the 5% that the estimate of the slope costs."""
+    generator, measure, found = np.random.default_rng([20, n, distance]), f"tpr_at_{fpr}_fpr", []
+    for _ in range(600):
+        losses = Losses(generator.normal(-distance, 1, n), generator.normal(0, 1, m))
+        estimate = estimates_of(losses, [measure])[measure]
+        found.append((estimate.value, estimate.standard_error))
+    values, errors = np.array(found).T
+    assert math.sqrt(np.square(errors).mean()) == pytest.approx(values.std(), rel=0.05 + 4 / math.sqrt(1200))
+
+
+def test_measures_of_one_training_are_those_of_measure_leakage():
+    members, nonmembers = binormal(21, 3000, 12_000, 0.5)
+    measures = "auc", "heldout_advantage", "tpr_at_1pct_fpr", "tpr_at_0p1pct_fpr"
+    found = estimates_of(Losses(members, nonmembers), measures, seed=2)
+    report = measure_leakage(members, nonmembers, seed=2)
+    assert {name: estimate.value for name, estimate in found.items()} == {
+        name: report[name] for name in measures
+    }
+    few = estimates_of(Losses(members, nonmembers[:2000]), measures)
+    assert [few[name] is None for name in measures] == [False, False, False, True]
 
 
 # ------------------------------------------------------------------------------------ the held-out advantage
@@ -390,11 +466,15 @@ def test_the_interval_of_the_heldout_advantage_covers_the_truth(distance):
 # ------------------------------------------------------------------------------------------ the chance level
 
 
+def chance_of(members, nonmembers):
+    return measure_leakage(members, nonmembers)["chance_advantage"]
+
+
 @pytest.mark.parametrize(("n", "m"), [(50_000, 10_000), (20_000, 4000), (2000, 1000)])
 def test_the_chance_level_of_many_losses_is_the_limit(n, m):
     """Within 4 standard errors and the 2% that the limit is off for 1,000. Without ties, the advantage
     depends on the order of members and non-members alone."""
-    chance = chance_advantage(np.arange(n), np.arange(m) + 0.5)
+    chance = chance_of(np.arange(n), np.arange(m) + 0.5)
     assert chance == pytest.approx(stats.kstwobign.mean() * math.sqrt(1 / n + 1 / m), rel=1e-6)
     generator, steps = np.random.default_rng(4), np.repeat([1 / n, -1 / m], [n, m])
     advantages = [np.abs(generator.permutation(steps).cumsum()).max() for _ in range(500)]
@@ -421,9 +501,8 @@ def test_the_chance_level_of_few_or_tied_losses_is_by_permutation(n, m, decimals
     losses = np.random.default_rng(17).exponential(0.1, n + m).round(decimals)
     truth = advantages_by_chance(losses, n, 3000)
     assert truth.mean() == pytest.approx(expected, rel=0.03)
-    chance = chance_advantage(losses[:n], losses[n:])
+    chance = chance_of(losses[:n], losses[n:])
     assert abs(chance - truth.mean()) < 4 * truth.std() / math.sqrt(200)
-    assert measure_leakage(losses[:n], losses[n:])["chance_advantage"] == chance
 
 
 def test_a_few_ties_among_many_losses_take_the_limit():
@@ -431,8 +510,8 @@ def test_a_few_ties_among_many_losses_take_the_limit():
     losses = np.random.default_rng(18).random(4000)
     losses[:30] = losses[30:60]
     truth = advantages_by_chance(losses, 2000, 1000)
-    chance = chance_advantage(losses[:2000], losses[2000:])
-    assert chance == chance_advantage(np.arange(2000.0), np.arange(2000) + 0.5)
+    chance = chance_of(losses[:2000], losses[2000:])
+    assert chance == chance_of(np.arange(2000.0), np.arange(2000) + 0.5)
     assert abs(chance - truth.mean()) < 4 * truth.std() / math.sqrt(1000) + 0.02 * chance
 
 
@@ -476,8 +555,7 @@ def test_a_perfect_separation_is_not_certain_to_be_one(reverse):
         measure_leakage,
         auc_estimate,
         heldout_estimate,
-        chance_advantage,
-        lambda *losses: tpr_at_fpr(*losses, 0.5),
+        lambda *losses: estimates_of(Losses(*losses), ["auc"]),
         lambda *losses: roc_curve(*losses, [0.5]),
     ],
 )
