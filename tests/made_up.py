@@ -1,8 +1,8 @@
 """A made-up study for the tests of findings, tables and figures: log-normal losses with a known leak.
 
-An image is as easy for every model, each training has noise of its own, and an image that a model was trained
-on loses `leak` times its own memory of its log loss by the end. Members are decided by mia.py's own coins, and
-the tables are made by its own functions, so that a made-up study has all that a real one has.
+An image is as easy for every model, each training has noise of its own, and an image that a model was
+trained on loses `leak` times its own memory of its log loss by the end. mia.py's own coins decide who is a
+member, and its own functions make the tables, so that a made-up study has all that a real one has.
 """
 
 import zlib

@@ -1,9 +1,10 @@
 """The figures of study 1, drawn from its tables alone (suite.study.tables.Study), and images for the samples.
 
-Bars are the intervals of the tables: over trainings, their coins and images at once, and so wide that those of
-an act hold together in 95% of runs. So what a bar shows is what the verdict says.
+Bars are the intervals of the tables: over trainings, their coins and images at once, and so wide that those
+of an act hold together in 95% of runs. So a bar never contradicts its verdict.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,11 +16,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
-from leakage.estimates import nonmembers_needed
+from leakage.estimates import LOW_FPRS, nonmembers_needed
 from leakage.look import BLACK, BLUE, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 from leakage.panels import Curves, Shown, roc_panel
-from suite.report.mia_tables import ends_of, last_epoch, reported
+from suite.report.mia_tables import ends_of, given_fprs, last_epoch, reported, with_interval
 from suite.report.mia_words import (
     class_groups,
     classes_sentence,
@@ -31,22 +31,25 @@ from suite.report.mia_words import (
     loss_sentence,
     model_words,
     samples_sentence,
+    who_leaks,
 )
 from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, THRESHOLD
 from suite.study.memorisation import RELIABLE
 from suite.study.tables import Study
 
+LETTERS = "abcdefghijkl"  # of panels
 ABREAST = 4  # models beside each other
 PICTURES = 10  # images in a strip
 ATTACK_LINES = {THRESHOLD: "--", CALIBRATED: "-"}
+ATTACK_PLACES = {THRESHOLD: -0.17, CALIBRATED: 0.17}  # above and below a model's line
 BAR, MARK = 5.0, 8.0  # width of a bar and size of a marker, in points
 SETS = "Members: images that a model was trained on, by a coin each; non-members: the rest of the pool."
 
 
 class Drawing(NamedTuple):
     """What the figures need beside the tables: the experiments' questions by name; all images (N, 32, 32, 3)
-    uint8 and their labels (N,), by number; the classes' names; a style for each model; and a remark with which
-    every title begins, if there is one."""
+    uint8 and their labels (N,), by number; the classes' names; a style for each model; and a remark with
+    which every title begins, if there is one."""
 
     questions: dict[str, str]
     images: np.ndarray
@@ -84,6 +87,8 @@ def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
 @looked_at()
 def defence_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
     """The figures of act three by the names of their files. study: of plain and of private models."""
+    if study.pairs.empty:  # a private model alone
+        return {"mia_defence.png": defence_figure(study, study.pairs, drawing)}
     return {
         f"mia_{experiment}.png": defence_figure(study, pairs, drawing)
         for experiment, pairs in study.pairs.groupby("experiment", sort=False)
@@ -128,11 +133,11 @@ def _bar(
     _mark(axes, unit * row[measure], place, style, filled=filled)
 
 
-def _mark(axes: Axes, across: float, place: float, style: Style, *, filled: bool) -> None:
+def _mark(axes: Axes, across: float, up: float, style: Style, *, filled: bool, size: float = MARK) -> None:
     """A model's marker: open for the threshold attack where both attacks are shown."""
     face = style.colour if filled else "white"
-    edge = {"markeredgecolor": style.colour, "markeredgewidth": 1.5}
-    axes.plot(across, place, style.marker, markerfacecolor=face, markersize=MARK, zorder=3, **edge)
+    edge = {"markeredgecolor": style.colour, "markeredgewidth": size / 6}
+    axes.plot(across, up, style.marker, markerfacecolor=face, markersize=size, zorder=3, **edge)
 
 
 def _model_rows(axes: Axes, names: Sequence[str]) -> None:
@@ -169,9 +174,9 @@ def loss_figure(study: Study, drawing: Drawing) -> Figure:
     """Two histograms of the loss, of members and of non-members, and the threshold that tells them apart."""
     models = pictured_models(study)
     caption = (
-        f"{SETS} Loss: -log of the probability given to the true class; small means certain. Dashed: the "
-        "threshold at which the shares of members and of non-members below it differ most. "
-        f"{_trainings(study)} Means over these."
+        f"{SETS} Loss: -log of the probability given to the true class; small means certain. Threshold: "
+        f"where the shares of members and of non-members below it differ most. Means over "
+        f"{int(study.kinds['trainings'].min())} trainings."
     )
     handles = [
         Patch(facecolor=BLUE, alpha=0.4, label="members"),
@@ -180,45 +185,46 @@ def loss_figure(study: Study, drawing: Drawing) -> Figure:
     ]
     title = drawing.title(loss_sentence(study, models))
     figure = new_figure(4.6, title, caption, handles=handles, columns=3)
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    for letter, axes, model in zip("abcdefgh", panels, models, strict=False):
-        members, edges = _histogram(study, model, "member histogram")
-        nonmembers, _ = _histogram(study, model, "non-member histogram")
-        _loss_panel(axes, members, nonmembers, edges)
-        words = model_words(study.results[study.results["model"] == model])
-        across = f"loss (last bar: {edges[-2]:.3g} and more)"
-        finish(axes, f"({letter}) {model}:\n{words}", across, "share of images")
-        axes.tick_params(labelleft=True)
+    panels = figure.subplots(1, len(models), squeeze=False)[0]
+    for number, (axes, model) in enumerate(zip(panels, models, strict=True)):
+        rows = study.results[study.results["model"] == model]
+        _loss_panel(axes, study.curves[study.curves["model"] == model], last_epoch(rows))
+        finish(axes, f"({LETTERS[number]}) {model}:\n{model_words(rows)}", "loss", "share of images")
+    _same_height(panels)
     return figure
 
 
-def _histogram(study: Study, model: str, curve: str) -> tuple[np.ndarray, np.ndarray]:
-    """Shares (b,) of the images in each bin, the mean over the trainings, and the bins' edges (b + 1,)."""
-    curves = study.curves
-    points = curves[(curves["model"] == model) & (curves["curve"] == curve)]
-    shares = points.groupby("x")["y"].mean()
-    left = shares.index.to_numpy(float)
-    # The bins are equally wide; the table has their left edges.
-    return shares.to_numpy(float), np.append(left, 2 * left[-1] - left[-2])
+def _loss_panel(axes: Axes, curves: pd.DataFrame, last: pd.DataFrame) -> None:
+    """One model's histograms, and how many members and non-members the threshold calls members.
 
-
-def _loss_panel(axes: Axes, members: np.ndarray, nonmembers: np.ndarray, edges: np.ndarray) -> None:
+    curves, last: the model's curves, and its results at the last epoch.
+    """
+    members, edges = _histogram(curves[curves["curve"] == "member histogram"])
+    nonmembers, _ = _histogram(curves[curves["curve"] == "non-member histogram"])
     axes.stairs(members, edges, fill=True, color=BLUE, alpha=0.4)
     axes.stairs(nonmembers, edges, color=BLACK, linewidth=1.5)
-    # The threshold ends the bin up to which the shares differ most.
-    called = np.cumsum(members), np.cumsum(nonmembers)
-    widest = int(np.argmax(called[0] - called[1]))
-    axes.axvline(edges[widest + 1], color=BLACK, linestyle="--", linewidth=1.2)
-    words = f"called members:\n{called[0][widest]:.0%} of members\n{called[1][widest]:.0%} of non-members"
-    axes.annotate(words, (edges[widest + 1], 0.97), (-8, 0), ha="right", va="top", **_beside_a_line(axes))
-    axes.annotate("called\nnon-members", (edges[widest + 1], 0.97), (8, 0), va="top", **_beside_a_line(axes))
-    axes.set_xlim(edges[0], edges[-1])
+    threshold = last["threshold"].mean()
+    axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
+    words = (
+        f"← called members:\n{last['true_positive_rate'].mean():.0%} of members,\n"
+        f"{last['false_positive_rate'].mean():.0%} of non-members"
+    )
+    beside = {"textcoords": "offset points", "xycoords": axes.get_xaxis_transform(), "va": "top"}
+    axes.annotate(words, (threshold, 0.98), (6, 0), **beside)
+    largest = max(members.max(), nonmembers.max())
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.35 * largest))  # room for the words
+    ticks = [tick for tick in axes.get_xticks() if edges[0] <= tick <= edges[-1]]
+    # The last bin holds all larger losses too.
+    axes.set_xticks(ticks, [*(f"{tick:g}" for tick in ticks[:-1]), f"{ticks[-1]:g} and\nmore"])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _beside_a_line(axes: Axes) -> dict:
-    """How words are placed beside a vertical line: across by the data, up by the axes, moved by points."""
-    return {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "fontsize": SMALL}
+def _histogram(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (b,) of the images in each bin, the mean over the trainings, and the bins' edges (b + 1,)."""
+    shares = points.groupby("x")["y"].mean()
+    left = shares.index.to_numpy(float)
+    # The table has the left edges; the bins are equally wide.
+    return shares.to_numpy(float), np.append(left, 2 * left[-1] - left[-2])
 
 
 # --------------------------------------------------------------------------------------------- an experiment
@@ -229,43 +235,56 @@ def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Fi
 
     pairs: the experiment's rows of the table of pairs.
     """
-    pairs = reported(pairs)
+    by_pair = [rows for _, rows in reported(pairs).groupby(["first", "second"], sort=False)]
+    pairs = pd.concat(by_pair)  # both attacks on a pair beside each other
     models = _models_of(pairs)
-    family = int(pairs["family"].iloc[0])
     caption = (
-        f"{SETS} {_trainings(study)} Bars in (a) hold for all {family} pairs of the act together in 95% of runs, "
-        "those of the AUC for all models; where a bar in (a) leaves 0 out, the verdict is that one leaks more."
+        f"{SETS} {_trainings(study)} Bars in (a) hold for all {pairs['family'].iloc[0]} pairs of the act "
+        "together in 95% of runs, those of the AUC for all models. If a bar in (a) leaves 0 out, that is the "
+        "verdict."
     )
-    names = list(pairs.groupby(["first", "second"], sort=False).groups)
     figure = new_figure(
-        5.0 + 0.5 * len(pairs) + 0.2 * len(models) + 2.4 * (len(names) > 1),
+        4.7 + 0.5 * len(pairs) + 0.2 * len(models) + (2.4 if len(by_pair) > 1 else 0),
         drawing.title(finding_of(pairs)),
         caption,
         handles=_model_handles(study, models, drawing.styles),
     )
-    answer, *panels = _experiment_panels(figure, len(names), 0.5 * len(pairs) + 0.1).values()
-    _answer_panel(answer, pairs, drawing.questions[pairs["experiment"].iloc[0]])
-    aucs, accuracies = panels[: len(names)], panels[len(names) :]
-    for number, name in enumerate(names):
-        equal = pairs[(pairs["first"] == name[0]) & (pairs["second"] == name[1])]["equal"].iloc[0]
-        where = f", {equal}" if equal and len(names) > 1 else ""
-        _auc_panel(aucs[number], study, name, drawing.styles)
-        finish(aucs[number], f"({'bcdefgh'[number]}) {_auc_title(study)}{where}", "epoch", "AUC")
-        _accuracy_panel(accuracies[number], study, name, drawing.styles)
-        letter = "bcdefgh"[len(names) + number]
-        finish(accuracies[number], f"({letter}) Accuracy{where}", "epoch", "share classified correctly")
+    answer, words, *panels = _experiment_panels(figure, len(by_pair), 0.5 * len(pairs) + 0.1)
+    _answer_panel(answer, words, pairs, drawing.questions[pairs["experiment"].iloc[0]])
+    aucs, accuracies = panels[: len(by_pair)], panels[len(by_pair) :]
+    letters = iter(LETTERS[1:])
+    for axes, rows in zip(aucs, by_pair, strict=True):
+        _auc_panel(axes, study, _models_of(rows), drawing.styles)
+        finish(axes, f"({next(letters)}) {_auc_title(study)}{_where(rows, by_pair)}", "epoch", "AUC")
+    for axes, rows in zip(accuracies, by_pair, strict=True):
+        _accuracy_panel(axes, study, _models_of(rows), drawing.styles)
+        title = f"({next(letters)}) Accuracy{_where(rows, by_pair)}"
+        finish(axes, title, "epoch", "share classified correctly")
     _same_height(aucs)
     _same_height(accuracies)
     return figure
 
 
-def _experiment_panels(figure: Figure, pairs: int, answer_height: float) -> dict[str, Axes]:
-    """The answer above all; then AUC and accuracy side by side for one pair, else a column for each pair."""
+def _experiment_panels(figure: Figure, pairs: int, answer_height: float) -> list[Axes]:
+    """The answer with its words above all; then AUC and accuracy side by side for one pair, else a column for
+    each pair."""
     aucs = [f"AUC {number}" for number in range(pairs)]
     accuracies = [f"accuracy {number}" for number in range(pairs)]
     lines = [aucs + accuracies] if pairs == 1 else [aucs, accuracies]
-    mosaic = [["answer"] * len(lines[0]), *lines]
-    return figure.subplot_mosaic(mosaic, height_ratios=[answer_height, *[2.6] * len(lines)])
+    # So many columns that the panels fit, and the words take a third of their line.
+    columns = math.lcm(len(lines[0]), 3)
+    answer_line = ["answer"] * (2 * columns // 3) + ["words"] * (columns // 3)
+    mosaic = [answer_line, *(np.repeat(line, columns // len(line)).tolist() for line in lines)]
+    panels = figure.subplot_mosaic(mosaic, height_ratios=[answer_height, *[2.6] * len(lines)])
+    return list(panels.values())
+
+
+def _where(rows: pd.DataFrame, by_pair: Sequence[pd.DataFrame]) -> str:
+    """Which of several pairs a panel shows: by what both models have in common, else by their names."""
+    if len(by_pair) == 1:
+        return ""
+    pair = rows.iloc[0]
+    return f", {pair['equal'] or listed(_models_of(rows))}"
 
 
 def _same_height(panels: Sequence[Axes]) -> None:
@@ -276,45 +295,35 @@ def _same_height(panels: Sequence[Axes]) -> None:
         axes.set_ylim(lowest, highest)
 
 
-def _answer_panel(axes: Axes, pairs: pd.DataFrame, question: str) -> None:
-    """For each pair and attack the difference in AUC with its interval; beside it the verdict in words."""
-    names = [f"{row['attack']} attack" for _, row in pairs.iterrows()]
-    several_pairs = len(pairs[["first", "second"]].drop_duplicates()) > 1
-    if several_pairs:
-        names = [
-            f"{row['equal'] or row['first'] + ' - ' + row['second']},\n{name}"
-            for name, (_, row) in zip(names, pairs.iterrows(), strict=True)
-        ]
-    widest = 0.0
+def _answer_panel(axes: Axes, beside: Axes, pairs: pd.DataFrame, question: str) -> None:
+    """For each pair and attack the difference in AUC with its interval; in the axes beside it the verdict."""
+    several_pairs = len(_models_of(pairs)) > 2
+    names = []
     for place, (_, row) in enumerate(pairs.iterrows()):
         decided = is_decided(row["verdict"])
         style = Style(BLACK if decided else GREY, "o")
         _bar(axes, place, row, "auc_difference", style, filled=row["attack"] == CALIBRATED)
-        words = f"{_difference(row)}\n{_judgement(row)}"
+        words = f"{with_interval(row, 'auc_difference', '+')}\n{_judgement(row)}"
         weight = "bold" if decided else "normal"
-        across = axes.get_yaxis_transform()
-        axes.text(1.02, place, words, transform=across, va="center", fontsize=SMALL, fontweight=weight)
-        ends = row[["auc_difference", "auc_low", "auc_high"]].astype(float)
-        widest = max(widest, ends.abs().max())
+        beside.text(0, place, words, va="center", fontsize=SMALL, fontweight=weight)
+        pair = f"{row['first']} - {row['second']},\n" if several_pairs else ""
+        names.append(f"{pair}{row['attack']} attack")
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
+    beside.set_ylim(axes.get_ylim())
+    beside.set_axis_off()
     # 0 in the middle, so that either side is one model's.
-    axes.set_xlim(-1.1 * widest or -1, 1.1 * widest or 1)
+    widest = pairs[["auc_difference", "auc_low", "auc_high"]].astype(float).abs().max(axis=None)
+    axes.set_xlim(-1.1 * widest, 1.1 * widest)
+    axes.xaxis.set_major_locator(MaxNLocator(7, symmetric=True))
     first, second = ("the first", "the second") if several_pairs else pairs[["first", "second"]].iloc[0]
-    sides = f"← {second} leaks more        difference in AUC        {first} leaks more →"
+    sides = f"← {second} leaks more      difference in AUC      {first} leaks more →"
     finish(axes, f"(a) {question}", sides)
-
-
-def _difference(row: pd.Series) -> str:
-    """A pair's difference in AUC with its interval, in as many digits as the tables that are printed."""
-    if pd.isna(row["auc_low"]):
-        return f"{row['auc_difference']:+.4f}"
-    return f"{row['auc_difference']:+.4f} [{row['auc_low']:+.4f}, {row['auc_high']:+.4f}]"
 
 
 def _judgement(row: pd.Series) -> str:
     """A verdict in a few words."""
-    if row["verdict"] in (NO_DIFFERENCE, NO_VERDICT):
+    if not is_decided(row["verdict"]):
         return row["verdict"].split(":")[0]
     more = row["first"] if row["auc_difference"] > 0 else row["second"]
     return f"{more} leaks more"
@@ -340,9 +349,15 @@ def _auc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str
             bars += 1
             place = last * (1 + 0.025 * bars)  # beside each other, behind the last epoch
             ends = [kind["auc_low"], kind["auc_high"]]
-            axes.plot([place] * 2, ends, color=styles[model].colour, linewidth=BAR - 1, alpha=0.5)
+            axes.plot([place] * 2, ends, color=styles[model].colour, linewidth=BAR - 1, alpha=0.4)
+            filled = attack == attacks[-1]
+            _mark(axes, place, kind["auc"], styles[model], filled=filled, size=MARK / 2)
     axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
-    axes.annotate("chance", (0, 0.5), (0, 3), textcoords="offset points", color=GREY, fontsize=SMALL)
+    bottom, top = axes.get_ylim()
+    room = 0.1 * (top - bottom)
+    axes.set_ylim(min(bottom, 0.5 - room), top + room * (len(attacks) - 1))
+    below = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "top"}
+    axes.annotate("chance", (0.12, 0.5), (0, -2), color=GREY, fontsize=SMALL, **below)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if len(attacks) > 1:
         grey_key(axes, {f"{attack} attack": ATTACK_LINES[attack] for attack in attacks}, "upper left")
@@ -425,8 +440,9 @@ def per_class_figure(study: Study, drawing: Drawing) -> Figure:
     models = named or pictured_models(study)
     rest = [model for model in kinds.index if model not in models]
     caption = (
-        f"{_trainings(study)} Bars: the classes' intervals hold together for each model in 95% of runs. Line: "
-        "mean of all classes. Coloured: classes whose difference from that mean has an interval without 0."
+        f"{_trainings(study)} Bars: the classes' intervals hold together for each model in 95% of runs. "
+        "Coloured: classes whose difference from the mean of all has an interval without 0; a training that "
+        "moves all classes alike moves the bars, but no difference."
     )
     if rest:
         caption += f" Not shown, as no class can be named: {listed(rest)}."
@@ -479,8 +495,6 @@ def _class_panel(axes: Axes, kind: pd.Series, names: Sequence[str], style: Style
         named = name in above or name in below
         colour = style.colour if named else GREY
         _bar(axes, place, kind, f"auc_{name}", Style(colour, style.marker), filled=named)
-    mean = np.mean([kind[f"auc_{name}"] for name in names])
-    axes.axvline(mean, color=GREY, linewidth=1, zorder=0)
     axes.axvline(0.5, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
     axes.tick_params(axis="x", labelbottom=True)
@@ -491,10 +505,10 @@ def _class_panel(axes: Axes, kind: pd.Series, names: Sequence[str], style: Style
 
 def attacks_figure(study: Study, drawing: Drawing) -> Figure:
     """Threshold and calibrated attack beside each other: every model's AUC, the gain, and members named."""
+    fprs = given_fprs(study)
     caption = (
-        f"{_trainings(study)} Both attacks on the same trainings; bars and gains hold for all models together in "
-        "95% of runs. (b) Share of members named if 1 in 1,000 non-members is accused by mistake; grey lines: by "
-        "chance. The reference models of a training are those of all other pairs."
+        f"{_trainings(study)} Both attacks on the same trainings; the reference models of each are those of "
+        "all other pairs. Bars and gains hold for all models together in 95% of runs."
     )
     handles = [
         Line2D(
@@ -508,24 +522,19 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
     models = list(study.results["model"].unique())
     title = drawing.title(gain_sentence(study))
     figure = new_figure(1.9 + 0.7 * len(models), title, caption, handles=handles, columns=3)
-    auc, members_named = figure.subplots(1, 2, width_ratios=[3, 2])
-    for shift, attack in ((-0.17, THRESHOLD), (0.17, CALIBRATED)):
-        part = study.of(attack)
-        kinds = reported(part.kinds).set_index("model")
-        last = last_epoch(part.results)
-        for place, model in enumerate(models):
-            kind, style, filled = kinds.loc[model], drawing.styles[model], attack == CALIBRATED
-            _bar(auc, place + shift, kind, "auc", style, filled=filled)
-            chance = last[last["model"] == model]["chance_tpr_at_0p1pct_fpr"].mean()
-            _named_bar(members_named, place + shift, kind, chance, style, filled=filled)
-            if attack == CALIBRATED:
-                _gain(auc, place, kind)
+    if fprs:
+        auc, members_named = figure.subplots(1, 2, width_ratios=[3, 2])
+        _named_panel(members_named, study, models, min(fprs, key=fprs.get), drawing.styles)
+    else:
+        auc = figure.subplots()
+    for place, model in enumerate(models):
+        for attack, shift in ATTACK_PLACES.items():
+            kind = reported(study.of(attack).kinds).set_index("model").loc[model]
+            _bar(auc, place + shift, kind, "auc", drawing.styles[model], filled=attack == CALIBRATED)
+        _gain(auc, place, kind)
     auc.axvline(0.5, color=GREY, linestyle=":", zorder=0)
     _model_rows(auc, _named_in_words(study, models))
-    _model_rows(members_named, [""] * len(models))
-    members_named.set_xlim(left=0)
-    finish(auc, "(a) AUC, and what calibration adds to it", "AUC")
-    finish(members_named, "(b) Members named almost surely", "members named, % (TPR at 0.1% FPR)")
+    finish(auc, "(a) AUC, and what reference models add to it", "AUC")
     return figure
 
 
@@ -537,18 +546,31 @@ def _gain(axes: Axes, place: float, kind: pd.Series) -> None:
     axes.text(1.02, place, words, transform=across, va="center", fontsize=SMALL, fontweight=weight)
 
 
-def _named_bar(
-    axes: Axes, place: float, kind: pd.Series, chance: float, style: Style, *, filled: bool
+def _named_panel(
+    axes: Axes, study: Study, models: Sequence[str], rate: str, styles: dict[str, Style]
 ) -> None:
-    """The TPR at 0.1% FPR in per cent, and what chance gives; words where there are too few non-members."""
-    if pd.isna(kind["tpr_at_0p1pct_fpr"]):
-        if filled:
-            needed = f"needs {nonmembers_needed(0.001):,} non-members"
-            across = axes.get_yaxis_transform()
-            axes.text(0.5, round(place), needed, transform=across, ha="center", va="center", fontsize=SMALL)
-        return
-    axes.plot([100 * chance] * 2, [place - 0.17, place + 0.17], ":", color=GREY)
-    _bar(axes, place, kind, "tpr_at_0p1pct_fpr", style, filled=filled, unit=100)
+    """The members named by each attack at a low false positive rate, in per cent, and by chance.
+
+    rate: the name of the false positive rate in the tables.
+    """
+    fpr, measure = LOW_FPRS[rate], f"tpr_at_{rate}_fpr"
+    across = axes.get_yaxis_transform()
+    for place, model in enumerate(models):
+        rows = last_epoch(study.results[study.results["model"] == model])
+        chance = 100 * rows[f"chance_{measure}"].mean()
+        axes.plot([chance] * 2, [place - 0.4, place + 0.4], ":", color=GREY)
+        for attack, shift in ATTACK_PLACES.items():
+            kind = reported(study.of(attack).kinds).set_index("model").loc[model]
+            if not pd.isna(kind[measure]):
+                filled = attack == CALIBRATED
+                _bar(axes, place + shift, kind, measure, styles[model], filled=filled, unit=100)
+        if math.isnan(chance):
+            needed = f"needs {nonmembers_needed(fpr):,} non-members"
+            axes.text(0.5, place, needed, transform=across, ha="center", va="center", fontsize=SMALL)
+    _model_rows(axes, [""] * len(models))
+    axes.set_xlim(left=0)
+    title = f"(b) Members named if 1 in {1 / fpr:,.0f}\nnon-members is accused by mistake"
+    finish(axes, title, f"members named, % (TPR at {fpr:.1%} FPR)")
 
 
 # ------------------------------------------------------------------------------------------- single images
@@ -561,7 +583,8 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
     reliabilities = kinds.loc[models, "memorisation_reliability"].astype(float)
     caption = (
         "Below each image: its mean loss where it was not a member, and where it was. Memorisation is their "
-        f"difference. {_trainings(study)} Its reliability, from two halves of these: {_in_words(reliabilities)}"
+        f"difference. {_trainings(study)} Its reliability, from two halves of them: "
+        f"{_in_words(reliabilities)}"
     )
     figure = new_figure(0.9 + 3.1 * len(models), drawing.title(samples_sentence(study, models)), caption)
     for axes, model in zip(figure.subplots(len(models), squeeze=False)[:, 0], models, strict=True):
@@ -603,7 +626,7 @@ def _strip(axes: Axes, top: float, name: str, images: pd.DataFrame, model: str, 
         outside = inside + row[f"{model}_memorisation"]
         label = drawing.class_names[drawing.labels[number]]
         axes.text(left + 0.5, top - 0.05, label, ha="center", fontsize=SMALL)
-        words = f"{outside:.2g} → {inside:.2g}"
+        words = " → ".join(f"{loss:.1f}" if loss < 100 else f"{loss:.0f}" for loss in (outside, inside))
         axes.text(left + 0.5, top + 1.05, words, ha="center", va="top", fontsize=SMALL)
 
 
@@ -615,26 +638,26 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
 
     pairs: the experiment's rows of the table of pairs.
     """
-    models = _models_of(pairs)
+    models = _models_of(pairs) or list(study.results["model"].unique())
+    title = finding_of(pairs) if len(pairs) else who_leaks(study.of(THRESHOLD))
     study = study.about(models)
-    private = last_epoch(study.results).dropna(subset="epsilon").drop_duplicates("model").set_index("model")
-    family = int(pairs["family"].iloc[0])
+    private = last_epoch(study.results).dropna(subset="epsilon").drop_duplicates("model")
     epsilons = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])
+    stopped = pairs[pairs["variant"] == EQUAL_ACCURACY]
     caption = (
-        f"{_trainings(study)} Verdicts ({family} together) and bars hold in 95% of runs. DP-SGD at epsilon "
-        f"{epsilons}. Stopped early: at the epoch where the accuracy on non-members is nearest to the private "
-        "model's; that promises nothing, and has no bar."
+        f"{_trainings(study)} Bars hold for all models together in 95% of runs, and so do verdicts. DP-SGD "
+        f"at epsilon {epsilons}."
     )
-    figure = new_figure(
-        7.4 + 0.25 * len(models),
-        drawing.title(finding_of(pairs)),
-        caption,
-        handles=_model_handles(study, models, drawing.styles),
-    )
+    if len(stopped):
+        caption += (
+            " Stopped: at the epoch where the accuracy on non-members is nearest to the private model's; "
+            "described without a bar, and it promises nothing."
+        )
+    handles = _model_handles(study, models, drawing.styles)
+    figure = new_figure(7.4 + 0.25 * len(models), drawing.title(title), caption, handles=handles)
     panels = figure.subplot_mosaic(
         [["advantage", "roc"], ["accuracy", "auc"]], height_ratios=[3.0, 2.6], width_ratios=[1, 1]
     )
-    stopped = pairs[pairs["variant"] == EQUAL_ACCURACY]
     _advantage_panel(panels["advantage"], study, models, stopped, drawing.styles)
     _bounded_roc_panel(panels["roc"], study, models, drawing.styles)
     _accuracy_panel(panels["accuracy"], study, models, drawing.styles)
@@ -669,7 +692,7 @@ def _advantage_panel(
             rows = rows[(rows["model"] == model) & (rows["epoch"] == pair["first_epoch"])]
             filled = pair["attack"] == CALIBRATED
             _mark(axes, rows["heldout_advantage"].mean(), len(names), styles[model], filled=filled)
-            names.append(f"stopped at epoch {pair['first_epoch']},\n{pair['attack']}")
+            names.append(f"{model} stopped at\nepoch {pair['first_epoch']}, {pair['attack']}")
         if not pd.isna(bounds[model]):
             axes.plot([bounds[model]] * 2, [begin, len(names) - 0.5], "-.", color=styles[model].colour)
             words = f"no attack beyond {bounds[model]:.3f} "
@@ -685,10 +708,11 @@ def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: 
     for model, bound in bounds.groupby("model", sort=False):
         label = f"bound of {model}"
         axes.plot(bound["x"], bound["y"], "-.", color=styles[model].colour, linewidth=1.5, label=label)
-    curves = []
-    for attack in study.results["attack"].unique():
-        for model in models:
-            curves.append(_mean_roc(study.of(attack), model, styles[model], ATTACK_LINES[attack]))
+    curves = [
+        _mean_roc(study.of(attack), model, styles[model], ATTACK_LINES[attack])
+        for attack in study.results["attack"].unique()
+        for model in models
+    ]
     roc_panel(axes, curves, "(b) ROC curves, and the bound", "log")
 
 

@@ -57,14 +57,20 @@ def models_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def given_fprs(study: Study) -> dict[str, float]:
+    """The low false positive rates, by name, for which the TPR of any model can be given."""
+    kinds = reported(study.kinds)
+    return {name: fpr for name, fpr in LOW_FPRS.items() if kinds[f"tpr_at_{name}_fpr"].notna().any()}
+
+
 def extremes_table(study: Study) -> pd.DataFrame:
     """One row per model: the share of members named while hardly a non-member is accused, and by chance."""
-    last = last_epoch(study.results).groupby("model", sort=False)
+    fprs = given_fprs(study)
     kinds = reported(study.kinds).set_index("model")
     rows = []
-    for model, trainings in last:
+    for model, trainings in last_epoch(study.results).groupby("model", sort=False):
         row = {"model": model}
-        for name, fpr in LOW_FPRS.items():
+        for name, fpr in fprs.items():
             row[f"TPR at {fpr:.1%} FPR (%)"] = _tpr(kinds.loc[model], f"tpr_at_{name}_fpr", fpr)
             chance = trainings[f"chance_tpr_at_{name}_fpr"].mean()
             row[f"by chance ({fpr:.1%})"] = "" if math.isnan(chance) else f"{100 * chance:.2f}"

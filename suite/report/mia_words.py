@@ -4,6 +4,7 @@ Verdicts are read from the table of pairs (suite.study.tables), never reached he
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,13 +12,13 @@ import pandas as pd
 from scipy import special
 
 from leakage.command_line import show
-from suite.support.command_line import in_lines
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
 from leakage.estimates import Z
 from suite.report.mia_tables import (
     ends_of,
     extremes_table,
     gains_table,
+    given_fprs,
     last_epoch,
     models_table,
     pairs_table,
@@ -26,12 +27,13 @@ from suite.report.mia_tables import (
     sensitivity_table,
     with_interval,
 )
-from suite.study.findings import CALIBRATED, EARLY_STOPPING, EQUAL_ACCURACY, THRESHOLD
+from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, THRESHOLD
 from suite.study.memorisation import RELIABLE
 from suite.study.tables import Study
 from suite.support.command_line import in_lines
 
 FALSE_ALARM = 1e-4  # probability that one control raises the alarm although nothing is wrong
+ENOUGH_TRAININGS = 12  # with which the intervals are half as wide as with four
 FEW_TRAININGS = 6  # with fewer, "no difference can be shown" says little
 NAMED_FIRST = 10  # images that are looked at
 MEDIUM_LEAK = 0.7  # AUC up to which members' losses are "a little" smaller
@@ -83,42 +85,49 @@ def is_decided(verdict: str) -> bool:
 
 
 def answer_of(pairs: pd.DataFrame) -> str:
-    """The verdicts on an experiment's pairs as one sentence. Each pair is named if their answers differ."""
-    answers = {}
-    for (first, second), rows in reported(pairs).groupby(["first", "second"], sort=False):
-        name = rows["equal"].iloc[0] or f"{first} and {second}"
-        answers[name] = _answer_on_pair(rows)
-    if len(set(answers.values())) == 1:
-        return sentence_case(next(iter(answers.values())))
-    return sentence_case("; ".join(f"{answer} ({name})" for name, answer in answers.items()))
+    """The verdicts on an experiment's pairs as one sentence, those that find a difference first."""
+    rows = reported(pairs)
+    findings = []
+    undecided = []
+    for (first, second), of_pair in rows.groupby(["first", "second"], sort=False):
+        if of_pair["verdict"].map(is_decided).any():
+            findings.append(_finding_on_pair(of_pair))
+        else:
+            undecided.append((first, second, of_pair["verdict"].iloc[0]))
+    if not findings:
+        answer = undecided[0][2]
+        return sentence_case(f"{answer} by either attack" if len(set(rows["attack"])) > 1 else answer)
+    for first, second, verdict in undecided:
+        findings.append(f"between {first} and {second} {verdict}")
+    return "; ".join(findings)
 
 
-def _answer_on_pair(rows: pd.DataFrame) -> str:
-    """The verdicts on one pair, a row for each attack, as one sentence."""
-    verdicts = dict(zip(rows["attack"], rows["verdict"], strict=True))
-    if len(verdicts) == 1:
-        return rows["verdict"].iloc[0]
-    if len(set(verdicts.values())) == 1:
-        return f"{rows['verdict'].iloc[0]} by either attack"
-    # What can be shown comes before what cannot.
-    in_order = sorted(verdicts.items(), key=lambda item: not is_decided(item[1]))
-    return ", ".join(f"{verdict} by the {attack} attack" for attack, verdict in in_order)
+def _finding_on_pair(rows: pd.DataFrame) -> str:
+    """What the verdicts on one pair, one at least, find: a row for each attack."""
+    decided = rows[rows["verdict"].map(is_decided)]
+    if len(rows) == 1:
+        return decided["verdict"].iloc[0]
+    if len(decided) == 1:
+        return f"{decided['verdict'].iloc[0]} by the {decided['attack'].iloc[0]} attack alone"
+    if len(set(decided["verdict"])) == 1:
+        return f"{decided['verdict'].iloc[0]} by either attack"
+    return ", ".join(f"{row['verdict']} by the {row['attack']} attack" for _, row in decided.iterrows())
 
 
 def finding_of(pairs: pd.DataFrame) -> str:
-    """The answer as a sentence that stands alone, above a figure: it names the models in any case."""
+    """The answer as a sentence that stands alone, above a figure: of two models it names both in any case."""
     answer = answer_of(pairs)
     models = list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
-    if answer.lower().startswith(NO_DIFFERENCE) and len(models) == 2:
-        rest = answer[len(NO_DIFFERENCE) :]
-        return f"{answer[: len(NO_DIFFERENCE)]} between {listed(models)}{rest}"
+    nothing = sentence_case(NO_DIFFERENCE)
+    if answer.startswith(nothing) and len(models) == 2:
+        return answer.replace(nothing, f"{nothing} between {listed(models)}")
     return answer
 
 
 def experiment_answer(pairs: pd.DataFrame, question: str) -> str:
     """The question, the verdicts on an experiment's pairs, and the differences that they come from."""
     rows = reported(pairs)
-    several_attacks = rows["attack"].nunique() > 1
+    several_attacks = len(set(rows["attack"])) > 1
     differences = []
     for _, row in rows.iterrows():
         name = f"{row['first']} - {row['second']}"
@@ -164,14 +173,17 @@ def leaking_sentence(study: Study) -> str:
 def gain_sentence(study: Study) -> str:
     """How much more the calibrated attack finds than the threshold attack."""
     kinds = reported(study.of(CALIBRATED).kinds)
-    sure = kinds["auc_gain_low"] > 0
+    sure = kinds[kinds["auc_gain_low"] > 0]
+    if sure.empty:
+        return "It cannot be shown that reference models make the attack find more"
+    if len(sure) < len(kinds):
+        where = f"{len(sure)} of {len(kinds)} models"
+        return (
+            f"With reference models the attack finds more in {where}: AUC up to {sure['auc_gain'].max():+.3f}"
+        )
+    where = f" in all {len(kinds)} models" if len(kinds) > 1 else ""
     by = span([f"{kinds['auc_gain'].min():+.3f}", f"{kinds['auc_gain'].max():+.3f}"])
-    if sure.all():
-        where = f" in all {len(kinds)} models" if len(kinds) > 1 else ""
-        return f"Reference models make the attack find more{where}: AUC {by}"
-    return (
-        f"Reference models surely make the attack find more in {sure.sum()} of {len(kinds)} models: AUC {by}"
-    )
+    return f"With reference models the attack finds more{where}: AUC {by}"
 
 
 def class_groups(kind: pd.Series) -> tuple[list[str], list[str]]:
@@ -185,24 +197,33 @@ def class_groups(kind: pd.Series) -> tuple[list[str], list[str]]:
 
 
 def classes_sentence(study: Study) -> str:
-    """Which classes leak more, and which less, than the mean of all, in how many of the models."""
+    """In how many of the models classes can be named that leak more, or less, than the mean of all; and those
+    classes for which that is so in the most models."""
     kinds = reported(study.kinds)
-    sides = [class_groups(kind) for _, kind in kinds.iterrows()]
-    phrases = []
-    for side, word in ((0, "more"), (1, "less")):
-        counts = pd.Series([name for groups in sides for name in groups[side]], dtype=object).value_counts()
-        if len(counts):
-            most = list(counts[counts == counts.max()].index)
-            where = f"{counts.max()} of {len(kinds)} models"
-            phrases.append(f"{listed(most)} {word} in {where}")
-    if not phrases:
+    groups = [class_groups(kind) for _, kind in kinds.iterrows()]
+    naming = [both for both in groups if any(both)]
+    if not naming:
         return "No class can be named that leaks more, or less, than the mean of all"
-    return f"Against the mean of all classes, leak {'; '.join(phrases)}"
+    parts = []
+    above = _most_often([name for names, _ in naming for name in names])
+    below = _most_often([name for _, names in naming for name in names])
+    if above:
+        parts.append(f"more ({', '.join(above)})")
+    if below:
+        parts.append(f"less ({', '.join(below)})")
+    where = f"{len(naming)} of {len(groups)} models" if len(groups) > 1 else kinds["model"].iloc[0]
+    return f"In {where} classes can be named that leak {' or '.join(parts)}"
+
+
+def _most_often(names: Sequence[str]) -> list[str]:
+    """The names that stand in the list most often."""
+    counts = Counter(names)
+    return [name for name, count in counts.items() if count == max(counts.values())]
 
 
 def samples_sentence(study: Study, models: Sequence[str]) -> str:
-    """Whether the images that the loss names first are easy for models that never saw them, and whether others
-    are memorised."""
+    """Whether the images that the loss names first are easy for models that never saw them, and whether it is
+    known which are memorised."""
     table = study.memorisation
     kinds = reported(study.of(THRESHOLD).kinds).set_index("model")
     easy = []
@@ -212,7 +233,7 @@ def samples_sentence(study: Study, models: Sequence[str]) -> str:
         named = nonmember_loss[member_loss.nsmallest(NAMED_FIRST).index]
         easy.append(named.median() < nonmember_loss.median())
     if all(easy):
-        finding = "The loss names images first that are easy for any model"
+        finding = "The loss names easy images first"
     else:
         finding = "The images that the loss names first, and those of which training lowers it most"
     if (kinds.loc[list(models), "memorisation_reliability"] < RELIABLE).any():
@@ -302,13 +323,13 @@ def control_sentence(results: pd.DataFrame) -> str:
     ]
     if _loud(untrained, "auc"):
         lines.append(
-            f"WARNING: UNTRAINED MODELS SEEM TO LEAK: {_loud(untrained, 'auc')}. Members and non-members differ "
-            "before any training, so this run does not measure leakage alone. Check the images and the coins."
+            f"WARNING: UNTRAINED MODELS SEEM TO LEAK: {_loud(untrained, 'auc')}. Members and non-members "
+            "differ before any training, so this run does not measure leakage alone. Check images and coins."
         )
     if _loud(placebo, "placebo_auc"):
         lines.append(
-            f"WARNING: COINS THAT NO TRAINING WAS GIVEN SEEM TO BE KNOWN: {_loud(placebo, 'placebo_auc')}. The "
-            "attack finds what is not there. Check how members are told from non-members."
+            "WARNING: COINS THAT NO TRAINING WAS GIVEN SEEM TO BE KNOWN: "
+            f"{_loud(placebo, 'placebo_auc')}. The attack finds what is not there. Check the coins."
         )
     return "\n".join(lines)
 
@@ -355,30 +376,33 @@ def class_lines(study: Study, class_names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def memorisation_lines(study: Study) -> str:
-    """Whether single images may be called memorised, a line for each model."""
-    lines = []
-    for _, kind in reported(study.kinds).dropna(subset="memorisation_reliability").iterrows():
-        reliability = kind["memorisation_reliability"]
-        if reliability < RELIABLE:
-            consequence = f"below {RELIABLE:g}, so no single image is to be called memorised"
-        else:
-            consequence = "so the images at the top of mia_memorisation.csv are memorised"
-        lines.append(f"{kind['model']}: memorisation has a reliability of {reliability:.2f}, {consequence}.")
-    return "\n".join(lines)
+def memorisation_sentence(study: Study) -> str:
+    """Whether single images may be called memorised."""
+    kinds = reported(study.kinds).dropna(subset="memorisation_reliability").set_index("model")
+    reliabilities = kinds["memorisation_reliability"].astype(float)
+    unsure = reliabilities[reliabilities < RELIABLE]
+    sure = reliabilities[reliabilities >= RELIABLE]
+    sentences = []
+    if len(unsure):
+        sentences.append(
+            f"Memorisation: reliability {_values(unsure)}; below {RELIABLE:g} no single image is to be "
+            "called memorised."
+        )
+    if len(sure):
+        sentences.append(f"Which images are memorised can be said: reliability {_values(sure)}.")
+    return "\n".join(sentences)
+
+
+def _values(reliabilities: pd.Series) -> str:
+    return listed([f"{value:.2f} ({model})" for model, value in reliabilities.items()])
 
 
 def caution(trainings: int) -> str:
     """What may not be concluded from so many trainings of each model."""
-    if trainings < 4:
-        return (
-            f"{trainings} trainings of each model: the calibrated attack takes four, so there is no act two; "
-            "and intervals are so wide that “no difference can be shown” says little. Try --trainings 4."
-        )
     if trainings < FEW_TRAININGS:
         return (
-            f"{trainings} trainings of each model: intervals are so wide that “no difference can be shown” "
-            "says little. Try --trainings 12."
+            f"With {trainings} trainings of each model, “no difference can be shown” says little; try "
+            f"--trainings {ENOUGH_TRAININGS}."
         )
     return ""
 
@@ -396,15 +420,15 @@ def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence
 
 
 def _print_tables(study: Study, attack: str) -> None:
-    epochs = sorted(last_epoch(study.results)["epoch"].unique())
+    epochs = " or ".join(f"{epoch}" for epoch in sorted(last_epoch(study.results)["epoch"].unique()))
     print(
-        f"\nThe {attack} attack after the last epoch ({' or '.join(map(str, epochs))}): accuracy on members"
+        f"\nThe {attack} attack after the last epoch ({epochs}): accuracy on members and on others, and the"
     )
-    print("and on others, and the leak. Intervals are over trainings and images, and hold for all models")
-    print("together in 95% of runs. Chance: AUC 0.5, held-out advantage 0.")
+    print("leak. Intervals hold for all models together in 95% of runs. Chance: AUC 0.5, advantage 0.")
     show(models_table(study))
-    print("\nMembers named while hardly a non-member is accused")
-    show(extremes_table(study))
+    if given_fprs(study):
+        print("\nMembers named while hardly a non-member is accused")
+        show(extremes_table(study))
     if len(study.pairs):
         print("\nFirst less second; intervals hold for all pairs of the act together in 95% of runs")
         show(pairs_table(study))
@@ -424,4 +448,4 @@ def _print_words(study: Study, attack: str, class_names: Sequence[str]) -> None:
     print(in_lines(control_sentence(study.results)))
     print(in_lines(class_lines(study, class_names)))
     if attack == THRESHOLD:
-        print(in_lines(memorisation_lines(study)))
+        print(in_lines(memorisation_sentence(study)))
