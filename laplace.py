@@ -57,10 +57,10 @@ from leakage.look import save_figures
 from leakage.output import output_folder
 from suite.report.laplace_figures import study_figures
 from suite.report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
-from suite.report.notebook import show_figures
 from suite.sources.cleaning import prepareData
 from suite.sources.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
 from suite.support.command_line import BadInput, in_lines, seed_number, whole_number
+from suite.support.notebook import show_figures
 
 ITERATIONS = 1000
 EPSILON = 1.0  # of each single answer

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from suite.report.notebook import ShowsFigures, figures_html, show_figures
+from suite.support.notebook import figures_html, show_figures
 
 
 @pytest.fixture
@@ -31,15 +31,6 @@ def test_figures_are_images_in_their_order(figures):
         with Image.open(io.BytesIO(base64.b64decode(content))) as image:
             assert image.format == "PNG"
             assert image.size == tuple(figure.get_size_inches() * 100)
-
-
-def test_a_study_that_is_a_cell_s_value_shows_its_figures(figures):
-    class Study(ShowsFigures):
-        pass
-
-    study = Study()
-    study.figures = figures
-    assert study._repr_html_().count("<img") == 2
 
 
 @pytest.mark.parametrize(("kernel", "shown"), [("a kernel", 1), (None, 0)], ids=["notebook", "terminal"])

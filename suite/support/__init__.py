@@ -1,1 +1,1 @@
-"""What both studies need and neither is about: the command line's manners, and saving figures whole."""
+"""What the other rooms need and none is about: the command line, folders for new files, figures in notebooks."""
