@@ -1,92 +1,103 @@
 """The house: which room may import which, read from all syntax trees, type-only imports included."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("support", "data", "training", "leakage", "report", "study")
-MAY_IMPORT = {
-    "support": set(),
-    "data": {"support"},
-    "training": {"data", "support"},
-    "leakage": {"support"},
-    "report": {"leakage", "support"},
-    "study": {"report", "leakage", "training", "data", "support"},
-}
 SCRIPTS = ("mia", "laplace")
-# The processes of the workers find the functions of the script by its name; and a script started by hand
-# hands over to its own module.
+# What a room may import beside itself: rooms, or modules of them. The scripts may import all.
+MAY_IMPORT = {
+    "leakage": (),
+    "suite.support": ("leakage.command_line", "leakage.output", "leakage.look"),  # no statistics
+    "suite.sources": ("suite.support",),
+    "suite.training": ("suite.sources", "suite.support"),
+    "suite.jobs": ("suite.support",),
+    "suite.study": ("leakage", "suite.support"),
+    "suite.report": ("leakage", "suite.study", "suite.support"),
+}
+# A script that is started by hand hands over to its own module, by whose name the workers find its functions.
 NAMES_ITSELF = {"mia": {"mia"}}
 
 
 def modules():
-    """Every module of the project by its name, tests and benchmarks left out."""
-    files = [*(ROOT / f"{script}.py" for script in SCRIPTS)]
-    files += [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
+    """Every module of the project by its name, tests, benchmarks and data/ left out."""
+    files = [ROOT / f"{script}.py" for script in SCRIPTS]
+    files += [path for package in ("leakage", "suite") for path in sorted((ROOT / package).rglob("*.py"))]
     names = (path.relative_to(ROOT).with_suffix("").parts for path in files)
     return {".".join(parts).removesuffix(".__init__"): path for parts, path in zip(names, files, strict=True)}
 
 
-def imports_of(name, path):
+MODULES = modules()
+
+
+def imports_of(path):
     """The modules of the project that a module imports, wherever in it."""
-    known, found = modules(), set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name} imports relatively"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return {one for one in found if one in known}
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names & MODULES.keys()
 
 
-IMPORTS = {name: imports_of(name, path) for name, path in modules().items()}
+IMPORTS = {name: imports_of(path) - NAMES_ITSELF.get(name, set()) for name, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("name", IMPORTS)
+def within(name, room):
+    return name == room or name.startswith(f"{room}.")
+
+
+def room_of(name):
+    return next((room for room in MAY_IMPORT if within(name, room)), None)
+
+
+def test_every_module_stands_in_a_room():
+    homeless = {name for name in MODULES if room_of(name) is None}
+    assert homeless == {*SCRIPTS, "suite"}
+    assert IMPORTS["suite"] == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name)])
 def test_imports_run_one_way(name):
-    room = name.split(".")[0]
-    allowed = MAY_IMPORT.get(room, set(ROOMS)) | {room}
-    foreign = {one for one in IMPORTS[name] if one.split(".")[0] not in allowed}
-    assert foreign - NAMES_ITSELF.get(name, set()) == set()
+    allowed = (room_of(name), *MAY_IMPORT[room_of(name)])
+    assert {other for other in IMPORTS[name] if not any(within(other, place) for place in allowed)} == set()
 
 
 def test_there_is_no_circle():
     """Takes away, again and again, all modules that import nothing that is left."""
-    left = {name: found - NAMES_ITSELF.get(name, set()) - {name} for name, found in IMPORTS.items()}
-    # A module of a package is looked for in it, so that it counts as importing the package's face.
-    while free := {name for name, found in left.items() if not found & left.keys()}:
-        left = {name: found for name, found in left.items() if name not in free}
+    left = {name: imported - {name} for name, imported in IMPORTS.items()}
+    while free := {name for name, imported in left.items() if not imported & left.keys()}:
+        left = {name: imported for name, imported in left.items() if name not in free}
     assert left == {}
 
 
-def test_leakage_loads_neither_tensorflow_nor_the_images(tmp_path):
-    """In a process of its own, with all of leakage imported but what draws an audit's report."""
-    import subprocess
+def test_nothing_else_can_be_imported_by_name():
+    """Beside the tests, which are no part of what a reader puts on his path."""
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == {"leakage", "suite", "tests"}
+    assert {path.stem for path in ROOT.glob("*.py")} == set(SCRIPTS)
 
-    code = (
-        "import sys; from leakage import Losses, calibrated, measure_leakage, paired_contrast\n"
-        "import suite.study.findings, leakage.audit\n"
-        "loaded = {name.split('.')[0] for name in sys.modules}\n"
-        "print(sorted(loaded & {'tensorflow', 'keras', 'data', 'training', 'report', 'mia', 'sklearn'}))"
-    )
+
+@pytest.mark.parametrize(
+    ("imported", "not_loaded"),
+    [
+        ("leakage.audit", {"tensorflow", "keras", "sklearn", "suite"}),
+        ("suite.sources.cifar10, suite.sources.credit", {"tensorflow", "keras", "tensorflow_datasets"}),
+        (", ".join(name for name in MODULES if within(name, "suite.study")), {"tensorflow", "keras"}),
+        (", ".join(name for name in MODULES if within(name, "suite.report")), {"tensorflow", "keras"}),
+        ("mia, laplace", {"tensorflow", "keras"}),
+    ],
+    ids=["audit", "sources", "study", "report", "scripts"],
+)
+def test_tensorflow_is_loaded_where_models_are_trained_alone(imported, not_loaded):
+    code = f"import sys, {imported}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_the_scripts_hand_on_the_names_of_leakage():
-    import leakage
-    import mia
-
-    for name in ("Losses", "measure_leakage", "paired_contrast"):
-        assert getattr(mia, name) is getattr(leakage, name)
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_can_be_read_in_one_sitting(script):
-    assert len((ROOT / f"{script}.py").read_text().splitlines()) <= 450
+    assert not_loaded & set(done.stdout.split()) == set()
 
 
 def test_what_must_run_alone_stands_where_the_test_command_looks_for_it():
