@@ -527,11 +527,13 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
         _named_panel(members_named, study, models, min(fprs, key=fprs.get), drawing.styles)
     else:
         auc = figure.subplots()
-    for place, model in enumerate(models):
-        for attack, shift in ATTACK_PLACES.items():
-            kind = reported(study.of(attack).kinds).set_index("model").loc[model]
-            _bar(auc, place + shift, kind, "auc", drawing.styles[model], filled=attack == CALIBRATED)
-        _gain(auc, place, kind)
+    for attack, shift in ATTACK_PLACES.items():
+        kinds = reported(study.of(attack).kinds).set_index("model")
+        for place, model in enumerate(models):
+            kind, filled = kinds.loc[model], attack == CALIBRATED
+            _bar(auc, place + shift, kind, "auc", drawing.styles[model], filled=filled)
+            if attack == CALIBRATED:
+                _gain(auc, place, kind)
     auc.axvline(0.5, color=GREY, linestyle=":", zorder=0)
     _model_rows(auc, _named_in_words(study, models))
     finish(auc, "(a) AUC, and what reference models add to it", "AUC")
@@ -554,19 +556,19 @@ def _named_panel(
     rate: the name of the false positive rate in the tables.
     """
     fpr, measure = LOW_FPRS[rate], f"tpr_at_{rate}_fpr"
-    across = axes.get_yaxis_transform()
+    last = last_epoch(study.results)
+    by_attack = {attack: reported(study.of(attack).kinds).set_index("model") for attack in ATTACK_PLACES}
     for place, model in enumerate(models):
-        rows = last_epoch(study.results[study.results["model"] == model])
-        chance = 100 * rows[f"chance_{measure}"].mean()
+        if pd.isna(by_attack[THRESHOLD].loc[model, measure]):
+            needed = f"needs {nonmembers_needed(fpr):,} non-members"
+            across = axes.get_yaxis_transform()
+            axes.text(0.5, place, needed, transform=across, ha="center", va="center", fontsize=SMALL)
+            continue
+        chance = 100 * last[last["model"] == model][f"chance_{measure}"].mean()
         axes.plot([chance] * 2, [place - 0.4, place + 0.4], ":", color=GREY)
         for attack, shift in ATTACK_PLACES.items():
-            kind = reported(study.of(attack).kinds).set_index("model").loc[model]
-            if not pd.isna(kind[measure]):
-                filled = attack == CALIBRATED
-                _bar(axes, place + shift, kind, measure, styles[model], filled=filled, unit=100)
-        if math.isnan(chance):
-            needed = f"needs {nonmembers_needed(fpr):,} non-members"
-            axes.text(0.5, place, needed, transform=across, ha="center", va="center", fontsize=SMALL)
+            kind, filled = by_attack[attack].loc[model], attack == CALIBRATED
+            _bar(axes, place + shift, kind, measure, styles[model], filled=filled, unit=100)
     _model_rows(axes, [""] * len(models))
     axes.set_xlim(left=0)
     title = f"(b) Members named if 1 in {1 / fpr:,.0f}\nnon-members is accused by mistake"
