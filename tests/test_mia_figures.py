@@ -381,7 +381,7 @@ def test_samples_are_the_lowest_losses_and_the_largest_memorisation(drawn, relia
         assert ("memorised\nmost" in words) == (reliability > 0.5)
     sentence = "no image is to be called memorised yet"
     assert (sentence in " ".join(figure.get_supxlabel().split())) == (reliability < 0.5)
-    assert f"{reliability:.2f} (cnn)" in figure.get_supxlabel()
+    assert f"{reliability:.3f} (cnn)" in figure.get_supxlabel()
     assert title(figure).endswith("which are memorised is not known yet") == (reliability < 0.5)
 
 

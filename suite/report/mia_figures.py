@@ -243,14 +243,15 @@ def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Fi
         "together in 95% of runs, those of the AUC for all models. If a bar in (a) leaves 0 out, that is the "
         "verdict."
     )
+    question = drawing.questions[pairs["experiment"].iloc[0]]
     figure = new_figure(
         4.7 + 0.5 * len(pairs) + 0.2 * len(models) + (2.4 if len(by_pair) > 1 else 0),
-        drawing.title(finding_of(pairs)),
+        drawing.title(finding_of(pairs, question)),
         caption,
         handles=_model_handles(study, models, drawing.styles),
     )
     answer, words, *panels = _experiment_panels(figure, len(by_pair), 0.5 * len(pairs) + 0.1)
-    _answer_panel(answer, words, pairs, drawing.questions[pairs["experiment"].iloc[0]])
+    _answer_panel(answer, words, pairs, question)
     aucs, accuracies = panels[: len(by_pair)], panels[len(by_pair) :]
     letters = iter(LETTERS[1:])
     for axes, rows in zip(aucs, by_pair, strict=True):
@@ -347,7 +348,7 @@ def _auc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str
             _mean_curve(axes, rows, "auc", styles[model], line, filled=attack == attacks[-1])
             kind = kinds.loc[(model, attack)]
             bars += 1
-            place = last * (1 + 0.025 * bars)  # beside each other, behind the last epoch
+            place = last * (1.02 + 0.025 * bars)  # beside each other, behind the last epoch
             ends = [kind["auc_low"], kind["auc_high"]]
             axes.plot([place] * 2, ends, color=styles[model].colour, linewidth=BAR - 1, alpha=0.4)
             filled = attack == attacks[-1]
@@ -572,7 +573,7 @@ def _named_panel(
     _model_rows(axes, [""] * len(models))
     axes.set_xlim(left=0)
     title = f"(b) Members named if 1 in {1 / fpr:,.0f}\nnon-members is accused by mistake"
-    finish(axes, title, f"members named, % (TPR at {fpr:.1%} FPR)")
+    finish(axes, title, f"TPR at {fpr:.1%} FPR, %")
 
 
 # ------------------------------------------------------------------------------------------- single images
@@ -611,7 +612,7 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def _in_words(reliabilities: pd.Series) -> str:
-    words = listed([f"{reliability:.2f} ({model})" for model, reliability in reliabilities.items()])
+    words = listed([f"{reliability:.3f} ({model})" for model, reliability in reliabilities.items()])
     if (reliabilities < RELIABLE).any():
         return f"{words}; below {RELIABLE:g} no image is to be called memorised yet."
     return f"{words}."
@@ -641,7 +642,10 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
     pairs: the experiment's rows of the table of pairs.
     """
     models = _models_of(pairs) or list(study.results["model"].unique())
-    title = finding_of(pairs) if len(pairs) else who_leaks(study.of(THRESHOLD))
+    if len(pairs):
+        title = finding_of(pairs, drawing.questions[pairs["experiment"].iloc[0]])
+    else:
+        title = who_leaks(study.of(THRESHOLD))
     study = study.about(models)
     private = last_epoch(study.results).dropna(subset="epsilon").drop_duplicates("model")
     epsilons = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])

@@ -114,14 +114,17 @@ def _finding_on_pair(rows: pd.DataFrame) -> str:
     return ", ".join(f"{row['verdict']} by the {row['attack']} attack" for _, row in decided.iterrows())
 
 
-def finding_of(pairs: pd.DataFrame) -> str:
-    """The answer as a sentence that stands alone, above a figure: of two models it names both in any case."""
+def finding_of(pairs: pd.DataFrame, question: str) -> str:
+    """The answer as a sentence that stands alone, above a figure: where no model is named, it says between
+    which two there is no difference, or to which question this is the answer."""
     answer = answer_of(pairs)
+    if reported(pairs)["verdict"].map(is_decided).any():
+        return answer
     models = list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
     nothing = sentence_case(NO_DIFFERENCE)
     if answer.startswith(nothing) and len(models) == 2:
         return answer.replace(nothing, f"{nothing} between {listed(models)}")
-    return answer
+    return f"{question} {answer}"
 
 
 def experiment_answer(pairs: pd.DataFrame, question: str) -> str:
@@ -362,18 +365,22 @@ def class_lines(study: Study, class_names: Sequence[str]) -> str:
     unknown = []
     for _, kind in reported(study.kinds).iterrows():
         above, below = class_groups(kind)
-        if above:
-            lines.append(f"{kind['model']}: {listed(above)} leak more than the mean of its classes.")
-        if below:
-            lines.append(f"{kind['model']}: {listed(below)} leak less than the mean of its classes.")
-        if not above and not below:
-            has_interval = any(not pd.isna(kind.get(f"auc_{name}_low")) for name in class_names)
-            (alike if has_interval else unknown).append(kind["model"])
+        groups = [_leaking(names, how) for names, how in ((above, "more"), (below, "less")) if names]
+        if groups:
+            lines.append(f"{kind['model']}: {', '.join(groups)} than the mean of its classes.")
+        elif any(not pd.isna(kind.get(f"auc_{name}_low")) for name in class_names):
+            alike.append(kind["model"])
+        else:
+            unknown.append(kind["model"])
     if alike:
         lines.append(f"No class can be named in {listed(alike)}.")
     if unknown:
         lines.append(f"A class has too few images to compare the classes of {listed(unknown)}.")
     return "\n".join(lines)
+
+
+def _leaking(names: Sequence[str], how: str) -> str:
+    return f"{listed(names)} {'leaks' if len(names) == 1 else 'leak'} {how}"
 
 
 def memorisation_sentence(study: Study) -> str:
@@ -394,7 +401,8 @@ def memorisation_sentence(study: Study) -> str:
 
 
 def _values(reliabilities: pd.Series) -> str:
-    return listed([f"{value:.2f} ({model})" for model, value in reliabilities.items()])
+    # In three digits 0.498 does not look like 0.5.
+    return listed([f"{value:.3f} ({model})" for model, value in reliabilities.items()])
 
 
 def caution(trainings: int) -> str:
