@@ -22,6 +22,7 @@ from suite.support.command_line import BadInput
 ROOT = Path(__file__).resolve().parents[2]
 # What it gives is part of a result's recipe, or no part of the result: images, and the words of errors.
 LEFT_OUT = ("suite.sources", "suite.support")
+HAS_DOCSTRING = 0x4000000  # among the flags of a code object, from Python 3.13 on
 
 
 class _Module(NamedTuple):
@@ -68,19 +69,30 @@ def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
     imported, or a function or a constant replaced from outside; a result of either would be kept under the
     wrong digest.
     """
-    for place, statement in _definitions(name, root).items():
-        module_name, _, short = place.rpartition(".")
+    definitions = _definitions(name, root)
+    for module_name in {place.rpartition(".")[0] for place in definitions}:
         module = _loaded(module_name, root)
-        if module is None or not short:
+        if module is None:
             continue
-        written = _path(module_name, root)
-        if not hasattr(module, short) or _runs_otherwise(
-            getattr(module, short), statement, _compiled(written)
-        ):
-            raise BadInput(
-                f"{short} is not what {written.relative_to(root)} says: write the change into the file, then "
-                "restart Python or reload the module"
-            )
+        for name_there, place in _names_in(module_name, root):
+            if place not in definitions or not hasattr(module, name_there):  # imported within a function
+                continue
+            defined_in, _, short = place.rpartition(".")
+            path = _path(defined_in, root)
+            if _runs_otherwise(getattr(module, name_there), short, definitions[place], _compiled(path)):
+                raise BadInput(
+                    f"{short} is not what {path.relative_to(root)} says: write the change into the file, then "
+                    "restart Python or reload the module"
+                )
+
+
+def _names_in(module_name: str, root: Path) -> Iterator[tuple[str, str]]:
+    """What a module calls this project's definitions, its own and those that it imports, and their places:
+    (name, `module.name`)."""
+    module = _module(module_name, root)
+    yield from ((short, f"{module_name}.{short}") for short in module.definitions)
+    for name_there, origin in module.imports.items():
+        yield from ((name_there, place) for place in _origin(origin, root))
 
 
 def _definitions(name: str, root: Path) -> dict[str, ast.stmt]:
@@ -139,13 +151,22 @@ def _module(name: str, root: Path) -> _Module:
                 alias.asname or alias.name: alias.name for alias in node.names if _path(alias.name, root)
             }
     for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            definitions[statement.name] = statement
-        elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            names = (node for target in targets for node in ast.walk(target))
-            definitions |= {node.id: statement for node in names if isinstance(node, ast.Name)}
+        definitions |= dict.fromkeys(_defined_by(statement), statement)
     return _Module(definitions, imports)
+
+
+def _defined_by(statement: ast.stmt) -> list[str]:
+    """The names that a function, a class or an assignment defines; none for other statements."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        nodes = (node for target in _targets(statement) for node in ast.walk(target))
+        return [node.id for node in nodes if isinstance(node, ast.Name)]
+    return []
+
+
+def _targets(assignment: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
 
 
 def _path(name: str, root: Path) -> Path | None:
@@ -179,26 +200,39 @@ def _loaded(name: str, root: Path) -> ModuleType | None:
     return sys.modules.get(name)
 
 
-def _runs_otherwise(value: object, statement: ast.stmt, written: CodeType) -> bool:
-    """Whether a function, a class's functions or a plain constant differ from the statement in the file.
+def _runs_otherwise(value: object, name: str, statement: ast.stmt, written: CodeType) -> bool:
+    """Whether a function, what a class says, or a plain constant differs from the statement in the file.
 
-    written: the file's code, compiled as a whole: a name that it imports is called in another way.
+    name: which the statement defines. written: the code of the file, or of the class, that it stands in,
+    compiled as a whole: a name that it imports is called in another way.
     """
     if isinstance(statement, ast.FunctionDef):
-        return _shape(_code_of(value)) != _shape(_code_within(written, statement.name))
+        return _shape(_code_of(value)) != _shape(_code_within(written, name))
     if isinstance(statement, ast.ClassDef):
-        of_class = _code_within(written, statement.name)
-        names = [part.name for part in statement.body if isinstance(part, ast.FunctionDef)]
-        return any(
-            _shape(_code_of(vars(value).get(name))) != _shape(_code_within(of_class, name)) for name in names
+        of_class = _code_within(written, name)
+        return not isinstance(value, type) or any(
+            _runs_otherwise(vars(value).get(part), part, line, of_class)
+            for line in statement.body
+            if isinstance(line, ast.FunctionDef | ast.Assign)
+            for part in _defined_by(line)
         )
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    if not isinstance(targets[0], ast.Name):
-        return False
     try:
-        return value != ast.literal_eval(statement.value)
+        constant = ast.literal_eval(_expression_of(name, statement))
     except ValueError:  # worked out from other things, which count themselves
         return False
+    return type(value) is not type(constant) or value != constant
+
+
+def _expression_of(name: str, assignment: ast.Assign | ast.AnnAssign) -> ast.expr | None:
+    """What an assignment, perhaps of several names at once, gives to one of them; None if that is unclear."""
+    for target in _targets(assignment):
+        if isinstance(target, ast.Name):
+            return assignment.value
+        if isinstance(target, ast.Tuple) and isinstance(assignment.value, ast.Tuple):
+            for part, expression in zip(target.elts, assignment.value.elts, strict=False):
+                if isinstance(part, ast.Name) and part.id == name:
+                    return expression
+    return None
 
 
 @cache
@@ -226,7 +260,9 @@ def _shape(code: CodeType | None) -> tuple | None:
         _shape(constant) if isinstance(constant, CodeType) else (type(constant), constant)
         for constant in code.co_consts
     ]
-    # A docstring, if there is one, comes first.
-    if constants and constants[0] is not None and constants[0][0] is str:
+    # A docstring comes first, where there is one. A comprehension has none, and from Python 3.13 on nothing
+    # stands in the place of one that is missing.
+    has_place = sys.version_info < (3, 13) or code.co_flags & HAS_DOCSTRING
+    if has_place and not code.co_name.startswith("<") and isinstance(next(iter(code.co_consts), None), str):
         constants = constants[1:]
     return code.co_code, code.co_names, code.co_varnames, code.co_freevars, tuple(constants)
