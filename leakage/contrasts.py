@@ -1,7 +1,7 @@
-"""How much a kind of model leaks, and how much more than another: with the uncertainty of everything that
-chance decided.
+"""How much a kind of model leaks, and how much more than another: with the uncertainty of all that chance
+decided.
 
-Train a model again, and it leaks a little more or less than before. That has three or four reasons, and an
+Train a model again, and it leaks a little more or less than before. That has up to four reasons, and an
 interval of a kind covers all of them at once:
 
 - **Trainings**: other initial weights and another order of the images give another model.
@@ -13,27 +13,26 @@ interval of a kind covers all of them at once:
 So the interval says where the mean would lie if the whole study were repeated with other trainings, coins,
 images and references. It says nothing about other data, another learning rate or another number of epochs.
 
-The trainings tell the first and the fourth: they are repetitions, with s^2 the variance of their estimates.
-(Each training is calibrated by other references than the rest; that two share some of them adds little:
-benchmarks/simulations.py.) The images are shared, and no number of trainings averages them out; but every
-estimate is a mean over images, and an image's influence is its share in it, so that the products of two
-trainings' influences, image by image, sum to their covariance over images. Influences are matched by the
-image's id: an image is a member in one training of a pair and a non-member in the other. The coins are in
-both, since they decide who is which.
+**The formula.** The mean over S trainings has the variance s^2 / S + C (Obuchowski and Rockette 1995). s^2 is
+the variance of the estimates over the trainings, which are repetitions. C is what no number of trainings
+averages out, because they share the images: the mean covariance over images of two trainings' estimates.
+Every estimate is a mean over images, and an image's influence is its share in it; so the products of two
+trainings' influences, image by image, sum to that covariance. Images are matched by their ids: an image is a
+member in one training of a pair and a non-member in the other. The interval is Student's, with Hillis' (2007)
+degrees of freedom, after Satterthwaite. That two trainings share some of their references adds too little to
+count.
 
-The mean over S trainings has the variance s^2 / S + C, C the mean covariance over images of two different
-trainings (Obuchowski and Rockette 1995), and Student's t with Hillis' (2007) degrees of freedom, after
-Satterthwaite. Two things are added:
+**What it takes with few trainings** (benchmarks/simulations.py says how often the intervals hold):
 
-- The trainings of a pair have C < 0 between them: an easy image helps the one and harms the other. With few
-  trainings s^2 can be small by chance, and s^2 / S + C too small with it. It is never taken to be less than
-  the variance over images of the mean of these very trainings, which is the sum of the squared means of the
-  influences and is known well.
-- The degrees of freedom are held to at most 4 times those of s^2 (of the kind with fewer trainings), because
-  an s^2 that is small by chance otherwise passes for a precise one.
+- C is not taken to be below 0. In a pair it is: an easy image helps the training that has it as a member, and
+  harms the other.
+- s^2 can be small by chance. So the variance is never taken to be less than that over images of the mean of
+  these very trainings, the sum of the squared mean influences, which is known well; and the degrees of
+  freedom are held to at most 4 times those of s^2 (of the kind with fewer trainings).
+- The two trainings of a pair share their coins, so that they may lie on the same side of the mean, and their
+  spread then says too little. The intervals allow for a correlation within pairs of IN_PAIR.
 
-A statement about two *trained* models needs the images alone (paired_contrast). How often these intervals
-hold is simulated in benchmarks/simulations.py.
+A statement about two *trained* models needs the images alone (paired_contrast).
 """
 
 import math
@@ -60,8 +59,14 @@ NO_DIFFERENCE = "no difference can be shown"
 NO_VERDICT = "no verdict: one training of a kind says nothing about kinds"
 # The least value that each measure of a kind can have; the largest is 1.
 LEAST = {"auc": 0.0, "heldout_advantage": -1.0, "tpr_at_1pct_fpr": 0.0, "tpr_at_0p1pct_fpr": 0.0}
+MEASURES = tuple(LEAST)
 COMPARED = ("auc", "heldout_advantage")  # the measures of contrasts
 ATTACKS = ("threshold", "calibrated")
+# Correlation between the two trainings of a complementary pair, beside that over images, at most. With 38
+# pairs of dense4_4c_5k the AUCs of twins correlated by -0.05 (loss) and -0.1 (calibrated), with a standard
+# error of 0.16; with 4 to 6 pairs of other models by 0.1 to 0.35. Where it is 0, intervals are a sixth wider
+# than need be.
+IN_PAIR = 0.3
 
 
 # ------------------------------------------------------------------------- what an example has to do with it
@@ -85,12 +90,37 @@ def _ids_of(losses: Losses) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class _Design:
+    """Which examples the trainings of a kind have in common, and as what."""
+
+    ids: np.ndarray  # (k,) of all examples, each once, in rising order
+    places: np.ndarray  # among these: of each training's members, then its non-members, training by training
+    in_pairs: float  # share of the trainings that have a complement among them
+
+
+def _design(trainings: Sequence[Losses]) -> _Design:
+    ids = [_ids_of(losses) for losses in trainings]
+    every_id, places = np.unique(np.concatenate(ids), return_inverse=True)
+    # 1 for a member, -1 for a non-member, 0 for an example that the training does not know.
+    roles = np.zeros((len(trainings), len(every_id)), np.float32)
+    ends = np.cumsum([len(of_training) for of_training in ids])[:-1]
+    for row, losses, of_training in zip(roles, trainings, np.split(places, ends), strict=True):
+        row[of_training] = -1
+        row[of_training[: len(losses.members)]] = 1
+    # Complements differ in all examples that both know: as whole numbers, the sums are exact.
+    agreement, known = roles @ roles.T, np.abs(roles) @ np.abs(roles).T
+    has_complement = ((agreement == -known) & (known > 0)).any(axis=1)
+    return _Design(every_id, places, float(has_complement.mean()))
+
+
+@dataclass(frozen=True)
 class _Kind:
     """One measure of the trainings of one kind of model."""
 
     estimates: Sequence[Estimate]
     ids: np.ndarray  # (k,) of all examples, in rising order
     influences: np.ndarray  # (k,) of these examples on the mean of the trainings
+    in_pairs: float  # share of the trainings that have a complement among them
 
     @property
     def trainings(self) -> int:
@@ -103,8 +133,18 @@ class _Kind:
 
     @property
     def over_trainings(self) -> float:
-        """Variance of the mean as the trainings' spread has it, s^2 / S."""
-        return float(np.var([estimate.value for estimate in self.estimates], ddof=1)) / self.trainings
+        """Variance of the mean as the trainings' spread has it: s^2 / S, and more for trainings in pairs."""
+        variance = float(np.var([estimate.value for estimate in self.estimates], ddof=1))
+        return self.spread_to_variance(variance)
+
+    def spread_to_variance(self, spread: float) -> float:
+        """Variance of the mean, from the variance of a value over the trainings.
+
+        With a correlation r within pairs the mean of S values of the variance v has the variance
+        v (1 + r) / S, and their spread s^2 is v (1 - r / (S - 1)) on average.
+        """
+        alike = IN_PAIR * self.in_pairs
+        return spread / self.trainings * (1 + alike) / (1 - alike / (self.trainings - 1))
 
     @property
     def of_one(self) -> float:
@@ -134,26 +174,17 @@ def _kinds(
         raise BadInput(f"the attack must be one of {', '.join(ATTACKS)}, not {attack}")
     judged = calibrated_trainings(trainings) if attack == "calibrated" else trainings
     measured = [estimates_of(losses, measures, seed=seed) for losses in judged]
-    every_id, places = _matched(judged)
-    return {
-        measure: _kind([estimates[measure] for estimates in measured], every_id, places)
-        for measure in measures
-    }
+    design = _design(judged)
+    return {measure: _kind([estimates[measure] for estimates in measured], design) for measure in measures}
 
 
-def _matched(trainings: Sequence[Losses]) -> tuple[np.ndarray, np.ndarray]:
-    """All ids of the examples (k,), each once and in rising order; and of each training's members, then its
-    non-members, training after training, the place among these."""
-    return np.unique(np.concatenate([_ids_of(losses) for losses in trainings]), return_inverse=True)
-
-
-def _kind(estimates: Sequence[Estimate | None], every_id: np.ndarray, places: np.ndarray) -> _Kind | None:
-    """Of one estimate for each training, and what _matched says of these trainings."""
+def _kind(estimates: Sequence[Estimate | None], design: _Design) -> _Kind | None:
+    """Of one estimate for each training."""
     if any(estimate is None for estimate in estimates):
         return None
     influences = [part for estimate in estimates for part in (estimate.members, estimate.nonmembers)]
-    summed = np.bincount(places, np.concatenate(influences), len(every_id))
-    return _Kind(estimates, every_id, summed / len(estimates))
+    summed = np.bincount(design.places, np.concatenate(influences), len(design.ids))
+    return _Kind(estimates, design.ids, summed / len(estimates), design.in_pairs)
 
 
 def _shared(first: _Kind, second: _Kind) -> float:
@@ -226,6 +257,7 @@ def interval_of_kind(
     attack: str = "threshold",
     confidence: float = CONFIDENCE,
     seed: int = 0,
+    measures: Sequence[str] = MEASURES,
 ) -> dict[str, float | None]:
     """How much a kind of model leaks, with the uncertainty over trainings, coins and images at once.
 
@@ -233,17 +265,17 @@ def interval_of_kind(
     attack: "threshold", by these very losses; or "calibrated", by those that calibrated_trainings makes of
         them, for which the trainings must come in complementary pairs; the interval is over references too.
     confidence: of the intervals, between 0 and 1. seed: of the splits for the held-out advantage.
-    Returns, for each measure in (auc, heldout_advantage, tpr_at_1pct_fpr, tpr_at_0p1pct_fpr): `{measure}`,
-    the mean over the trainings, `_low` and `_high`, its interval (Obuchowski and Rockette 1995; Hillis 2007;
-    see the top of this file), clipped to possible values, and `_degrees`, its degrees of freedom. These three
-    are None for a single training, and all four where a training has too few non-members for the TPR. Where
-    all trainings separate all examples and there is no spread at all, the interval is that over examples of
-    one of them. Raises BadInput as paired_contrast does, and as calibrated_trainings if that is the attack;
-    if there is no training; and for another attack.
+    Returns, for each of the measures (auc, heldout_advantage, tpr_at_1pct_fpr, tpr_at_0p1pct_fpr):
+    `{measure}`, the mean over the trainings, `_low` and `_high`, its interval (Obuchowski and Rockette 1995;
+    Hillis 2007; see the top of this file), clipped to possible values, and `_degrees`, its degrees of
+    freedom. These three are None for a single training, and all four where a training has too few non-members
+    for the TPR. Where all trainings separate all examples and there is no spread at all, the interval is that
+    over examples of one of them. Raises BadInput as paired_contrast does, and as calibrated_trainings if that
+    is the attack; if there is no training; and for another attack.
     """
     refuse_confidence(confidence)
     report: dict[str, float | None] = {}
-    for name, kind in _kinds(trainings, LEAST, attack, seed).items():
+    for name, kind in _kinds(trainings, measures, attack, seed).items():
         low = high = degrees = None
         if kind is not None and kind.trainings > 1:
             variance, degrees = _variance(kind)
@@ -298,6 +330,7 @@ def contrast_of_kinds(
     attack: str = "threshold",
     confidence: float = CONFIDENCE,
     seed: int = 0,
+    measures: Sequence[str] = COMPARED,
 ) -> dict[str, float | int | str | None]:
     """How much more one kind of model leaks than another, over trainings, coins and images at once.
 
@@ -307,7 +340,7 @@ def contrast_of_kinds(
     common with all others. Examples with the same id count as the same, in whichever trainings they are.
     names: of the two kinds. attack, confidence, seed: as in interval_of_kind. Returns `first`, `second` (the
     names), `first_trainings`, `second_trainings` (how many), `over` ("trainings and examples"), and for each
-    measure in (auc, heldout_advantage) `{measure}_difference`, first - second, of the means that
+    of the measures (auc, heldout_advantage) `{measure}_difference`, first - second, of the means that
     interval_of_kind gives with the same seed; `_low`, `_high`, its interval; `_p`, two-sided, adjusted for
     nothing; `_degrees`, Hillis' degrees of freedom. These four are None with a single training of either
     kind, from which nothing follows for kinds. Raises BadInput as interval_of_kind does.
@@ -320,8 +353,8 @@ def contrast_of_kinds(
         "second_trainings": len(second),
         "over": "trainings and examples",
     }
-    minuends, subtrahends = (_kinds(trainings, COMPARED, attack, seed) for trainings in (first, second))
-    for name in COMPARED:
+    minuends, subtrahends = (_kinds(trainings, measures, attack, seed) for trainings in (first, second))
+    for name in measures:
         minuend, subtrahend = minuends[name], subtrahends[name]
         difference = minuend.mean - subtrahend.mean
         if min(minuend.trainings, subtrahend.trainings) < 2:
@@ -363,15 +396,15 @@ def gain_of_attack(
     refuse_confidence(confidence)
     if not len(weaker) or len(stronger) != len(weaker):
         raise BadInput(f"two attacks on the same trainings, not {len(stronger)} and {len(weaker)}")
-    every_id, places = _matched(weaker)
-    if not np.array_equal(places, _matched(stronger)[1]):
+    design = _design(weaker)
+    if not np.array_equal(design.places, _design(stronger).places):
         raise BadInput("both attacks must judge the same members and non-members, in the same order")
     gains = []
     for scores in zip(stronger, weaker, strict=True):
         better, worse = (estimates_of(losses, ["auc"])["auc"] for losses in scores)
         influences = better.members - worse.members, better.nonmembers - worse.nonmembers
         gains.append(Estimate(better.value - worse.value, *influences))
-    kind, low, high, degrees = _kind(gains, every_id, places), None, None, None
+    kind, low, high, degrees = _kind(gains, design), None, None, None
     if kind.trainings > 1:
         variance, degrees = _variance(kind)
         low, high = _interval(kind.mean, variance, degrees, confidence, -1.0, 1.0)
@@ -493,7 +526,10 @@ def _variances_of_differences(kinds: Sequence[_Kind]) -> tuple[np.ndarray, np.nd
     covariances = of_differences([kind.covariance for kind in kinds])
     # Rows are groups, columns trainings; what a training does to all groups alike is no difference.
     values = np.array([[estimate.value for estimate in kind.estimates] for kind in kinds])
-    spread = np.var(values - values.mean(axis=0), axis=1, ddof=1) / trainings
+    spread = np.var(values - values.mean(axis=0), axis=1, ddof=1)
+    spread = np.array(
+        [kind.spread_to_variance(of_group) for kind, of_group in zip(kinds, spread, strict=True)]
+    )
     variances = np.maximum(spread.mean() + np.maximum(covariances, 0.0), over_examples)
     uncertainty = float(spread.mean()) ** 2 / ((count - 1) * (trainings - 1))
     degrees = variances**2 / uncertainty if uncertainty else np.full(count, math.inf)
