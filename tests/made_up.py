@@ -27,6 +27,7 @@ MEMORY = np.random.default_rng(1).gamma(2, 0.5, size=IMAGES)  # 1 on average
 EPOCHS = (0, 2, 4)
 # The mean over the trainings is best at the middle epoch, but trainings 2 and 3 are best at the last one.
 TEST_ACCURACIES = {number: (0.1, 0.5, 0.52 if number in (2, 3) else 0.4) for number in range(6)}
+PRIVATE_TEST_ACCURACY = (0.1, 0.4, 0.49)  # at the end near the best of the others, which they pass
 DELTA = 1e-5
 BOUND_FPRS = np.geomspace(1e-4, 1, 20)
 
@@ -51,8 +52,10 @@ def training_of(kind: Kind, number: int, epochs: Sequence[int] = EPOCHS) -> dict
     for epoch in epochs:
         learnt = (kind.leak + ability) * MEMORY[ids] * members * epoch / max(epochs[-1], 1)
         losses.append(np.exp(2 * (EASINESS[ids] + 0.7 * generator.normal(size=len(ids)) - learnt)))
+    test_accuracy = TEST_ACCURACIES[number % len(TEST_ACCURACIES)]
     private = {}
     if kind.epsilon is not None:
+        test_accuracy = PRIVATE_TEST_ACCURACY
         private = {
             "epsilon": kind.epsilon,
             "delta": DELTA,
@@ -73,9 +76,7 @@ def training_of(kind: Kind, number: int, epochs: Sequence[int] = EPOCHS) -> dict
         "steps": np.array(epochs) * (kind.pool // 100),
         "losses": np.array(losses),
         "train_accuracy": 0.2 + 0.7 * np.linspace(0, 1, len(epochs)) + 0.01 * number,
-        "test_accuracy": np.interp(
-            np.linspace(0, 1, len(epochs)), [0, 0.5, 1], TEST_ACCURACIES[number % len(TEST_ACCURACIES)]
-        ),
+        "test_accuracy": np.interp(np.linspace(0, 1, len(epochs)), [0, 0.5, 1], test_accuracy),
     }
 
 

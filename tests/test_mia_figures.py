@@ -357,6 +357,10 @@ def test_too_few_non_members_to_name_anybody(drawn):
     """In one model there are words; in all of them no panel."""
     words = panel(drawn["attacks"], "Members named").texts
     assert [(text.get_text(), text.get_position()[1]) for text in words] == [("needs 1,000 non-members", 2)]
+    names = ["tpr_at_0p1pct_fpr", "tpr_at_0p1pct_fpr_low", "tpr_at_0p1pct_fpr_high"]
+    lower = replace(drawn.both, kinds=drawn.both.kinds.assign(**dict.fromkeys(names, 0.002)))
+    with looked_at():
+        assert panel(mia_figures.attacks_figure(lower, DRAWING), "Members named if 1 in 1,000\n")
     study = replace(drawn.both, kinds=drawn.both.kinds.assign(tpr_at_1pct_fpr=math.nan))
     with looked_at():
         [axes] = mia_figures.attacks_figure(study, DRAWING).axes
@@ -405,6 +409,7 @@ def test_the_defence_under_its_bound(drawn):
             assert has(bars(advantage, style.colour), ends)
     for _, pair in rows_of(study.pairs, variant=EQUAL_ACCURACY).iterrows():
         epoch, attack = pair["first_epoch"], pair["attack"]
+        assert epoch == 2
         place = names.index(f"dense$4$ stopped at epoch {epoch}, {attack}")
         rows = rows_of(study.results, model="dense$4$", attack=attack, epoch=epoch)
         assert has(markers(advantage, DRAWING.styles["dense$4$"]), (rows["heldout_advantage"].mean(), place))

@@ -306,7 +306,9 @@ def test_the_answers_of_act_three_are_the_verdicts_the_bound_and_early_stopping(
     defended = acts[2]
     answer, bound, stopped = mia_words.defence_answers(defended, SMALL_QUESTIONS)
     for variant, said in ((AS_REPORTED, answer), (EQUAL_ACCURACY, stopped)):
-        for _, row in rows_of(defended.pairs, variant=variant).iterrows():
+        rows = rows_of(defended.pairs, variant=variant)
+        assert said.count("[") == len(rows)
+        for _, row in rows.iterrows():
             assert f"{row['auc_difference']:+.4f} [{row['auc_low']:+.4f}, {row['auc_high']:+.4f}]" in said
             assert row["attack"] in said or len(acts[0].results["training"].unique()) == 2
             assert row["verdict"].lower() in said.lower()

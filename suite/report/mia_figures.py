@@ -21,6 +21,8 @@ from leakage.look import BLACK, BLUE, GREY, SMALL, Style, finish, grey_key, look
 from leakage.panels import Curves, Shown, roc_panel
 from suite.report.mia_tables import ends_of, given_fprs, last_epoch, reported, with_interval
 from suite.report.mia_words import (
+    NAMED_FIRST,
+    by_model_in_words,
     class_groups,
     classes_sentence,
     finding_of,
@@ -39,7 +41,6 @@ from suite.study.tables import Study
 
 LETTERS = "abcdefghijkl"  # of panels
 ABREAST = 4  # models beside each other
-PICTURES = 10  # images in a strip
 ATTACK_LINES = {THRESHOLD: "--", CALIBRATED: "-"}
 ATTACK_PLACES = {THRESHOLD: -0.17, CALIBRATED: 0.17}  # above and below a model's line
 BAR, MARK = 5.0, 8.0  # width of a bar and size of a marker, in points
@@ -314,7 +315,7 @@ def _answer_panel(axes: Axes, beside: Axes, pairs: pd.DataFrame, question: str) 
     beside.set_ylim(axes.get_ylim())
     beside.set_axis_off()
     # 0 in the middle, so that either side is one model's.
-    widest = pairs[["auc_difference", "auc_low", "auc_high"]].astype(float).abs().max(axis=None)
+    widest = pairs[["auc_difference", "auc_low", "auc_high"]].astype(float).abs().max(axis=None) or 1.0
     axes.set_xlim(-1.1 * widest, 1.1 * widest)
     axes.xaxis.set_major_locator(MaxNLocator(7, symmetric=True))
     first, second = ("the first", "the second") if several_pairs else pairs[["first", "second"]].iloc[0]
@@ -400,9 +401,7 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
     handles = [
         Line2D([], [], color=GREY, marker="|", linestyle="", label="untrained models"),
         Line2D([], [], color=GREY, marker=".", linestyle="", label="placebo"),
-        Line2D(
-            [], [], color=BLACK, marker="x", linestyle="", label="accuracy on members less on non-members"
-        ),
+        Line2D([], [], color=BLACK, marker="x", linestyle="", label="accuracy on members, less on others"),
         Line2D([], [], color=GREY, linestyle=":", label="chance"),
     ]
     kinds = reported(study.kinds).set_index("model")
@@ -511,13 +510,10 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
         f"{_trainings(study)} Both attacks on the same trainings; the reference models of each are those of "
         "all other pairs. Bars and gains hold for all models together in 95% of runs."
     )
+    dot = {"color": BLACK, "marker": "o", "linestyle": ""}
     handles = [
-        Line2D(
-            [], [], color=BLACK, marker="o", markerfacecolor="white", linestyle="", label="threshold attack"
-        ),
-        Line2D(
-            [], [], color=BLACK, marker="o", linestyle="", label="calibrated attack, with reference models"
-        ),
+        Line2D([], [], **dot, markerfacecolor="white", label="threshold attack"),
+        Line2D([], [], **dot, label="calibrated attack, with reference models"),
         Line2D([], [], color=GREY, linestyle=":", label="chance"),
     ]
     models = list(study.results["model"].unique())
@@ -587,32 +583,27 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
     caption = (
         "Below each image: its mean loss where it was not a member, and where it was. Memorisation is their "
         f"difference. {_trainings(study)} Its reliability, from two halves of them: "
-        f"{_in_words(reliabilities)}"
+        f"{_reliability(reliabilities)}"
     )
     figure = new_figure(0.9 + 3.1 * len(models), drawing.title(samples_sentence(study, models)), caption)
     for axes, model in zip(figure.subplots(len(models), squeeze=False)[:, 0], models, strict=True):
         table = study.memorisation.dropna(subset=f"{model}_memorisation")
-        easiest = table.nsmallest(PICTURES, f"{model}_member_loss")
-        changed = table.nlargest(PICTURES, f"{model}_memorisation")
+        easiest = table.nsmallest(NAMED_FIRST, f"{model}_member_loss")
+        changed = table.nlargest(NAMED_FIRST, f"{model}_memorisation")
         sure = reliabilities[model] >= RELIABLE
+        name = "memorised\nmost" if sure else "loss falls\nmost by\ntraining"
         _strip(axes, 0.0, "named first\nby the loss", easiest, model, drawing)
-        _strip(
-            axes,
-            1.65,
-            "memorised\nmost" if sure else "loss falls\nmost by\ntraining",
-            changed,
-            model,
-            drawing,
-        )
-        axes.set(xlim=(-1.3, 1.1 * PICTURES), ylim=(3.0, -0.3), xticks=[], yticks=[])
+        _strip(axes, 1.65, name, changed, model, drawing)
+        axes.set(xlim=(-1.3, 1.1 * NAMED_FIRST), ylim=(3.0, -0.3), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         words = model_words(study.results[study.results["model"] == model])
         finish(axes, f"{model}: {words}", "")
     return figure
 
 
-def _in_words(reliabilities: pd.Series) -> str:
-    words = listed([f"{reliability:.3f} ({model})" for model, reliability in reliabilities.items()])
+def _reliability(reliabilities: pd.Series) -> str:
+    """How reliable the memorisation is, and what may not be said if it is not."""
+    words = by_model_in_words(reliabilities)
     if (reliabilities < RELIABLE).any():
         return f"{words}; below {RELIABLE:g} no image is to be called memorised yet."
     return f"{words}."
@@ -684,14 +675,8 @@ def _advantage_panel(
     for model in models:
         begin = len(names) - 0.5
         for _, kind in kinds[kinds["model"] == model].iterrows():
-            _bar(
-                axes,
-                len(names),
-                kind,
-                "heldout_advantage",
-                styles[model],
-                filled=kind["attack"] == CALIBRATED,
-            )
+            filled = kind["attack"] == CALIBRATED
+            _bar(axes, len(names), kind, "heldout_advantage", styles[model], filled=filled)
             names.append(f"{model},\n{kind['attack']}")
         for _, pair in stopped[stopped["first"] == model].iterrows():
             rows = study.of(pair["attack"]).results
@@ -701,8 +686,9 @@ def _advantage_panel(
             names.append(f"{model} stopped at\nepoch {pair['first_epoch']}, {pair['attack']}")
         if not pd.isna(bounds[model]):
             axes.plot([bounds[model]] * 2, [begin, len(names) - 0.5], "-.", color=styles[model].colour)
+            # Between two models' lines, where no bar is.
             words = f"no attack beyond {bounds[model]:.3f} "
-            axes.text(bounds[model], len(names) - 1, words, ha="right", va="center", fontsize=SMALL)
+            axes.text(bounds[model], begin, words, ha="right", va="center", fontsize=SMALL)
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
     finish(axes, "(a) Held-out advantage (dotted: chance)", "share of members less share of non-members")

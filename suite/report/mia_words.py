@@ -35,7 +35,7 @@ from suite.support.command_line import in_lines
 FALSE_ALARM = 1e-4  # probability that one control raises the alarm although nothing is wrong
 ENOUGH_TRAININGS = 12  # with which the intervals are half as wide as with four
 FEW_TRAININGS = 6  # with fewer, "no difference can be shown" says little
-NAMED_FIRST = 10  # images that are looked at
+NAMED_FIRST = 10  # images that are shown
 MEDIUM_LEAK = 0.7  # AUC up to which members' losses are "a little" smaller
 # What the first part of a model's name means: "dense4_10c" has four dense layers.
 LAYERS = {"cnn": "CNN of {} layers", "dense": "{} dense layers"}
@@ -181,9 +181,8 @@ def gain_sentence(study: Study) -> str:
         return "It cannot be shown that reference models make the attack find more"
     if len(sure) < len(kinds):
         where = f"{len(sure)} of {len(kinds)} models"
-        return (
-            f"With reference models the attack finds more in {where}: AUC up to {sure['auc_gain'].max():+.3f}"
-        )
+        most = f"{sure['auc_gain'].max():+.3f}"
+        return f"With reference models the attack finds more in {where}: AUC up to {most}"
     where = f" in all {len(kinds)} models" if len(kinds) > 1 else ""
     by = span([f"{kinds['auc_gain'].min():+.3f}", f"{kinds['auc_gain'].max():+.3f}"])
     return f"With reference models the attack finds more{where}: AUC {by}"
@@ -392,16 +391,16 @@ def memorisation_sentence(study: Study) -> str:
     sentences = []
     if len(unsure):
         sentences.append(
-            f"Memorisation: reliability {_values(unsure)}; below {RELIABLE:g} no single image is to be "
-            "called memorised."
+            f"Memorisation: reliability {by_model_in_words(unsure)}; below {RELIABLE:g} no single image is "
+            "to be called memorised."
         )
     if len(sure):
-        sentences.append(f"Which images are memorised can be said: reliability {_values(sure)}.")
+        sentences.append(f"Which images are memorised can be said: reliability {by_model_in_words(sure)}.")
     return "\n".join(sentences)
 
 
-def _values(reliabilities: pd.Series) -> str:
-    # In three digits 0.498 does not look like 0.5.
+def by_model_in_words(reliabilities: pd.Series) -> str:
+    """Each model's reliability, by model, in so many digits that 0.498 does not look like 0.5."""
     return listed([f"{value:.3f} ({model})" for model, value in reliabilities.items()])
 
 
