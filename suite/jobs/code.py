@@ -70,7 +70,7 @@ def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
     wrong digest.
     """
     definitions = _definitions(name, root)
-    for module_name in {place.rpartition(".")[0] for place in definitions}:
+    for module_name in dict.fromkeys(place.rpartition(".")[0] for place in definitions):
         module = _loaded(module_name, root)
         if module is None:
             continue
@@ -81,8 +81,8 @@ def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
             path = _path(defined_in, root)
             if _runs_otherwise(getattr(module, name_there), short, definitions[place], _compiled(path)):
                 raise BadInput(
-                    f"{short} is not what {path.relative_to(root)} says: write the change into the file, then "
-                    "restart Python or reload the module"
+                    f"{short} is not what {path.relative_to(root)} says: write the change into the file, "
+                    "then restart Python or reload the module"
                 )
 
 

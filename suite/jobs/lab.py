@@ -80,6 +80,10 @@ class _Task(NamedTuple):
     recipe: object
     key: str
 
+    @property
+    def file_name(self) -> str:
+        return f"{self.call.name}-{self.key[:16]}.npz"
+
 
 def _identity(argument: object) -> object:
     """What an argument is to a key, for JSON: kept results are known by their keys, wherever they lie."""
@@ -139,8 +143,14 @@ class Lab:
         if there is one. done: called with the name and the result of each new one.
         """
         tasks = [_task(call) for call in calls]
-        kept = {task.call.name: self._place_of(task) for task in tasks}
-        missing = [task for task in tasks if not kept[task.call.name].path.exists()]
+        kept, missing = {}, []
+        for task in tasks:
+            whole = self._whole_file(task)
+            if whole is None:
+                missing.append(task)
+            kept[task.call.name] = whole or Kept(self.kept_in / task.file_name, task.key)
+        if len(kept) < len(calls):
+            raise ValueError(f"two {what} of one name, of which one would be taken for the other")
         if not missing:
             return kept
         # The longest first, so that no long one is left over at the end while other workers are idle.
@@ -154,14 +164,10 @@ class Lab:
         print(f"{what} took {tqdm.format_interval(time.perf_counter() - began)}")
         return kept
 
-    def _place_of(self, task: _Task) -> Kept:
-        """Where a result is kept; where it will be, if it is not."""
-        name = f"{task.call.name}-{task.key[:16]}.npz"
-        for folder in self.folders:
-            kept = Kept(folder / name, task.key)
-            if is_whole(kept):
-                return kept
-        return Kept(self.kept_in / name, task.key)
+    def _whole_file(self, task: _Task) -> Kept | None:
+        """The first folder's file that holds the result, all of it, or None."""
+        places = [Kept(folder / task.file_name, task.key) for folder in self.folders]
+        return next((place for place in places if is_whole(place)), None)
 
     def _refuse_a_full_disk(self, what: str, needed: int) -> None:
         free = shutil.disk_usage(self.kept_in).free
@@ -205,10 +211,10 @@ class Lab:
 
 def is_whole(kept: Kept) -> bool:
     """Whether there is such a file, and all of it; a damaged one is named."""
-    if not kept.path.exists():
-        return False
     try:
         kept.read()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what must not be read is not there
+        return False
     except Exception as problem:  # zipfile, zlib, numpy and json raise many kinds
         tqdm.write(f"{kept.path} is damaged ({problem}) and will be made again", file=sys.stderr)
         with suppress(OSError):  # in a folder that cannot be written it stays, and is looked past
@@ -234,7 +240,12 @@ def _state(call: Call, finished: bool, scratch: Path) -> State:
 
 def _work(task: _Task, scratch: Path) -> dict:
     """In the worker: makes the call, and lengthens a file by a byte for each step done."""
-    if key_of(task.recipe, task.code, task.call.libraries) != task.key:
+    try:
+        refuse_code_that_differs(task.code)  # a worker may have begun before its files were changed
+        same = key_of(task.recipe, task.code, task.call.libraries) == task.key
+    except BadInput:
+        same = False
+    if not same:
         raise BadInput(
             f"a worker on {platform.node()} has other versions of the libraries or of this project; install "
             "the same everywhere, and start the workers anew"
