@@ -342,7 +342,7 @@ def test_a_damaged_result_that_must_stay_is_looked_past(tmp_path, monkeypatch, c
 
 
 @pytest.mark.usefixtures("in_threads")
-def test_a_folder_that_must_not_be_read_is_looked_past(tmp_path, monkeypatch):
+def test_a_folder_that_must_not_be_read_is_looked_past(tmp_path, monkeypatch, capsys):
     shared, own = tmp_path / "shared", tmp_path / "own"
     run(tmp_path, fake_calls(tmp_path), cells=[shared])
     refuse_to_write(monkeypatch, shared)
@@ -356,15 +356,17 @@ def test_a_folder_that_must_not_be_read_is_looked_past(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "load", refuse_to_read)
     run(tmp_path, fake_calls(tmp_path), cells=[shared, own])
     assert len(list(own.iterdir())) == 5
+    assert "damaged" not in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("in_threads")
-def test_a_file_in_the_place_of_a_folder_is_looked_past(tmp_path):
+def test_a_file_in_the_place_of_a_folder_is_looked_past(tmp_path, capsys):
     in_the_way = tmp_path / "shared"
     in_the_way.write_bytes(b"in the way")
     run(tmp_path, fake_calls(tmp_path), cells=[in_the_way, tmp_path / "own"])
     assert len(list((tmp_path / "own").iterdir())) == 5
     assert in_the_way.read_bytes() == b"in the way"
+    assert "damaged" not in capsys.readouterr().err
 
 
 def test_where_no_folder_can_be_written_the_first_one_s_reason_is_said(tmp_path):

@@ -1,4 +1,4 @@
-"""training/progress.py: is the time left near the truth, and does the line fit?"""
+"""suite/jobs/progress.py: is the time left near the truth, and does the line fit?"""
 
 import io
 import itertools
@@ -55,6 +55,11 @@ def test_the_time_left_never_jumps_by_a_factor_of_two(slowness):
             assert 0.5 < after / before < 2
 
 
+def test_a_call_of_one_step_has_nothing_to_load():
+    assert State("a question", 0, 1, 5.0).work == 5
+    assert State("a training", 0, 2, 5.0).work == 10 + START_SECONDS
+
+
 def test_after_long_the_speed_is_what_was_measured():
     states = [State("a", 500, 1000, 1.0)]
     seconds = 2 * (500 + START_SECONDS)  # twice as slow as foreseen
@@ -63,15 +68,15 @@ def test_after_long_the_speed_is_what_was_measured():
 
 
 def test_the_line_says_time_first_and_keeps_whole_names():
-    running = [State("cnn4_10c-seed10", 3, 40, 11.0), State("dense4_10c_20k-seed11", 12, 40, 1.0)]
-    waiting = [State("dense4_4c_8k-seed11", None, 40, 1.0)]
+    running = [State("cnn4_10c-10", 3, 40, 11.0), State("dense4_10c_12k-11", 12, 40, 1.0)]
+    waiting = [State("dense4_4c_5k-11", None, 40, 1.0)]
     for width in (60, 79, 100):
         line = progress_line([*running, *waiting], 65, 2, width)
         assert len(line) <= width
         assert line.startswith("0")
         assert " left, 01:05 gone, step 15 of 120" in line
-    assert line.endswith(": cnn4_10c-seed10 3/40, dense4_10c_20k-seed11 12/40")
-    assert progress_line([*running, *waiting], 65, 2, 79).endswith(": cnn4_10c-seed10 3/40, ...")
+    assert line.endswith(": cnn4_10c-10 3/40, dense4_10c_12k-11 12/40")
+    assert progress_line([*running, *waiting], 65, 2, 79).endswith(": cnn4_10c-10 3/40, ...")
 
 
 def test_until_a_job_has_begun_the_line_says_what_it_waits_for():
