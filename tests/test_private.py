@@ -1,4 +1,4 @@
-"""training/private.py: clipping, noise and sampling against references, the bounds against closed forms.
+"""suite/training/private.py: clipping, noise, sampling against references; bounds against closed forms.
 
 Random checks have fixed seeds; the chance of a false alarm under another seed stands beside each.
 """
@@ -22,18 +22,34 @@ from dp_accounting.rdp import RdpAccountant
 from keras import layers
 from scipy import special, stats
 
-from suite.training import adam
+from suite.support.command_line import BadInput
+from suite.training import adam, private
 from suite.training.private import (
+    BOUND_FPRS,
+    CLIPPING_NORM,
+    DELTA,
     NOISE_TOLERANCE,
+    SAMPLING_RATE,
     advantage_bound,
     clipped_sums,
     noise_multiplier,
     privacy_accountant,
     private_epochs,
+    private_training,
+    refuse_layers,
     tpr_bound,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+ANY = {  # what a training that is refused might have been
+    "epochs": 1,
+    "steps": 2,
+    "batch_size": 2,
+    "noise_multiplier": 1.0,
+    "clipping_norm": 1.0,
+    "learning_rate": 0.1,
+    "seed": 0,
+}
 
 
 def small_network(seed=1):
@@ -151,7 +167,8 @@ def linear_network(classes):
 def test_noise_has_the_stated_spread_and_is_new_in_each_step_epoch_and_seed(recorded):
     network, (images, labels) = small_network(), random_images(20)
     # Half of the images are expected in a batch; what is left of a step without its sums is noise.
-    settings = {"images": images, "labels": labels, "epochs": 2, "batch_size": 10}
+    settings = {"images": images, "labels": labels, "epochs": 2, "steps": 2}
+    settings |= {"batch_size": 10, "sampling_rate": 0.5}
     noise = 10 * (recorded(network, **settings, noise_multiplier=1.7) - recorded(network, **settings))
     assert noise.shape == (4, network.count_params())
     # The standard deviation of 6,243 numbers has a relative standard error of 0.9%; four of them, 5e-4.
@@ -170,7 +187,8 @@ def test_each_image_is_drawn_independently_with_the_stated_probability(recorded)
     # Image i is black and of class i: its gradient is that of the bias, 1 / 40 in each class but 1 / 40 - 1
     # in its own. So a step's gradient tells who was drawn.
     images, labels = tf.zeros((40, 2, 2, 3), tf.uint8), tf.range(40, dtype=tf.int32)
-    given = recorded(linear_network(40), images, labels, 160, batch_size=4, clipping_norm=1e3)
+    settings = {"steps": 10, "batch_size": 4, "sampling_rate": 0.1, "clipping_norm": 1e3}
+    given = recorded(linear_network(40), images, labels, 160, **settings)
     biases = 4 * given[:, -40:]
     drawn = np.round(biases.max(axis=1, keepdims=True) - biases, 3)
     assert drawn.shape == (1600, 40)
@@ -187,6 +205,20 @@ def test_each_image_is_drawn_independently_with_the_stated_probability(recorded)
     assert len(np.unique(drawn, axis=0)) > 1400  # no epoch's batches come again
 
 
+def test_neither_steps_nor_divisor_depend_on_how_many_images_there_are(recorded):
+    """Or they would tell whether one is there. As in the test above, a step's gradient tells who was drawn,
+    if it is known what it was divided by: the expected batch size, which is neither of the real ones."""
+    settings = {"steps": 6, "batch_size": 7, "sampling_rate": 0.5, "clipping_norm": 1e3}
+    for count in (10, 13):
+        images, labels = tf.zeros((count, 2, 2, 3), tf.uint8), tf.range(count, dtype=tf.int32)
+        given = recorded(linear_network(count), images, labels, 3, **settings)
+        assert len(given) == 3 * 6
+        biases = 7 * given[:, -count:]
+        drawn = biases.max(axis=1, keepdims=True) - biases
+        np.testing.assert_allclose(drawn, drawn.round(), atol=1e-4)
+        assert set(drawn.round().ravel()) == {0.0, 1.0}
+
+
 def test_an_attacker_sees_of_an_image_what_the_accountant_assumes(recorded):
     """One white image among black ones, whose gradient alone reaches the kernel. Seen along its direction,
     a step is N(0, sigma^2), or, with probability q, N(1, sigma^2), in clipping norms."""
@@ -198,7 +230,9 @@ def test_an_attacker_sees_of_an_image_what_the_accountant_assumes(recorded):
         tf.constant(images, tf.uint8),
         tf.constant(labels, tf.int32),
         epochs=400,
+        steps=4,
         batch_size=10,
+        sampling_rate=0.25,
         noise_multiplier=0.6,
     )
     kernel = given[:, :-2].reshape(1600, 12, 2)
@@ -221,10 +255,9 @@ def trained_weights(seed):
     stack = [layers.Rescaling(1 / 255), layers.Flatten()]
     stack += [layers.Dense(64, activation="relu") for _ in range(3)]
     network = keras.Sequential([keras.Input((32, 32, 3)), *stack, layers.Dense(10)])
-    settings = {"clipping_norm": 1.0, "learning_rate": 0.002, "seed": seed}
-    train = private_epochs(
-        network, images, labels, epochs=2, batch_size=100, noise_multiplier=1.0, **settings
-    )
+    settings = {"noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.002, "seed": seed}
+    settings |= {"epochs": 2, "steps": 4, "batch_size": 100, "sampling_rate": 0.25}
+    train = private_epochs(network, images, labels, **settings)
     train(1), train(2)
     return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
 
@@ -252,8 +285,9 @@ def test_a_private_training_learns():
     labels = tf.constant([0, 1] * 100, tf.int32)
     images = tf.cast(tf.reshape(labels, (-1, 1, 1, 1)) * 255 * tf.ones((1, 16, 16, 3), tf.int32), tf.uint8)
     network = small_network()
-    settings = {"epochs": 5, "clipping_norm": 1.0, "learning_rate": 0.01, "seed": 0}
-    train = private_epochs(network, images, labels, batch_size=20, noise_multiplier=0.5, **settings)
+    settings = {"noise_multiplier": 0.5, "clipping_norm": 1.0, "learning_rate": 0.01, "seed": 0}
+    settings |= {"epochs": 5, "steps": 10, "batch_size": 20, "sampling_rate": 0.1}
+    train = private_epochs(network, images, labels, **settings)
     for number in range(1, 6):
         train(number)
     assert (network(images).numpy().argmax(axis=1) == labels.numpy()).all()
@@ -265,7 +299,8 @@ def test_the_learning_rate_falls_to_its_last_step_and_no_epoch_follows():
     network = linear_network(2)
     settings = {"noise_multiplier": 0.0, "clipping_norm": 1.0, "learning_rate": 1e-4, "seed": 0}
     images, labels = tf.fill((1, 2, 2, 3), tf.constant(9, tf.uint8)), tf.constant([0])
-    train = private_epochs(network, images, labels, epochs=4, batch_size=1, **settings)
+    settings |= {"epochs": 4, "steps": 1, "batch_size": 1, "sampling_rate": 1.0}
+    train = private_epochs(network, images, labels, **settings)
     weights = [network.get_weights()[0]]
     for number in range(1, 5):
         train(number)
@@ -357,6 +392,38 @@ def test_noise_multiplier_of_one_full_batch_is_that_of_the_analytic_gaussian_mec
         return stats.norm.cdf(left) - math.exp(epsilon) * stats.norm.cdf(right)
 
     assert exact_delta(multiplier) <= delta < exact_delta(multiplier * (1 - 2 * NOISE_TOLERANCE))
+
+
+def test_a_training_spends_what_it_says_however_many_members_there_are(monkeypatch):
+    """Fields and training go by the same numbers; 20 members and 31 have the same."""
+    given = []
+
+    def recorder(network, images, labels, **settings):
+        """Of what private_epochs was asked for, in its place."""
+        given.append(settings)
+
+    monkeypatch.setattr(private, "private_epochs", recorder)
+    settings = {"epochs": 3, "steps": 40, "batch_size": 9, "learning_rate": 0.1, "seed": 5}
+    fields = [
+        private_training(small_network(), *random_images(count), epsilon=2.0, **settings)[1]
+        for count in (20, 31)
+    ]
+    assert repr(fields[0]) == repr(fields[1])
+    noise = noise_multiplier(2.0, DELTA, SAMPLING_RATE, 120)
+    spends = {"sampling_rate": SAMPLING_RATE, "noise_multiplier": noise, "clipping_norm": CLIPPING_NORM}
+    assert given == [settings | spends] * 2
+    accountant = privacy_accountant(noise, SAMPLING_RATE, 120)
+    assert accountant.get_epsilon(DELTA) <= 2.0
+    bounds = fields[0].pop("bound_fprs"), fields[0].pop("bound_tprs")
+    np.testing.assert_array_equal(bounds, [BOUND_FPRS, tpr_bound(accountant, BOUND_FPRS)])
+    assert fields[0] == {
+        "epsilon": 2.0,
+        "delta": DELTA,
+        "noise_multiplier": noise,
+        "sampling_rate": SAMPLING_RATE,
+        "private_steps": 120,
+        "advantage_bound": advantage_bound(accountant),
+    }
 
 
 # ---------------------------------------------------------------------------------------------- bounds
@@ -463,16 +530,17 @@ def test_false_positive_rates_that_cannot_be_are_refused(fpr):
 )
 def test_layers_for_which_the_clipping_is_wrong_are_refused(stack):
     network, (images, labels) = keras.Sequential([keras.Input((16, 16, 3)), *stack]), random_images(4)
-    settings = {"epochs": 1, "noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.1, "seed": 0}
-    with pytest.raises(ValueError, match="cannot be trained privately"):
-        private_epochs(network, images, labels, batch_size=2, **settings)
+    with pytest.raises(BadInput, match="cannot be trained privately") as refused:
+        private_epochs(network, images, labels, sampling_rate=0.5, **ANY)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(BadInput, match="cannot be trained privately"):
+        refuse_layers(network)
 
 
-@pytest.mark.parametrize("batch_size", [0, 5])
-def test_a_batch_that_cannot_be_is_refused(batch_size):
-    settings = {"epochs": 1, "noise_multiplier": 1.0, "clipping_norm": 1.0, "learning_rate": 0.1, "seed": 0}
-    with pytest.raises(ValueError, match="batch size must be between 1 and 4"):
-        private_epochs(small_network(), *random_images(4), batch_size=batch_size, **settings)
+@pytest.mark.parametrize("sampling_rate", [0.0, -0.1, 1.1, math.nan])
+def test_a_sampling_rate_that_is_none_is_refused(sampling_rate):
+    with pytest.raises(BadInput, match="sampling rate must be above 0 and at most 1"):
+        private_epochs(small_network(), *random_images(4), sampling_rate=sampling_rate, **ANY)
 
 
 # ------------------------------------------------------------------------------------------- benchmark
