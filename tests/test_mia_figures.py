@@ -329,8 +329,9 @@ def test_each_class_has_its_interval_and_only_those_named_have_a_colour(drawn):
         assert sorted(shown) == sorted(known)
         for name in known:
             colour = style.colour if name in " ".join(by_model[model]).split() else look.GREY
-            assert has(markers(axes, Style(colour, style.marker)), (kind[f"auc_{name}"], shown.index(name)))
-            assert has(bars(axes, colour), (kind[f"auc_{name}_low"], kind[f"auc_{name}_high"]))
+            apart = kind[f"class_{name}_difference"], shown.index(name)
+            assert has(markers(axes, Style(colour, style.marker)), apart)
+            assert has(bars(axes, colour), (kind[f"class_{name}_low"], kind[f"class_{name}_high"]))
 
 
 # ------------------------------------------------------------------------------- two attacks, and the defence
@@ -413,6 +414,8 @@ def test_the_defence_under_its_bound(drawn):
         place = names.index(f"dense$4$ stopped at epoch {epoch}, {attack}")
         rows = rows_of(study.results, model="dense$4$", attack=attack, epoch=epoch)
         assert has(markers(advantage, DRAWING.styles["dense$4$"]), (rows["heldout_advantage"].mean(), place))
+        ends = pair["stopped_advantage_low"], pair["stopped_advantage_high"]
+        assert has(bars(advantage, DRAWING.styles["dense$4$"].colour), ends)
     assert f"DP-SGD at epsilon 3 at delta {DELTA:g}." in " ".join(figure.get_supxlabel().split())
 
 

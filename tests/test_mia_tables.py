@@ -232,7 +232,7 @@ def test_classes_are_named_in_groups(four):
         "In 2 of 3 models classes can be named that leak more (cat) or less (ship)"
     )
     nothing = with_kinds(four[0], classes_above=("", "", ""), classes_below=(math.nan,) * 3)
-    columns = [name for name in nothing.kinds if name.startswith("auc_") and name.endswith("_low")]
+    columns = [name for name in nothing.kinds if name.startswith("class_") and name.endswith("_low")]
     unknown = replace(nothing, kinds=nothing.kinds.assign(**dict.fromkeys(columns, math.nan)))
     assert mia_words.class_lines(unknown, CLASS_NAMES) == (
         "A class has too few images to compare the classes of cnn, dense$4$ and few."

@@ -433,16 +433,15 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def per_class_figure(study: Study, drawing: Drawing) -> Figure:
-    """The AUC within each class, a panel for each model in which a class can be named; the pictured models
+    """The AUC within each class less the mean of all, a panel for each model in which a class can be named; the pictured models
     where there is none."""
     kinds = reported(study.kinds).set_index("model")
     named = [model for model, kind in kinds.iterrows() if any(class_groups(kind))]
     models = named or pictured_models(study)
     rest = [model for model in kinds.index if model not in models]
     caption = (
-        f"{_trainings(study)} Bars: the classes' intervals hold together for each model in 95% of runs. "
-        "Coloured: classes whose difference from the mean of all has an interval without 0; a training that "
-        "moves all classes alike moves the bars, but no difference."
+        f"{_trainings(study)} The AUC within each class less the mean of all classes. Bars: the classes' "
+        "intervals hold together for each model in 95% of runs. Coloured: classes whose bar leaves 0 out."
     )
     if rest:
         caption += f" Not shown, as no class can be named: {listed(rest)}."
@@ -465,7 +464,7 @@ def per_class_figure(study: Study, drawing: Drawing) -> Figure:
             names = [name for name in order if name in classes[model]]
             _class_panel(axes, kinds.loc[model], names, drawing.styles[model])
             words = "\n".join(_named_in_words(study, [model]))
-            finish(axes, words, "AUC within a class")
+            finish(axes, words, "AUC of a class less the mean")
     return figure
 
 
@@ -494,8 +493,8 @@ def _class_panel(axes: Axes, kind: pd.Series, names: Sequence[str], style: Style
     for place, name in enumerate(names):
         named = name in above or name in below
         colour = style.colour if named else GREY
-        _bar(axes, place, kind, f"auc_{name}", Style(colour, style.marker), filled=named)
-    axes.axvline(0.5, color=GREY, linestyle=":", zorder=0)
+        _bar(axes, place, kind, f"class_{name}_difference", Style(colour, style.marker), filled=named)
+    axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
     axes.tick_params(axis="x", labelbottom=True)
 
@@ -648,7 +647,7 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
     if len(stopped):
         caption += (
             " Stopped: at the epoch where the accuracy on non-members is nearest to the private model's; "
-            "described without a bar, and it promises nothing."
+            "described, not judged, and it promises nothing."
         )
     handles = _model_handles(study, models, drawing.styles)
     figure = new_figure(7.4 + 0.25 * len(models), drawing.title(title), caption, handles=handles)
@@ -679,10 +678,8 @@ def _advantage_panel(
             _bar(axes, len(names), kind, "heldout_advantage", styles[model], filled=filled)
             names.append(f"{model},\n{kind['attack']}")
         for _, pair in stopped[stopped["first"] == model].iterrows():
-            rows = study.of(pair["attack"]).results
-            rows = rows[(rows["model"] == model) & (rows["epoch"] == pair["first_epoch"])]
             filled = pair["attack"] == CALIBRATED
-            _mark(axes, rows["heldout_advantage"].mean(), len(names), styles[model], filled=filled)
+            _bar(axes, len(names), pair, "stopped_advantage", styles[model], filled=filled)
             names.append(f"{model} stopped at\nepoch {pair['first_epoch']}, {pair['attack']}")
         if not pd.isna(bounds[model]):
             axes.plot([bounds[model]] * 2, [begin, len(names) - 0.5], "-.", color=styles[model].colour)

@@ -367,7 +367,7 @@ def class_lines(study: Study, class_names: Sequence[str]) -> str:
         groups = [_leaking(names, how) for names, how in ((above, "more"), (below, "less")) if names]
         if groups:
             lines.append(f"{kind['model']}: {', '.join(groups)} than the mean of its classes.")
-        elif any(not pd.isna(kind.get(f"auc_{name}_low")) for name in class_names):
+        elif any(not pd.isna(kind.get(f"class_{name}_low")) for name in class_names):
             alike.append(kind["model"])
         else:
             unknown.append(kind["model"])

@@ -115,16 +115,17 @@ def describe_kind(
 def _of_classes(
     scores: Sequence[Losses], training: Training, class_names: Sequence[str]
 ) -> dict[str, object]:
-    """The AUC within each class, with intervals that hold together, and the names of the classes that lie
-    above and below the mean of all."""
+    """The AUC within each class, its difference from the mean of all classes, with intervals that hold
+    together, and the names of the classes that lie above and below that mean."""
     labels = np.unique(training["labels"])
     classes = groups_differ([[_of_class(losses, training, label) for losses in scores] for label in labels])
     names = [class_names[label] for label in labels]
     columns: dict[str, object] = {}
     for name, of_class in zip(names, classes, strict=True):
         columns[f"auc_{name}"] = of_class["auc"]
-        columns[f"auc_{name}_low"] = of_class["auc_low"]
-        columns[f"auc_{name}_high"] = of_class["auc_high"]
+        columns[f"class_{name}_difference"] = of_class["difference"]
+        columns[f"class_{name}_low"] = of_class["difference_low"]
+        columns[f"class_{name}_high"] = of_class["difference_high"]
     for side in ("above", "below"):
         apart = [name for name, of_class in zip(names, classes, strict=True) if of_class[side]]
         columns[f"classes_{side}"] = " ".join(apart)
@@ -182,6 +183,10 @@ def compare_kinds(
             "second_auc": _mean_auc(scores[1]),
         }
         row |= {name: value for name, value in contrast.items() if name.startswith(("auc", "heldout"))}
+        if variant == EQUAL_ACCURACY:
+            stopped = interval_of_kind(scores[0], confidence=confidence)
+            for end in ("", "_low", "_high"):
+                row[f"stopped_advantage{end}"] = stopped[f"heldout_advantage{end}"]
         row["verdict"] = verdict(contrast, names) if variant == AS_REPORTED else ""
         rows.append(row)
     return {"rows": rows}
