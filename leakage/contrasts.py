@@ -52,6 +52,7 @@ from leakage.estimates import (
     clopper_pearson,
     estimates_of,
     heldout_interval,
+    interval_of_auc,
     refuse_confidence,
 )
 
@@ -102,15 +103,17 @@ def _design(trainings: Sequence[Losses]) -> _Design:
     ids = [_ids_of(losses) for losses in trainings]
     every_id, places = np.unique(np.concatenate(ids), return_inverse=True)
     # 1 for a member, -1 for a non-member, 0 for an example that the training does not know.
-    roles = np.zeros((len(trainings), len(every_id)), np.float32)
+    roles = np.zeros((len(trainings), len(every_id)), np.int8)
     ends = np.cumsum([len(of_training) for of_training in ids])[:-1]
     for row, losses, of_training in zip(roles, trainings, np.split(places, ends), strict=True):
         row[of_training] = -1
         row[of_training[: len(losses.members)]] = 1
-    # Complements differ in all examples that both know: as whole numbers, the sums are exact.
-    agreement, known = roles @ roles.T, np.abs(roles) @ np.abs(roles).T
-    has_complement = ((agreement == -known) & (known > 0)).any(axis=1)
-    return _Design(every_id, places, float(has_complement.mean()))
+    in_pairs = 0
+    for of_training in roles:
+        # Complements differ in all examples that both know, and know some.
+        agreement = roles * of_training
+        in_pairs += ((agreement.max(axis=1) <= 0) & (agreement.min(axis=1) < 0)).any()
+    return _Design(every_id, places, in_pairs / len(trainings))
 
 
 @dataclass(frozen=True)
@@ -456,81 +459,114 @@ def groups_differ(
     Raises BadInput as interval_of_kind does, and for fewer than two groups or unequal numbers of trainings.
 
     With one training the intervals are over examples, for this trained model: that of each AUC is that of
-    auc_with_interval, and those of the differences are put together from these (MOVER, Zou and Donner 2008).
-    With several they are over trainings and examples at once, as interval_of_kind has it, of another measure:
-    the difference is taken within each training, because a training that moves all groups together is no
-    difference between them. What a training does to one group and not to all is taken to be of one size in
-    all groups, so that it is estimated from all of them.
+    auc_with_interval, and those of the differences are put together from these.
+
+    With several they are over trainings and examples at once. What a training does to all groups alike is no
+    difference between them; what it does to one group more than to the others is taken to be of one size in
+    all groups, and is estimated from all of them. An AUC adds what is common to all groups, with an interval
+    of its own. The parts are independent, and the distances to their ends add as squares (MOVER, Zou and
+    Donner 2008).
     """
     refuse_confidence(confidence)
     counts = {len(trainings) for trainings in groups}
     if len(groups) < 2 or len(counts) > 1:
         raise BadInput(f"at least 2 groups with the same trainings, not {len(groups)} of {sorted(counts)}")
-    each = 1 - (1 - confidence) / len(groups)
     kinds = [_kinds(trainings, ["auc"], attack, 0)["auc"] for trainings in groups]
     means = np.array([kind.mean for kind in kinds])
-    differences = means - means.mean()
+    ends = _ends_of_differences(kinds, confidence)
     if counts == {1}:
-        intervals = np.array([auc_interval(kind.estimates[0], each) for kind in kinds])
-        ends = _ends_of_differences(means, intervals)
+        ends_of_aucs = means[:, None] + _over_examples_of_groups(kinds, confidence)
     else:
-        intervals = []
-        for kind in kinds:
-            variance, degrees = _variance(kind)
-            interval = _interval(kind.mean, variance, degrees, each, 0.0, 1.0)
-            intervals.append(interval if variance else auc_interval(kind.estimates[0], each))
-        variances, degrees = _variances_of_differences(kinds)
-        halves = special.stdtrit(degrees, 0.5 + each / 2) * np.sqrt(variances)
-        ends = np.clip(np.stack([differences - halves, differences + halves], axis=1), -1.0, 1.0)
-    return [
-        {
-            "auc": float(auc),
-            "auc_low": float(auc_low),
-            "auc_high": float(auc_high),
-            "difference": float(difference),
-            "difference_low": float(low),
-            "difference_high": float(high),
-            "above": bool(low > 0),
-            "below": bool(high < 0),
+        # Half of the risk for what is common to all groups, half for all differences from it.
+        common = _mean_of_groups(kinds)
+        variance, degrees = _variance(common)
+        half = float(special.stdtrit(degrees, 1 - (1 - confidence) / 4)) * math.sqrt(variance)
+        distances = np.hypot(_ends_of_differences(kinds, (1 + confidence) / 2), half)
+        ends_of_aucs = np.clip(means[:, None] + distances * [-1, 1], 0.0, 1.0)
+    rows = []
+    for auc, (auc_low, auc_high), (low, high) in zip(means, ends_of_aucs, ends, strict=True):
+        difference = auc - means.mean()
+        low, high = max(difference + low, -1.0), min(difference + high, 1.0)
+        numbers = {
+            "auc": auc,
+            "auc_low": auc_low,
+            "auc_high": auc_high,
+            "difference": difference,
+            "difference_low": low,
+            "difference_high": high,
         }
-        for auc, (auc_low, auc_high), difference, (low, high) in zip(
-            means, intervals, differences, ends, strict=True
-        )
-    ]
+        row: dict[str, float | bool] = {key: float(value) for key, value in numbers.items()}
+        rows.append(row | {"above": bool(low > 0), "below": bool(high < 0)})
+    return rows
 
 
-def _ends_of_differences(means: np.ndarray, intervals: np.ndarray) -> np.ndarray:
-    """Intervals (G, 2) of independent estimates' (G,) differences from their mean, from their own intervals
-    (G, 2), by MOVER: the difference is the sum of (1 - 1 / G) times the own estimate and -1 / G times each
-    other, and the distances to the ends add as squares, those of the others turned round."""
-    count = len(means)
-    down, up = np.square(means - intervals[:, 0]), np.square(intervals[:, 1] - means)
-    low, high = (
-        np.sqrt((1 - 1 / count) ** 2 * own + (others.sum() - others) / count**2)
-        for own, others in ((down, up), (up, down))
-    )
-    differences = means - means.mean()
-    return np.stack([differences - low, differences + high], axis=1)
-
-
-def _variances_of_differences(kinds: Sequence[_Kind]) -> tuple[np.ndarray, np.ndarray]:
-    """Variance (G,) and degrees of freedom (G,) of each group's difference from the mean of all, for the AUCs
-    of G groups of examples in S trainings, S at least 2."""
+def _ends_of_differences(kinds: Sequence[_Kind], confidence: float) -> np.ndarray:
+    """Distances (G, 2), the first negative, from the differences of G groups' AUCs and their mean to the ends
+    of intervals that hold together."""
     count, trainings = len(kinds), kinds[0].trainings
+    each = 1 - (1 - confidence) / count
+    # A difference is 1 - 1 / G times the own AUC and -1 / G times each other, whose ends are turned round.
+    # The groups share no example.
+    squares = np.square(_over_examples_of_groups(kinds, confidence))
+    turned = squares[:, ::-1]
+    over_examples = (1 - 1 / count) ** 2 * squares + (turned.sum(axis=0) - turned) / count**2
+    if trainings == 1:
+        return np.sqrt(over_examples) * [-1, 1]
 
-    def of_differences(parts: list[float]) -> np.ndarray:
-        # The groups share no example, so variances add with the squares of 1 - 1 / G and 1 / G.
-        return (1 - 2 / count) * np.array(parts) + sum(parts) / count**2
+    # What trainings do to one group and not to all: of the spread over trainings what is not over examples.
+    own = _own_of_groups(kinds)
+    half = float(special.stdtrit((count - 1) * (trainings - 1), 0.5 + each / 2)) * math.sqrt(own)
+    return np.hypot(np.sqrt(over_examples), half) * [-1, 1]
 
-    over_examples = of_differences([kind.over_examples for kind in kinds])
-    covariances = of_differences([kind.covariance for kind in kinds])
-    # Rows are groups, columns trainings; what a training does to all groups alike is no difference.
+
+def _over_examples_of_groups(kinds: Sequence[_Kind], confidence: float) -> np.ndarray:
+    """Distances (G, 2), the first negative, from each group's mean AUC of these trainings to the ends of its
+    interval over examples; all hold together."""
+    each = 1 - (1 - confidence) / len(kinds)
+    distances = []
+    for kind in kinds:
+        # The mean of several trainings tells as much as one training with more examples would.
+        more = kind.of_one / kind.over_examples if 0 < kind.over_examples < math.inf else 1.0
+        n, m = (
+            more * np.mean([len(getattr(estimate, side)) for estimate in kind.estimates])
+            for side in ("members", "nonmembers")
+        )
+        low, high = interval_of_auc(kind.mean, math.sqrt(kind.over_examples), n, m, each)
+        distances.append((low - kind.mean, high - kind.mean))
+    return np.array(distances)
+
+
+def _own_of_groups(kinds: Sequence[_Kind]) -> float:
+    """Variance over trainings of a group's mean AUC beside the mean of all groups, the examples given: the
+    mean of G groups, all of the same trainings, 2 or more."""
+    count = len(kinds)
+
+    def of_differences(parts: Sequence[float]) -> np.ndarray:
+        # Independent parts of G estimates, in the differences of these from their mean; nothing is known of
+        # groups with too few examples.
+        parts = np.where(np.isfinite(parts), parts, 0.0)
+        return (1 - 2 / count) * parts + parts.sum() / count**2
+
+    # Rows are groups, columns trainings.
     values = np.array([[estimate.value for estimate in kind.estimates] for kind in kinds])
     spread = np.var(values - values.mean(axis=0), axis=1, ddof=1)
-    spread = np.array(
-        [kind.spread_to_variance(of_group) for kind, of_group in zip(kinds, spread, strict=True)]
-    )
-    variances = np.maximum(spread.mean() + np.maximum(covariances, 0.0), over_examples)
-    uncertainty = float(spread.mean()) ** 2 / ((count - 1) * (trainings - 1))
-    degrees = variances**2 / uncertainty if uncertainty else np.full(count, math.inf)
-    return variances, degrees
+    in_all = [kind.spread_to_variance(of_group) for kind, of_group in zip(kinds, spread, strict=True)]
+    # What the examples add to it. As for kinds, no covariance is taken to be below 0.
+    covariances = np.maximum(of_differences([kind.covariance for kind in kinds]), 0.0)
+    over_examples = of_differences([kind.over_examples for kind in kinds])
+    return max(float((np.array(in_all) + covariances - over_examples).mean()), 0.0)
+
+
+def _mean_of_groups(kinds: Sequence[_Kind]) -> _Kind:
+    """The mean of the AUCs of groups that share no example, as a measure of the same trainings."""
+    estimates = []
+    for of_groups in zip(*(kind.estimates for kind in kinds), strict=True):
+        value = math.fsum(estimate.value for estimate in of_groups) / len(kinds)
+        members, nonmembers = (
+            np.concatenate([getattr(estimate, side) for estimate in of_groups]) / len(kinds)
+            for side in ("members", "nonmembers")
+        )
+        estimates.append(Estimate(value, members, nonmembers))
+    influences = np.concatenate([kind.influences for kind in kinds]) / len(kinds)
+    in_pairs = min(kind.in_pairs for kind in kinds)
+    return _Kind(estimates, np.arange(len(influences)), influences, in_pairs)

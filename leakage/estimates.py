@@ -274,15 +274,25 @@ def _auc(ranked: _Ranked) -> Estimate:
 
 def auc_interval(auc: Estimate, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of an AUC over examples, see auc_with_interval."""
-    n, m, width = len(auc.members), len(auc.nonmembers), normal_quantile(confidence)
-    low, high = _newcombe_low(auc.value, n, m, width), 1 - _newcombe_low(1 - auc.value, n, m, width)
-    if min(n, m) < FEWEST_EXAMPLES or auc.value in (0.0, 1.0):
+    return interval_of_auc(auc.value, auc.standard_error, len(auc.members), len(auc.nonmembers), confidence)
+
+
+def interval_of_auc(
+    auc: float, standard_error: float, n: float, m: float, confidence: float
+) -> tuple[float, float]:
+    """The same, of an AUC from 0 to 1 with this standard error (DeLong's, or inf), of n members and m
+    non-members. n and m need not be whole: a mean of AUCs that tell as much as one of more examples has the
+    interval of so many."""
+    width = normal_quantile(confidence)
+    low, high = _newcombe_low(auc, n, m, width), 1 - _newcombe_low(1 - auc, n, m, width)
+    if math.isinf(standard_error) or auc in (0.0, 1.0):
         return low, high
-    delong_low, delong_high = _logit_interval(auc, confidence)
-    return min(low, delong_low), max(high, delong_high)
+    half = width * standard_error / (auc * (1 - auc))
+    delong_low, delong_high = special.expit(special.logit(auc) + np.array([-half, half]))
+    return min(low, float(delong_low)), max(high, float(delong_high))
 
 
-def _newcombe_low(auc: float, n: int, m: int, width: float) -> float:
+def _newcombe_low(auc: float, n: float, m: float, width: float) -> float:
     """Lower end of Newcombe's (2006, part 2) method 5: the AUC that is `width` standard errors below the one
     found, with Hanley and McNeil's (1982) standard error at that AUC, and (n + m) / 2 for both n and m within
     it. The upper end is that of 1 - AUC, mirrored."""
@@ -295,24 +305,6 @@ def _newcombe_low(auc: float, n: int, m: int, width: float) -> float:
     # At 1 the standard error is 0, which solves the equation for a perfect separation, but is not meant.
     end = min(auc, 1 - 1e-12)
     return optimize.brentq(surplus, 0.0, end, xtol=1e-12) if end > 0 else 0.0
-
-
-def _logit_interval(estimate: Estimate, confidence: float, least: float = 0.0) -> tuple[float, float]:
-    """Around an estimate between `least` and 1; on the logit scale of its place between these it cannot leave
-    them, and covers better near the ends.
-
-    A perfect separation has no spread to measure: then as for n hits out of n, n the fewer of both kinds.
-    """
-    scale = 1 - least
-    place = (estimate.value - least) / scale
-    if place in (0.0, 1.0):
-        fewest = min(len(estimate.members), len(estimate.nonmembers))
-        end = ((1 - confidence) / 2) ** (1 / fewest)
-        low, high = (end, 1.0) if place else (0.0, 1 - end)
-    else:
-        half = normal_quantile(confidence) * estimate.standard_error / scale / (place * (1 - place))
-        low, high = special.expit(special.logit(place) + np.array([-half, half]))
-    return float(least + scale * low), float(least + scale * high)
 
 
 # ------------------------------------------------------------------------------------------------- advantage
@@ -358,8 +350,19 @@ def heldout_estimate(members: np.ndarray, nonmembers: np.ndarray, seed: int = 0)
 
 
 def heldout_interval(heldout: Estimate, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The interval of a held-out advantage over examples, for the thresholds chosen."""
-    return _logit_interval(heldout, confidence, least=-1.0)
+    """The interval of a held-out advantage over examples, for the thresholds chosen.
+
+    On the logit scale of its place between -1 and 1, which it cannot leave then. A perfect separation has no
+    spread to measure: then as for n hits out of n, n the fewer of both kinds.
+    """
+    place = (heldout.value + 1) / 2
+    if place in (0.0, 1.0):
+        end = ((1 - confidence) / 2) ** (1 / min(len(heldout.members), len(heldout.nonmembers)))
+        low, high = (end, 1.0) if place else (0.0, 1 - end)
+    else:
+        half = normal_quantile(confidence) * heldout.standard_error / 2 / (place * (1 - place))
+        low, high = special.expit(special.logit(place) + np.array([-half, half]))
+    return 2 * float(low) - 1, 2 * float(high) - 1
 
 
 def _halves(n: int, m: int, seed: int) -> Iterator[np.ndarray]:
