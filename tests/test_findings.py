@@ -1,188 +1,277 @@
-"""leakage/findings.py, on small made-up trainings: each row against a direct calculation from the losses."""
-
-from functools import partial
+"""suite/study/findings.py on small made-up trainings: each row against a calculation from the losses."""
 
 import numpy as np
 import pytest
+from scipy import special
 from sklearn.metrics import roc_auc_score
 
-from leakage.calibration import calibrated
-from leakage.contrasts import contrast_of_kinds, groups_differ, interval_of_kind, paired_contrast
-from leakage.estimates import Losses, measure_leakage
-from suite.study.exposure import exposure_of
+from leakage.contrasts import (
+    NO_DIFFERENCE,
+    contrast_of_kinds,
+    gain_of_calibration,
+    groups_differ,
+    interval_of_kind,
+)
+from leakage.estimates import Losses
+from suite.sources.cifar10 import CLASS_NAMES
 from suite.study.findings import (
     AS_REPORTED,
+    CALIBRATED,
     EARLY_STOPPING,
+    EQUAL_ACCURACY,
     EQUAL_STEPS,
-    NO_DUPLICATES,
-    Pair,
-    Trained,
-    findings_of_training,
-    questions,
+    HISTOGRAM_EDGES,
+    THRESHOLD,
+    compare_kinds,
+    describe_kind,
+    loss_histograms,
+    losses_at,
+    scores_at,
 )
-from tests.made_up import TRAIN_IMAGES, Kind, measure, nothing_done, trained_kind, training_of
+from tests.made_up import Kind, training_of
 
-# 50 and 100 steps an epoch, attacked at epochs 0, 2 and 4: the second has the first's 200 steps at epoch 2.
-FIRST, SECOND = Kind("first", 2, 2500, 1000, 0.4), Kind("second", 2, 5000, 1000, 0.2)
-NEAR = [TRAIN_IMAGES, TRAIN_IMAGES + 3, TRAIN_IMAGES + 4, 7]  # 7 is a member, and stays
-
-
-def answers_of(trainings, references=0):
-    """All answers about the two kinds, by which question."""
-    trained = {kind.name: trained_kind(kind, trainings, references) for kind in (FIRST, SECOND)}
-    asked = questions(trained, [Pair("first", "second", "so much")], NEAR, measure)
-    return {which: question(done=nothing_done) for which, question in asked.items()}
+# 6 and 12 steps an epoch, attacked at epochs 0, 2 and 4: the second has the first's 24 steps at epoch 2.
+# Their mean test accuracy is best at epoch 2, that of trainings 2 and 3 at epoch 4.
+FIRST, SECOND = Kind("first", 2, 600, 0.8), Kind("second", 2, 1200, 0.1)
+PRIVATE = Kind("private", 2, 600, 0.0, epsilon=3.0)
+NAMES = ("first", "second")
 
 
-def auc(training, place):
-    """Of the attack at an epoch, by scikit-learn."""
-    members, nonmembers = training["member_losses"][place], training["nonmember_losses"][place]
-    truth = np.repeat([1, 0], [len(members), len(nonmembers)])
-    return roc_auc_score(truth, -np.concatenate([members, nonmembers]))
+def trained(kind, count):
+    return [training_of(kind, number) for number in range(count)]
 
 
-def losses(training, place=-1):
-    return Losses(
-        training["member_losses"][place],
-        training["nonmember_losses"][place],
-        training["member_ids"],
-        training["nonmember_ids"],
-    )
+def by_variant(answer):
+    return {row["variant"]: row for row in answer["rows"]}
 
 
-@pytest.fixture(scope="module")
-def five():
-    return answers_of(5)
+def threshold_scores(trainings, place):
+    """Losses as the library takes them, put together here."""
+    scores = []
+    for training in trainings:
+        losses, inside, ids = training["losses"][place], training["is_member"], training["image_ids"]
+        scores.append(Losses(losses[inside], losses[~inside], ids[inside], ids[~inside]))
+    return scores
 
 
-@pytest.fixture(scope="module")
-def two_calibrated():
-    return answers_of(2, references=2)
+def calibrated_losses(trainings, place):
+    """The calibrated loss (N,) of each training: its loss, and the logarithm of the mean probability to the
+    trainings of all other pairs, at the same epoch."""
+    scores = []
+    for number, training in enumerate(trainings):
+        others = [one["losses"][place] for k, one in enumerate(trainings) if k // 2 != number // 2]
+        mean = special.logsumexp(-np.array(others), axis=0) - np.log(len(others))
+        scores.append(training["losses"][place] + mean)
+    return scores
 
 
-def by_way(rows):
-    return {row["variant"]: row for row in rows}
+def mean_auc(trainings, scores):
+    """By scikit-learn, of scores (N,) of each training."""
+    pairs = zip(trainings, scores, strict=True)
+    return np.mean([roc_auc_score(training["is_member"], -losses) for training, losses in pairs])
 
 
-def test_there_is_a_question_for_each_training_kind_and_pair():
-    trained = {"first": trained_kind(FIRST, 2), "second": trained_kind(SECOND, 1)}
-    asked = questions(trained, [Pair("second", "first")], NEAR, measure)
-    assert list(asked) == [
-        ("training", "first", "0"),
-        ("training", "first", "1"),
-        ("training", "second", "0"),
-        ("kind", "first"),
-        ("kind", "second"),
-        ("pair", "second", "first"),
-    ]
-    # They go to other processes, and their names into the names of files.
-    assert all(isinstance(question, partial) for question in asked.values())
+def losses_of(trainings, place, attack):
+    if attack == CALIBRATED:
+        return calibrated_losses(trainings, place)
+    return [training["losses"][place] for training in trainings]
 
 
-def test_a_training_s_rows_are_what_its_losses_say(five):
-    answer, training = five["training", "first", "2"], training_of(FIRST, 2)
-    assert [(row["epoch"], row["steps"]) for row in answer["rows"]] == [(0, 0), (2, 100), (4, 200)]
-    for place, row in enumerate(answer["rows"]):
-        members, nonmembers = training["member_losses"][place], training["nonmember_losses"][place]
-        assert row["auc"] == pytest.approx(auc(training, place), abs=1e-12)
-        assert row["train_loss"] == pytest.approx(members.mean())
-        assert row["test_loss"] == pytest.approx(nonmembers.mean())
-        assert row["train_loss"] != pytest.approx(row["test_loss"])
-        assert row["train_accuracy"] == pytest.approx((0.22, 0.57, 0.92)[place])
-        assert row["test_accuracy"] == (0.1, 0.5, 0.4)[place]
-        assert row["gap"] == pytest.approx(row["train_accuracy"] - row["test_accuracy"])
-        assert row.items() >= measure_leakage(members, nonmembers).items()
-        assert (row["model"], row["seed"], row["attack"], row["parameters"]) == (
-            "first",
-            2,
-            "threshold",
-            2005,
+# --------------------------------------------------------------------------------------------------- scores
+
+
+def test_members_and_others_keep_their_images():
+    training = training_of(FIRST, 1)
+    losses = losses_at(training, 2)
+    for values, ids, inside in (
+        (losses.members, losses.member_ids, True),
+        (losses.nonmembers, losses.nonmember_ids, False),
+    ):
+        expected = {
+            image: loss
+            for image, loss, member in zip(
+                training["image_ids"], training["losses"][2], training["is_member"], strict=True
+            )
+            if member == inside
+        }
+        assert dict(zip(ids, values, strict=True)) == expected
+
+
+@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("count", [4, 6])
+def test_calibrated_scores_are_those_of_the_formula(place, count):
+    trainings = trained(FIRST, count)
+    for training, scores, expected in zip(
+        trainings, scores_at(trainings, place, CALIBRATED), calibrated_losses(trainings, place), strict=True
+    ):
+        inside = training["is_member"]
+        np.testing.assert_allclose(scores.members, expected[inside], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(scores.nonmembers, expected[~inside], rtol=1e-9, atol=1e-9)
+
+
+def test_calibrated_scores_come_from_other_pairs_at_the_same_epoch_alone():
+    """Of training 2 all losses of its twin are changed, and those of other pairs at other epochs: nothing
+    happens. Then a single loss of another pair at this epoch."""
+
+    def scores(trainings):
+        of_target = scores_at(trainings, 1, CALIBRATED)[2]
+        return np.concatenate([of_target.members, of_target.nonmembers])
+
+    trainings = trained(FIRST, 6)
+    before = scores(trainings)
+    trainings[3]["losses"] = trainings[3]["losses"] * 7
+    for number in (0, 1, 4, 5):
+        trainings[number]["losses"][[0, 2]] += 3
+    assert np.array_equal(scores(trainings), before)
+    trainings[4]["losses"][1, 8] += 3
+    assert np.count_nonzero(scores(trainings) != before) == 1
+
+
+# ------------------------------------------------------------------------------------------ a kind of model
+
+
+@pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
+def test_a_kind_is_described_at_its_last_and_at_its_best_epoch(attack):
+    trainings = trained(SECOND, 6)
+    rows = by_variant(describe_kind(trainings, attack, CLASS_NAMES, confidence=0.99))
+    assert list(rows) == [AS_REPORTED, EARLY_STOPPING]
+    for variant, place, epoch in ((AS_REPORTED, 2, 4), (EARLY_STOPPING, 1, 2)):
+        row = rows[variant]
+        assert (row["attack"], row["epoch"], row["trainings"], row["confidence"]) == (attack, epoch, 6, 0.99)
+        assert row["auc"] == pytest.approx(
+            mean_auc(trainings, losses_of(trainings, place, attack)), abs=1e-12
         )
-    assert "bound_fprs" not in answer["curves"]
+        expected = interval_of_kind(threshold_scores(trainings, place), attack=attack, confidence=0.99)
+        assert {name: row[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+        assert row["auc_low"] < row["auc"] < row["auc_high"]
 
 
-def test_a_training_s_curves_are_those_of_its_last_epoch(five):
-    curves, training = five["training", "first", "2"]["curves"], training_of(FIRST, 2)
-    members, nonmembers = training["member_losses"][-1], training["nonmember_losses"][-1]
-    for fpr, tpr in zip(curves["fprs"], curves["tprs"], strict=True):
-        accused = int(fpr * 1000 + 1e-9)
-        threshold = np.sort(nonmembers)[accused] if accused < 1000 else np.inf
-        assert tpr == pytest.approx((members < threshold).mean())
-    for kind, values in (("member", members), ("nonmember", nonmembers)):
-        for level, loss in zip(curves["levels"], curves[f"{kind}_losses"], strict=True):
-            assert (values <= loss).mean() == pytest.approx(level, abs=1 / len(values))
+def test_the_best_epoch_is_that_of_the_mean_and_not_of_each_training():
+    trainings = trained(SECOND, 4)
+    best = [int(np.argmax(training["test_accuracy"])) for training in trainings]
+    assert best == [1, 1, 2, 2]
+    assert by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95))[EARLY_STOPPING]["epoch"] == 2
+    for training in trainings[:2]:
+        training["test_accuracy"] = np.array([0.1, 0.41, 0.4])
+    assert by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95))[EARLY_STOPPING]["epoch"] == 4
 
 
-def test_a_private_training_has_the_bound_among_its_curves():
-    kind = Kind("private", 2, 500, 500, 0.0, epsilon=2.0)
-    training = training_of(kind, 0)
-    answer = findings_of_training(measure, Trained(partial(dict, training)), nothing_done)
-    assert answer["curves"]["bound_fprs"] == training["bound_fprs"].tolist()
-    assert answer["curves"]["bound_tprs"] == training["bound_tprs"].tolist()
-    assert {row["epsilon"] for row in answer["rows"]} == {2.0}
-    assert {row["advantage_bound"] for row in answer["rows"]} == {0.2}
-
-
-def test_a_kind_is_looked_at_in_three_ways(five):
-    answer, trainings = five["kind", "second"], [training_of(SECOND, seed) for seed in range(5)]
-    rows = by_way(answer["rows"])
-    assert list(rows) == [AS_REPORTED, EARLY_STOPPING, NO_DUPLICATES]
-    assert {(row["trainings"], row["over"]) for row in answer["rows"]} == {(5, "trainings and examples")}
-    # Seeds 3 and 4 are best at the last epoch, the others at the middle one.
-    best = [auc(training, 1 + (seed in (3, 4))) for seed, training in enumerate(trainings)]
-    assert rows[EARLY_STOPPING]["auc"] == pytest.approx(np.mean(best), abs=1e-12)
-    assert rows[AS_REPORTED]["auc"] == pytest.approx(np.mean([auc(one, -1) for one in trainings]), abs=1e-12)
-    assert rows[AS_REPORTED].items() >= interval_of_kind([losses(one) for one in trainings]).items()
-    # Non-members' ids follow those of the training images; 0, 3 and 4 are left out, and no member.
-    kept = np.setdiff1d(np.arange(1000), [0, 3, 4])
-    without = [one | {"nonmember_losses": one["nonmember_losses"][:, kept]} for one in trainings]
-    assert rows[NO_DUPLICATES]["auc"] == pytest.approx(np.mean([auc(one, -1) for one in without]), abs=1e-12)
-    assert rows[NO_DUPLICATES]["auc"] != rows[AS_REPORTED]["auc"]
-
-
-def test_the_classes_are_compared_by_their_own_losses(five):
-    trainings = [training_of(SECOND, seed) for seed in range(5)]
+@pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
+def test_classes_are_compared_by_their_own_scores(attack):
+    """Calibrated with the whole pool, then divided. What stands in a row is what groups_differ says."""
+    trainings = trained(FIRST, 4)
+    row = by_variant(describe_kind(trainings, attack, CLASS_NAMES, 0.95))[AS_REPORTED]
+    scores = losses_of(trainings, 2, attack)
     groups = []
     for label in (0, 1):
-        # Classes come in turn, so that of either every second image is one.
-        part = slice(label, None, 2)
-        groups.append(
-            [
-                Losses(
-                    one["member_losses"][-1][part],
-                    one["nonmember_losses"][-1][part],
-                    one["member_ids"][part],
-                    one["nonmember_ids"][part],
-                )
-                for one in trainings
-            ]
-        )
-    assert {row["classes_p"] for row in five["kind", "second"]["rows"]} == {groups_differ(groups)["p"]}
+        groups.append([])
+        for training, losses in zip(trainings, scores, strict=True):
+            inside, of_class = training["is_member"], training["labels"] == label
+            kept = [of_class & inside, of_class & ~inside]
+            groups[label].append(
+                Losses(*(losses[chosen] for chosen in kept), *(training["image_ids"][one] for one in kept))
+            )
+    expected = groups_differ(groups)
+    for name, of_class in zip(("airplane", "automobile"), expected, strict=True):
+        assert row[f"auc_{name}"] == pytest.approx(of_class["auc"])
+        for column, field in (("difference", "difference"), ("low", "difference_low")):
+            assert row[f"class_{name}_{column}"] == pytest.approx(of_class[field])
+        assert row[f"class_{name}_high"] == pytest.approx(of_class["difference_high"])
+    for side in ("above", "below"):
+        named = [name for name, of_class in zip(CLASS_NAMES, expected, strict=False) if of_class[side]]
+        assert row[f"classes_{side}"] == " ".join(named)
 
 
-def test_exposure_is_that_of_all_trainings(five):
-    answer, trainings = five["kind", "first"], [losses(training_of(FIRST, seed)) for seed in range(5)]
-    expected = exposure_of(trainings)
-    assert np.array_equal(answer["exposure_ids"], expected.ids)
-    assert np.array_equal(answer["exposure_ranks"], expected.ranks)
-    assert not np.array_equal(expected.ranks, exposure_of(trainings[:1]).ranks)
-    assert (answer["exposure_agreement"], answer["exposure_chance"]) == (expected.agreement, expected.chance)
+def test_classes_that_leak_more_and_less_are_named():
+    """Members of every second class are made to leak, and nobody else."""
+    trainings = trained(Kind("ten", 10, 4000, 0.0), 4)
+    for training in trainings:
+        leaking = training["is_member"] & (training["labels"] % 2 == 1)
+        training["losses"] = np.where(leaking, training["losses"] / 20, training["losses"])
+    row = by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95))[AS_REPORTED]
+    assert row["classes_above"].split() == list(CLASS_NAMES[1::2])
+    assert row["classes_below"].split() == list(CLASS_NAMES[::2])
 
 
-def test_a_pair_is_the_first_minus_the_second_in_four_ways(five):
-    rows = by_way(five["pair", "first", "second"]["rows"])
-    assert list(rows) == [AS_REPORTED, EARLY_STOPPING, EQUAL_STEPS, NO_DUPLICATES]
-    first, second = ([training_of(kind, seed) for seed in range(5)] for kind in (FIRST, SECOND))
-    kinds = [[losses(one) for one in kind] for kind in (first, second)]
-    assert rows[AS_REPORTED].items() >= contrast_of_kinds(*kinds, ("first", "second")).items()
-    assert rows[AS_REPORTED]["auc_difference"] > 0  # the first was made to leak more
-    assert rows[AS_REPORTED]["auc_low"] < rows[AS_REPORTED]["auc_difference"] < rows[AS_REPORTED]["auc_high"]
-    # 200 steps: the last epoch of the first, the middle one of the second.
-    expected = np.mean([auc(one, 2) for one in first]) - np.mean([auc(one, 1) for one in second])
-    assert rows[EQUAL_STEPS]["auc_difference"] == pytest.approx(expected, abs=1e-12)
-    for way in (AS_REPORTED, EARLY_STOPPING, NO_DUPLICATES):
-        means = [by_way(five["kind", kind]["rows"])[way]["auc"] for kind in ("first", "second")]
-        assert rows[way]["auc_difference"] == pytest.approx(means[0] - means[1], abs=1e-12)
+def test_the_gain_is_what_calibration_adds_and_stands_beside_the_calibrated_attack():
+    trainings = trained(FIRST, 4)
+    calibrated = by_variant(describe_kind(trainings, CALIBRATED, CLASS_NAMES, 0.99))
+    threshold = by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.99))
+    gain = calibrated[AS_REPORTED]["auc_gain"]
+    assert gain == pytest.approx(calibrated[AS_REPORTED]["auc"] - threshold[AS_REPORTED]["auc"], abs=1e-12)
+    assert gain > 0  # easiness is the same for all models, and calibration takes it away
+    expected = gain_of_calibration(threshold_scores(trainings, 2), confidence=0.99)
+    assert {name: calibrated[AS_REPORTED][name] for name in expected} == expected
+    for row in (calibrated[EARLY_STOPPING], *threshold.values()):
+        assert "auc_gain" not in row
+
+
+def test_memorisation_is_that_of_the_last_epoch_and_stands_beside_the_threshold_attack():
+    trainings = trained(FIRST, 6)
+    answer = describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95)
+    losses = np.array([training["losses"][-1] for training in trainings])
+    inside = np.array([training["is_member"] for training in trainings])
+    means = [np.nanmean(np.where(part, losses, np.nan), axis=0) for part in (inside, ~inside)]
+    assert np.array_equal(answer["image_ids"], trainings[0]["image_ids"])
+    np.testing.assert_allclose(answer["member_loss"], means[0])
+    np.testing.assert_allclose(answer["memorisation"], means[1] - means[0])
+    assert 0 < by_variant(answer)[AS_REPORTED]["memorisation_reliability"] < 1
+    assert "memorisation_reliability" not in by_variant(answer)[EARLY_STOPPING]
+    assert set(describe_kind(trainings, CALIBRATED, CLASS_NAMES, 0.95)) == {"rows"}
+
+
+def test_histograms_are_counts_of_each_side_in_the_same_bins():
+    losses = Losses(np.array([0.0, 0.05, 0.1, 4.95, 5.0, 99.0, np.inf, 2.0]), np.array([1.0, 1.05, 7.0]))
+    histograms = loss_histograms(losses)
+    for name, values in (("member histogram", losses.members), ("non-member histogram", losses.nonmembers)):
+        lefts, shares = histograms[name]
+        assert lefts == pytest.approx(HISTOGRAM_EDGES[:-1])
+        assert sum(shares) == pytest.approx(1)
+        for place, left in enumerate(lefts):
+            right = HISTOGRAM_EDGES[place + 1] if place < len(lefts) - 1 else np.inf
+            assert shares[place] == np.mean((values >= left) & ((values < right) | np.isinf(right)))
+
+
+# -------------------------------------------------------------------------------------------- a pair of kinds
+
+
+@pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
+def test_a_pair_is_the_first_less_the_second_in_each_variant(attack):
+    kinds = trained(FIRST, 4), trained(SECOND, 6)
+    rows = by_variant(compare_kinds(*kinds, NAMES, "so much", attack, family=7))
+    assert list(rows) == [AS_REPORTED, EARLY_STOPPING, EQUAL_STEPS]
+    places = {AS_REPORTED: (2, 2), EARLY_STOPPING: (1, 1), EQUAL_STEPS: (2, 1)}
+    for variant, row in rows.items():
+        chosen = places[variant]
+        assert (row["first_epoch"], row["second_epoch"]) == tuple(2 * place for place in chosen)
+        means = [
+            mean_auc(kind, losses_of(kind, place, attack)) for kind, place in zip(kinds, chosen, strict=True)
+        ]
+        assert [row["first_auc"], row["second_auc"]] == pytest.approx(means, abs=1e-12)
+        assert row["auc_difference"] == pytest.approx(means[0] - means[1], abs=1e-12)
+        scores = [threshold_scores(kind, place) for kind, place in zip(kinds, chosen, strict=True)]
+        expected = contrast_of_kinds(*scores, NAMES, attack=attack, confidence=1 - 0.05 / 7)
+        measures = {name: value for name, value in expected.items() if name.startswith(("auc", "heldout"))}
+        assert {name: row[name] for name in measures} == pytest.approx(measures)
+        assert (row["first"], row["second"], row["equal"]) == ("first", "second", "so much")
+        assert (row["attack"], row["trainings"], row["family"]) == (attack, 4, 7)
+        assert row["confidence"] == pytest.approx(1 - 0.05 / 7)
+
+
+def test_the_verdict_is_whether_0_lies_inside_and_variants_have_none():
+    """A family so large that the interval reaches 0 undoes the verdict."""
+    kinds = trained(FIRST, 4), trained(SECOND, 4)
+    for family, expected in ((1, "first leaks more than second"), (10**9, NO_DIFFERENCE)):
+        rows = by_variant(compare_kinds(*kinds, NAMES, "so much", THRESHOLD, family))
+        assert (rows[AS_REPORTED]["auc_low"] <= 0) == (expected == NO_DIFFERENCE)
+        assert {variant: row["verdict"] for variant, row in rows.items()} == {
+            AS_REPORTED: expected,
+            EARLY_STOPPING: "",
+            EQUAL_STEPS: "",
+        }
+    turned = by_variant(compare_kinds(*kinds[::-1], NAMES[::-1], "", THRESHOLD, 1))
+    assert turned[AS_REPORTED]["verdict"] == "first leaks more than second"
+    assert turned[AS_REPORTED]["auc_high"] < 0
 
 
 @pytest.mark.parametrize(
@@ -190,67 +279,38 @@ def test_a_pair_is_the_first_minus_the_second_in_four_ways(five):
     [
         (SECOND, ""),
         (FIRST._replace(name="second"), "images"),
-        (FIRST._replace(name="second", members=4000), "images"),
+        (FIRST._replace(name="second", pool=500), "images"),
     ],
     ids=["nothing is said to be equal", "equally many steps as it is", "not attacked there"],
 )
 def test_equal_steps_only_where_they_say_something(second, equal):
-    trained = {"first": trained_kind(FIRST, 1), "second": trained_kind(second, 1)}
-    asked = questions(trained, [Pair("first", "second", equal)], NEAR, measure)
-    rows = asked["pair", "first", "second"](done=nothing_done)["rows"]
-    assert [row["variant"] for row in rows] == [AS_REPORTED, EARLY_STOPPING, NO_DUPLICATES]
+    rows = compare_kinds(trained(FIRST, 2), trained(second, 2), NAMES, equal, THRESHOLD, 1)["rows"]
+    assert [row["variant"] for row in rows] == [AS_REPORTED, EARLY_STOPPING]
 
 
-def test_one_training_gives_intervals_over_examples_and_no_p_value():
-    one = answers_of(1)
-    first, second = (training_of(kind, 0) for kind in (FIRST, SECOND))
-    kind = by_way(one["kind", "first"]["rows"])[AS_REPORTED]
-    report = measure_leakage(first["member_losses"][-1], first["nonmember_losses"][-1])
-    assert (kind["trainings"], kind["over"]) == (1, "examples")
-    for name in ("auc_low", "auc_high", "heldout_advantage_low", "heldout_advantage_high"):
-        assert kind[name] == report[name]
-    pair = by_way(one["pair", "first", "second"]["rows"])[AS_REPORTED]
-    contrast = paired_contrast(losses(first), losses(second), ("first", "second"))
-    assert pair["over"] == "examples"
-    assert pair["auc_p"] is None
-    for name in ("auc_difference", "auc_low", "auc_high", "heldout_advantage_low", "heldout_advantage_high"):
-        assert pair[name] == contrast[name]
-    assert one["kind", "first"]["exposure_agreement"] is None
+def test_a_private_model_is_also_set_beside_the_plain_one_at_equal_accuracy():
+    """The plain model's mean test accuracies are 0.1, 0.5 and 0.46."""
+    kinds = trained(FIRST, 4), trained(PRIVATE, 4)
+    for last, epoch in ((0.49, 2), (0.47, 4), (0.2, 0)):
+        for training in kinds[1]:
+            training["test_accuracy"] = np.array([0.1, 0.6, last])
+        rows = by_variant(compare_kinds(*kinds, NAMES, "", THRESHOLD, 2))
+        assert list(rows) == [AS_REPORTED, EARLY_STOPPING, EQUAL_ACCURACY]
+        row = rows[EQUAL_ACCURACY]
+        assert (row["first_epoch"], row["second_epoch"], row["verdict"]) == (epoch, 4, "")
+        expected = [
+            mean_auc(kind, losses_of(kind, place, THRESHOLD))
+            for kind, place in zip(kinds, (epoch // 2, 2), strict=True)
+        ]
+        assert row["auc_difference"] == pytest.approx(expected[0] - expected[1], abs=1e-12)
+    turned = by_variant(compare_kinds(*kinds[::-1], NAMES, "", THRESHOLD, 2))
+    assert EQUAL_ACCURACY not in turned
 
 
-def test_the_calibrated_attack_is_judged_at_the_end_alone(two_calibrated):
-    target = losses(training_of(FIRST, 1))
-    references = [losses(training_of(FIRST, number, reference=number)) for number in (0, 1)]
-    against = calibrated(target, references)
-    answer = two_calibrated["training", "first", "1"]
-    [row] = answer["rows"]
-    assert (row["epoch"], row["attack"]) == (4, "calibrated")
-    assert row.items() >= measure_leakage(against.members, against.nonmembers).items()
-    # The losses themselves stay those of the target.
-    assert row["train_loss"] == pytest.approx(target.members.mean())
-    gain = paired_contrast(against, target, ("calibrated", "threshold"))
-    assert row["auc_gain"] == pytest.approx(row["auc"] - auc(training_of(FIRST, 1), -1), abs=1e-12)
-    assert (row["auc_gain_low"], row["auc_gain_high"]) == (gain["auc_low"], gain["auc_high"])
-    assert row["auc_gain"] > 0  # easiness is the same for all models, and calibration takes it away
-    for question in (("kind", "first"), ("pair", "first", "second")):
-        assert [one["variant"] for one in two_calibrated[question]["rows"]] == [AS_REPORTED, NO_DUPLICATES]
-    # At the end the pair's differences are those of the kinds, as for the threshold attack.
-    means = [two_calibrated["kind", kind]["rows"][0]["auc"] for kind in ("first", "second")]
-    difference = two_calibrated["pair", "first", "second"]["rows"][0]["auc_difference"]
-    assert difference == pytest.approx(means[0] - means[1], abs=1e-12)
-
-
-def test_done_is_called_when_something_is_done():
-    calls = []
-    findings_of_training(measure, trained_kind(FIRST, 1)[0], lambda: calls.append(1))
-    assert calls
-
-
-def test_every_question_says_once_that_it_is_done():
-    """A job of one step that said it twice would fill the bar beyond its end."""
-    said = []
-    trained = {kind.name: trained_kind(kind, 2, 2) for kind in (FIRST, SECOND)}
-    asked = questions(trained, [Pair("first", "second", "so much")], NEAR, measure)
-    for question in asked.values():
-        question(done=lambda: said.append(1))
-    assert len(said) == len(asked)
+def test_two_trainings_of_each_are_compared_by_the_threshold_attack():
+    rows = by_variant(compare_kinds(trained(FIRST, 2), trained(SECOND, 2), NAMES, "", THRESHOLD, 1))
+    row = rows[AS_REPORTED]
+    assert row["trainings"] == 2
+    assert row["auc_low"] < row["auc_difference"] < row["auc_high"]
+    answer = describe_kind(trained(FIRST, 2), THRESHOLD, CLASS_NAMES, 0.95)
+    assert by_variant(answer)[AS_REPORTED]["memorisation_reliability"] is None
