@@ -9,7 +9,6 @@ import importlib
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -164,9 +163,14 @@ def test_functions_are_known_by_their_files():
     assert tuple(map(name_of, names)) == ALL
 
 
+def refuse(name):
+    """As for a function of that name, in the module that this process has loaded."""
+    refuse_code_that_differs(name, vars(sys.modules[name.rpartition(".")[0]]))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_what_nobody_has_edited_is_never_refused(name):
-    refuse_code_that_differs(name)
+    refuse(name)
 
 
 def another_build(model, seed):
@@ -195,14 +199,14 @@ def test_what_was_replaced_from_outside_is_refused_in_one_line(monkeypatch, modu
     """A function, a constant, one of two that a line sets, and a name that a module takes from another."""
     monkeypatch.setattr(module, name, value)
     with pytest.raises(BadInput, match=rf"^{name} is not what .*\.py says: write the change into") as refused:
-        refuse_code_that_differs(code)
+        refuse(code)
     assert "\n" not in str(refused.value)
 
 
 def test_a_property_that_was_replaced_is_refused(monkeypatch):
     monkeypatch.setattr(mia.Settings, "seed", property(lambda self: 4))
     with pytest.raises(BadInput, match=r"Settings is not what mia\.py says"):
-        refuse_code_that_differs(PLAIN)
+        refuse(PLAIN)
 
 
 def test_what_decides_something_else_may_be_replaced(monkeypatch):
@@ -210,7 +214,7 @@ def test_what_decides_something_else_may_be_replaced(monkeypatch):
     monkeypatch.setattr(mia, "MODELS", [])
     monkeypatch.setattr(mia, "print_conclusion", None)
     for name in ALL:
-        refuse_code_that_differs(name)
+        refuse(name)
 
 
 # Two modules of a project that lies elsewhere, the second of which takes all from the first.
@@ -248,6 +252,10 @@ def project(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+def refuse_answer(project):
+    refuse_code_that_differs("edited_second.answer", vars(sys.modules["edited_second"]), project)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "name"),
     [
@@ -264,14 +272,14 @@ def project(tmp_path, monkeypatch):
 def test_a_file_that_was_edited_after_its_import_is_refused_until_it_is_reloaded(
     project, file, old, new, name
 ):
-    refuse_code_that_differs("edited_second.answer", project)
+    refuse_answer(project)
     edit(project, file, old, new)
     forget_digests()
     with pytest.raises(BadInput, match=rf"^{name} is not what {file} says: .* reload the module$"):
-        refuse_code_that_differs("edited_second.answer", project)
+        refuse_answer(project)
     for module in ("edited_first", "edited_second"):
         importlib.reload(sys.modules[module])
-    refuse_code_that_differs("edited_second.answer", project)
+    refuse_answer(project)
 
 
 def test_what_an_edit_adds_is_refused_until_it_is_reloaded(project):
@@ -279,7 +287,7 @@ def test_what_an_edit_adds_is_refused_until_it_is_reloaded(project):
     edit(project, "edited_first.py", "+ PAIR[0]", "+ PAIR[0] + MORE")
     forget_digests()
     with pytest.raises(BadInput, match=r"(double|MORE) is not what edited_first\.py says"):
-        refuse_code_that_differs("edited_second.answer", project)
+        refuse_answer(project)
 
 
 def test_lines_that_moved_comments_and_docstrings_are_no_edit(project):
@@ -287,17 +295,22 @@ def test_lines_that_moved_comments_and_docstrings_are_no_edit(project):
     edit(project, "edited_first.py", "Twice the number.", "The number twice.")
     edit(project, "edited_second.py", "# It uses all that there is.", "# It uses everything.")
     forget_digests()
-    refuse_code_that_differs("edited_second.answer", project)
+    refuse_answer(project)
 
 
-def test_a_script_that_runs_counts_by_its_own_name(project, monkeypatch):
-    """A notebook's %run makes a file the main module; what runs then is there, not what was once imported."""
+def test_a_script_counts_by_what_it_runs_itself(project):
+    """A notebook's %run makes no module; a module of the same name may have been imported long ago."""
+    path = project / "edited_second.py"
+
+    def run_script():
+        namespace = {"__name__": "__main__", "__file__": str(path)}
+        exec(compile(path.read_text(), path, "exec"), namespace)
+        return namespace["answer"].__globals__
+
+    script = run_script()
     edit(project, "edited_second.py", "Doubler().double(number)", "Doubler().double(number) + 1")
     forget_digests()
-    with pytest.raises(BadInput, match="answer is not what"):
-        refuse_code_that_differs("edited_second.answer", project)
-    script = ModuleType("__main__")
-    script.__file__ = str(project / "edited_second.py")
-    exec(compile((project / "edited_second.py").read_text(), script.__file__, "exec"), vars(script))
-    monkeypatch.setitem(sys.modules, "__main__", script)
-    refuse_code_that_differs("edited_second.answer", project)
+    for outdated in (script, vars(sys.modules["edited_second"])):
+        with pytest.raises(BadInput, match="answer is not what"):
+            refuse_code_that_differs("edited_second.answer", outdated, project)
+    refuse_code_that_differs("edited_second.answer", run_script(), project)

@@ -10,11 +10,11 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType
 from typing import NamedTuple
 
 from suite.support.command_line import BadInput
@@ -62,24 +62,28 @@ def forget_digests() -> None:
     _compiled.cache_clear()
 
 
-def refuse_code_that_differs(name: str, root: Path = ROOT) -> None:
+def refuse_code_that_differs(name: str, namespace: Mapping[str, object], root: Path = ROOT) -> None:
     """Raises BadInput if this process runs something else than what the files say.
 
     Results are kept under a digest of the files. In a notebook a file may have been edited after it was
-    imported, or a function or a constant replaced from outside; a result of either would be kept under the
-    wrong digest.
+    imported or run, or a function or a constant replaced from outside; a result of either would be kept under
+    the wrong digest.
+
+    name: of a function, `module.name`. namespace: its globals, as it need not be that of the module of that
+    name: a script that a notebook has run is no module.
     """
+    own_module = name.rpartition(".")[0]
     definitions = _definitions(name, root)
     for module_name in dict.fromkeys(place.rpartition(".")[0] for place in definitions):
-        module = _loaded(module_name, root)
-        if module is None:
-            continue
+        loaded = (
+            namespace if module_name == own_module else getattr(sys.modules.get(module_name), "__dict__", {})
+        )
         for name_there, place in _names_in(module_name, root):
-            if place not in definitions or not hasattr(module, name_there):  # imported within a function
+            if place not in definitions or name_there not in loaded:  # imported within a function
                 continue
             defined_in, _, short = place.rpartition(".")
             path = _path(defined_in, root)
-            if _runs_otherwise(getattr(module, name_there), short, definitions[place], _compiled(path)):
+            if _runs_otherwise(loaded[name_there], short, definitions[place], _compiled(path)):
                 raise BadInput(
                     f"{short} is not what {path.relative_to(root)} says: write the change into the file, "
                     "then restart Python or reload the module"
@@ -189,15 +193,6 @@ def _bare(statement: ast.stmt) -> ast.stmt:
 
 
 # ------------------------------------------------------------------------------------- what this process runs
-
-
-def _loaded(name: str, root: Path) -> ModuleType | None:
-    """The module of this project that this process runs under that name, or as its main script."""
-    script = sys.modules.get("__main__")
-    file = getattr(script, "__file__", None)
-    if file and Path(file).resolve() == _path(name, root):
-        return script
-    return sys.modules.get(name)
 
 
 def _runs_otherwise(value: object, name: str, statement: ast.stmt, written: CodeType) -> bool:

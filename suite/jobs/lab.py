@@ -226,7 +226,7 @@ def is_whole(kept: Kept) -> bool:
 def _task(call: Call) -> _Task:
     """The call with its key; BadInput if this process runs other code than the files say."""
     code = name_of(call.function)
-    refuse_code_that_differs(code)
+    refuse_code_that_differs(code, call.function.__globals__)
     recipe = _identity(list(call.arguments)) if call.recipe is None else call.recipe
     return _Task(call, code, recipe, key_of(recipe, code, call.libraries))
 
@@ -241,7 +241,8 @@ def _state(call: Call, finished: bool, scratch: Path) -> State:
 def _work(task: _Task, scratch: Path) -> dict:
     """In the worker: makes the call, and lengthens a file by a byte for each step done."""
     try:
-        refuse_code_that_differs(task.code)  # a worker may have begun before its files were changed
+        # A worker may have begun before its files were changed.
+        refuse_code_that_differs(task.code, task.call.function.__globals__)
         same = key_of(task.recipe, task.code, task.call.libraries) == task.key
     except BadInput:
         same = False
