@@ -1,0 +1,320 @@
+"""How often do the intervals of kinds of model hold, where the truth is known?
+
+A simulated study has everything that the experiment by coins has, and takes milliseconds: a pool of images, a
+coin for each image and pair of trainings, complementary trainings, and the other pairs as references. An
+image is hard or easy, and is remembered more or less, by every training of its kind; a training remembers
+more or less than the others of its kind. Its loss is log(1 + e^z), with
+
+    z = hardness of the image + noise - strength of the training * memory of the image, if it is a member.
+
+All sizes are chosen so that the studies are like the real one, on fewer images (printed beside the results:
+the spread of the AUC over trainings and over images, the correlations). The truth is what the mean over all
+studies is, known to a thirtieth of the spread of one; of a difference between equal kinds it is 0, of a
+placebo 0.5.
+
+    python benchmarks/simulations.py [--runs N] [--only CELL ...] [--results FILE]
+
+Cells that FILE (JSON) holds are not simulated again, so that a run can be stopped and taken up.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from leakage.calibration import calibrated_trainings
+from leakage.command_line import OneLineParser
+from leakage.contrasts import (
+    MEASURES,
+    contrast_of_kinds,
+    gain_of_attack,
+    groups_differ,
+    interval_of_kind,
+)
+from leakage.estimates import Losses, auc_with_interval
+from suite.support.command_line import whole_number
+
+RUNS = 1000  # of each cell
+ATTACKS = ("threshold", "calibrated")
+# Kinds of one family, as shares of the pool that they know, and the pairs of kinds that are judged.
+FAMILY_POOLS = (1.0, 1.0, 1.0, 0.4, 0.4, 0.4, 0.16)
+FAMILY_PAIRS = ((0, 1), (2, 1), (4, 3), (1, 3), (5, 6), (1, 5), (3, 6))
+SINGLE_GROUPS = ((10, 20), (10, 200), (10, 1000), (200, 20), (1000, 20))  # how many, of how many of each kind
+
+
+@dataclass(frozen=True)
+class World:
+    """What decides the losses of a simulated kind of model."""
+
+    images: int = 3000  # in the pool
+    memory: float = 0.6  # what a training subtracts from z of an average member
+    unequal_images: float = 1.0  # spread of log memory over images
+    hardness: float = 2.0  # spread over images
+    noise: float = 0.85  # spread over images and trainings
+    unequal_trainings: float = 0.27  # spread of the strength of trainings, whose mean is 1
+    alike: float = 0.3  # correlation of the strengths of a pair
+    shared: float = (
+        0.5  # share of the variance of hardness and memory over images that all kinds have in common
+    )
+
+
+AS_MEASURED = World()
+
+
+class Study:
+    """A pool of images and the coins of a number of trainings, from which kinds of model are drawn."""
+
+    def __init__(self, generator: np.random.Generator, world: World, trainings: int) -> None:
+        self.generator, self.world, self.trainings = generator, world, trainings
+        self.is_member = self.toss(trainings // 2)
+        # Of the hardness and of the logarithm of the memory.
+        self.in_common = generator.normal(size=(2, world.images))
+
+    def toss(self, pairs: int) -> np.ndarray:
+        """Who is a member of which training, bool (2 pairs, images): complements in turn."""
+        heads = self.generator.random((pairs, self.world.images)) < 0.5
+        return np.stack([heads, ~heads], axis=1).reshape(2 * pairs, self.world.images)
+
+    def losses(self, share: float = 1.0, groups: int = 1, own_of_groups: float = 0.0) -> np.ndarray:
+        """Losses (trainings, images) of all trainings of a new kind, on the first `share` of the images.
+
+        groups: of images, by number modulo groups. own_of_groups: spread of what a training does to a group
+        more than to the others, in the unit of strength; to the first group half as much again.
+        """
+        world, draw = self.world, self.generator.normal
+        images = round(world.images * share)
+        own = draw(size=(2, images)) * np.sqrt(1 - world.shared)
+        hard, remembered = self.in_common[:, :images] * np.sqrt(world.shared) + own
+        memory = world.memory * np.exp(world.unequal_images * remembered - world.unequal_images**2 / 2)
+        of_pairs = np.repeat(draw(size=self.trainings // 2), 2) * np.sqrt(world.alike)
+        of_trainings = draw(size=self.trainings) * np.sqrt(1 - world.alike)
+        strength = 1 + world.unequal_trainings * (of_pairs + of_trainings)
+        of_groups = own_of_groups * draw(size=(self.trainings, groups))
+        of_groups[:, 0] *= 1.5
+        strength = strength[:, None] + of_groups[:, np.arange(images) % groups]
+        z = world.hardness * hard + world.noise * draw(size=(self.trainings, images))
+        return np.logaddexp(0, z - strength * memory * self.is_member[:, :images])
+
+
+def trainings_of(scores: np.ndarray, is_member: np.ndarray) -> list[Losses]:
+    """Scores (S, N) of S trainings, with the numbers 0 to N - 1."""
+    numbers = np.arange(scores.shape[1])
+    return [
+        Losses(of_training[members], of_training[~members], numbers[members], numbers[~members])
+        for of_training, members in zip(scores, is_member[:, : scores.shape[1]], strict=True)
+    ]
+
+
+def by_both_attacks(trainings: list[Losses]) -> dict[str, list[Losses]]:
+    """The scores of all trainings by either attack."""
+    return {"threshold": trainings, "calibrated": calibrated_trainings(trainings)}
+
+
+# ------------------------------------------------------------------------------- what is asked of one study
+
+
+def kinds(study: Study) -> dict[str, float]:
+    """Of seven equal kinds: intervals, contrasts one by one and as a family, placebo and gains."""
+    all_kinds = [
+        by_both_attacks(trainings_of(study.losses(share), study.is_member)) for share in FAMILY_POOLS
+    ]
+    found = kind_and_contrast(study, *all_kinds[:2])
+    for attack in ATTACKS:
+        contrasts = []
+        for pair in FAMILY_PAIRS:
+            first, second = (all_kinds[place][attack] for place in pair)
+            contrasts.append(contrast_of(first, second, 1 - 0.05 / len(FAMILY_PAIRS)))
+        alone = [contrast["auc_p"] < 0.05 for contrast in contrasts]
+        together = [claimed(contrast, "auc", 0.0) for contrast in contrasts]
+        found[f"{attack}: all 7 contrasts of equal kinds, claims"] = np.mean(alone)
+        found[f"{attack}: families of 7 with a claim"] = any(together)
+    # Two attacks that add noise of one size, and so find equally much.
+    losses = study.losses()
+    noisy = [
+        trainings_of(losses + study.generator.normal(size=losses.shape), study.is_member) for _ in range(2)
+    ]
+    found["equal attacks said to differ"] = claimed(gain_of_attack(*noisy), "auc_gain", 0.0)
+    return found
+
+
+def kind_and_contrast(
+    study: Study, first: dict[str, list[Losses]], second: dict[str, list[Losses]]
+) -> dict[str, float]:
+    """Of two equal kinds, by either attack: the first's interval, its placebo, the contrast, the gain."""
+    found = {}
+    placebo = np.tile(study.toss(1), (study.trainings // 2, 1))
+    for attack in ATTACKS:
+        trainings = first[attack]
+        found |= {f"{attack}: {key}": value for key, value in interval_of(trainings).items()}
+        contrast = contrast_of(trainings, second[attack], 0.95)
+        found[f"{attack}: a contrast of equal kinds claims"] = claimed(contrast, "auc", 0.0)
+        aucs = [auc_with_interval(losses.members, losses.nonmembers) for losses in trainings]
+        found[f"{attack}: aucs"] = [auc for auc, _, _ in aucs]
+        found[f"{attack}: over images"] = np.mean([high - low for _, low, high in aucs]) / 2 / 1.96
+        # The same scores, judged by coins that no training was given.
+        scores = np.empty((study.trainings, study.world.images))
+        for row, losses in zip(scores, trainings, strict=True):
+            row[losses.member_ids], row[losses.nonmember_ids] = losses.members, losses.nonmembers
+        judged = trainings_of(scores, placebo)
+        found[f"{attack}: placebo claims"] = claimed(interval_of(judged), "auc", 0.5)
+        one_by_one = [auc_with_interval(losses.members, losses.nonmembers) for losses in judged]
+        found[f"{attack}: placebo of one training claims"] = np.mean(
+            [not low <= 0.5 <= high for _, low, high in one_by_one]
+        )
+    gain = gain_of_attack(first["calibrated"], first["threshold"])
+    return found | {f"gain: {key.removeprefix('auc_')}": value for key, value in gain.items()}
+
+
+def two_kinds(study: Study) -> dict[str, float]:
+    """Of two equal kinds alone."""
+    both = [by_both_attacks(trainings_of(study.losses(), study.is_member)) for _ in range(2)]
+    return kind_and_contrast(study, *both)
+
+
+def all_measures(study: Study) -> dict[str, float]:
+    """Intervals of one kind for the measures other than the AUC."""
+    found = {}
+    for attack, trainings in by_both_attacks(trainings_of(study.losses(), study.is_member)).items():
+        report = interval_of_kind(trainings, measures=[name for name in MEASURES if name != "auc"])
+        found |= {f"{attack}: {key}": value for key, value in report.items() if value is not None}
+    return found
+
+
+def groups(study: Study, own_of_groups: float) -> dict[str, float]:
+    """Ten equal groups of images: whether any is said to leak more or less than the mean."""
+    losses = study.losses(groups=10, own_of_groups=own_of_groups)
+    found = {}
+    for attack, trainings in by_both_attacks(trainings_of(losses, study.is_member)).items():
+        split = [[group_of(of_training, group, 10) for of_training in trainings] for group in range(10)]
+        rows = groups_differ(split)
+        found[f"{attack}: audits with a false claim"] = any(row["above"] or row["below"] for row in rows)
+    return found
+
+
+def group_of(losses: Losses, group: int, groups: int) -> Losses:
+    """The losses of the images whose number is `group` modulo groups."""
+    members, nonmembers = losses.member_ids % groups == group, losses.nonmember_ids % groups == group
+    return Losses(
+        losses.members[members],
+        losses.nonmembers[nonmembers],
+        losses.member_ids[members],
+        losses.nonmember_ids[nonmembers],
+    )
+
+
+def groups_of_one_training(generator: np.random.Generator, distance: float) -> dict[str, bool]:
+    """The same for one training and normal losses, `distance` standard deviations apart: for each number and
+    size of groups."""
+    found = {}
+    for count, size in SINGLE_GROUPS if distance == 0 else SINGLE_GROUPS[:3]:
+        losses = generator.normal(size=(count, 2, size))
+        rows = groups_differ([[Losses(members - distance, others)] for members, others in losses])
+        found[f"{count} groups of {size} + {size}"] = any(row["above"] or row["below"] for row in rows)
+    return found
+
+
+def interval_of(trainings: Sequence[Losses]) -> dict[str, float]:
+    return interval_of_kind(trainings, measures=["auc"])
+
+
+def contrast_of(first: Sequence[Losses], second: Sequence[Losses], confidence: float) -> dict[str, float]:
+    return contrast_of_kinds(first, second, ("first", "second"), measures=["auc"], confidence=confidence)
+
+
+def claimed(found: dict[str, float], name: str, truth: float) -> bool:
+    """Whether the truth lies outside the interval."""
+    return not found[f"{name}_low"] <= truth <= found[f"{name}_high"]
+
+
+# -------------------------------------------------------------------------------------------------- summaries
+
+
+def shares(found: dict[str, np.ndarray]) -> dict[str, float]:
+    """Of all runs, how often something was claimed; and for every interval how often it holds the mean of all
+    runs, and half its width on average."""
+    summary = {}
+    for key, values in found.items():
+        if f"{key}_low" in found:
+            low, high = found[f"{key}_low"], found[f"{key}_high"]
+            summary[f"{key}, mean"] = values.mean()
+            summary[f"{key}, covered"] = ((low <= values.mean()) & (values.mean() <= high)).mean()
+            summary[f"{key}, half width"] = (high - low).mean() / 2
+        elif key.endswith(": aucs"):
+            # Rows are runs, columns trainings, pairs side by side.
+            correlations = np.corrcoef(values, rowvar=False)
+            numbers = np.arange(len(correlations))
+            summary[f"{key}, spread over trainings"] = np.sqrt(values.var(axis=0, ddof=1).mean())
+            summary[f"{key}, correlation in pairs"] = correlations[numbers, numbers ^ 1].mean()
+        elif not key.endswith(("_low", "_high", "_degrees")):
+            summary[key] = values.mean()
+    return {key: float(value) for key, value in summary.items()}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is asked, of which world, with how many trainings."""
+
+    ask: Callable[[Study], dict[str, float]]
+    trainings: int
+    world: World = AS_MEASURED
+
+
+def unequal_groups(study: Study) -> dict[str, float]:
+    """Groups to which the trainings do more or less, of one size for all groups."""
+    return groups(study, own_of_groups=0.4)
+
+
+def equal_groups(study: Study) -> dict[str, float]:
+    """Groups that all trainings treat alike."""
+    return groups(study, own_of_groups=0.0)
+
+
+CELLS = {
+    **{f"kinds-{count}": Cell(kinds, count) for count in (4, 6, 12, 24)},
+    **{f"alike-{count}": Cell(two_kinds, count, World(alike=0.4)) for count in (4, 6, 12)},
+    **{f"unlike-{count}": Cell(two_kinds, count, World(alike=0.0)) for count in (4, 6, 12)},
+    **{f"weak-{count}": Cell(two_kinds, count, World(memory=0.15)) for count in (4, 12)},
+    **{f"absent-{count}": Cell(two_kinds, count, World(memory=0.0)) for count in (4, 12)},
+    **{f"measures-{count}": Cell(all_measures, count, World(images=24_000)) for count in (4, 12)},
+    **{f"groups-{count}": Cell(unequal_groups, count) for count in (4, 12)},
+    **{f"equal-groups-{count}": Cell(equal_groups, count) for count in (4, 12)},
+    "single-groups": Cell(lambda study: groups_of_one_training(study.generator, 0.0), 0, World(images=0)),
+    "single-groups-leaking": Cell(
+        lambda study: groups_of_one_training(study.generator, 1.0), 0, World(images=0)
+    ),
+}
+
+
+def simulate(name: str, runs: int) -> dict[str, float]:
+    """Asks `runs` studies of a cell; every run has its own generator, so that more runs repeat the first."""
+    cell, began = CELLS[name], time.process_time()
+    seeds = np.random.SeedSequence([list(CELLS).index(name)]).spawn(runs)
+    found = [cell.ask(Study(np.random.default_rng(seed), cell.world, cell.trainings)) for seed in seeds]
+    columns = {key: np.array([of_run[key] for of_run in found], dtype=float) for key in found[0]}
+    return shares(columns) | {"runs": runs, "seconds": time.process_time() - began}
+
+
+def main(runs: int = RUNS, only: Sequence[str] = (), results: Path | None = None) -> None:
+    """Simulates the cells, and prints each as it is done."""
+    kept = json.loads(results.read_text()) if results is not None and results.exists() else {}
+    for name in only or CELLS:
+        if kept.get(name, {}).get("runs") != runs:
+            kept[name] = simulate(name, runs)
+            if results is not None:
+                results.write_text(json.dumps(kept, indent=1))
+        print(f"\n### {name}\n\n| | |\n|---|---|")
+        for key, value in kept[name].items():
+            print(f"| {key} | {value:.4g} |", flush=True)
+
+
+if __name__ == "__main__":
+    parser = OneLineParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=whole_number, default=RUNS, help="of each cell (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=CELLS, metavar="CELL", default=(), help=", ".join(CELLS))
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keeps what is simulated")
+    main(**vars(parser.parse_args()))
