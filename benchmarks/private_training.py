@@ -1,17 +1,16 @@
 """What does private training cost?
 
 Its own way of clipping each image's gradient is set beside no clipping at all, and beside tf.vectorized_map,
-which forms every image's gradient: the same steps of dense4_10c, of 1,000 images on average, with noise and
-Adam, each in a fresh process on one thread. In an environment of its own Opacus takes the same steps in
-PyTorch, without and with its ghost clipping. All counts are of processor time, which other programs on the
-machine lengthen less than the clock's.
-
-That environment is made in data/cache/ at the first run; --python names one that is there.
+which forms every image's gradient: the same steps of dense4_10c_dp with noise and Adam, each way in a fresh
+process on one thread. With --python, which names the Python of an environment that has Opacus, that takes the
+same steps in PyTorch, without and with its ghost clipping. All counts are of processor time, which other
+programs on the machine lengthen less than the clock's.
 
     python benchmarks/private_training.py [--rounds N] [--epochs N] [--python FILE]
 """
 
 import json
+import subprocess
 import sys
 import time
 from functools import partial
@@ -22,18 +21,9 @@ from unittest import mock
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.timing import (
-    Row,
-    answer_of,
-    conditions,
-    environment,
-    in_fresh_process,
-    in_turn,
-    parser_with_rounds,
-    table,
-)
+from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
 from benchmarks.ways_to_train import model_named
-from mia import build
+from mia import build, settings_of
 from suite.support.command_line import whole_number
 from suite.training import private
 from suite.training.repeatable import start_tensorflow
@@ -43,48 +33,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 ROUNDS, EPOCHS = 3, 3
-IMAGES, SLICE = 20_000, 100  # SLICE: images whose gradients vectorized_map forms at a time; all need 0.8 GB
+SLICE = 100  # images whose gradients vectorized_map forms at a time; all need 0.8 GB
 NOISE = 1.3  # the noise multiplier; its value makes no difference to the time
-REQUIREMENTS = ["torch==2.13.0", "opacus==1.6.0"]
-
-# Run by the other environment's Python: batch size, steps, clipping norm, noise multiplier, learning rate.
-OPACUS = """
-import json, sys, time
-import opacus, torch
-from opacus import GradSampleModule
-from opacus.grad_sample import GradSampleModuleFastGradientClipping
-from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
-from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
-batch, steps, norm, noise, rate = json.loads(sys.argv[1])
-torch.set_num_threads(1)
-torch.manual_seed(0)
-images = torch.randint(0, 256, (batch, 3072), dtype=torch.uint8)
-labels = torch.randint(0, 10, (batch,))
-options = {"noise_multiplier": noise, "max_grad_norm": norm, "expected_batch_size": batch}
-found = {}
-for way in ("Opacus", "Opacus, ghost clipping"):
-    widths = [3072, 64, 64, 64, 64, 10]
-    stack = [part for pair in zip(widths, widths[1:]) for part in (torch.nn.Linear(*pair), torch.nn.ReLU())]
-    network = torch.nn.Sequential(*stack[:-1])
-    loss = torch.nn.CrossEntropyLoss()
-    if way == "Opacus":
-        network = GradSampleModule(network)
-        optimizer = DPOptimizer(torch.optim.Adam(network.parameters(), lr=rate), **options)
-    else:
-        network = GradSampleModuleFastGradientClipping(
-            network, max_grad_norm=norm, use_ghost_clipping=True, loss_reduction="mean")
-        optimizer = DPOptimizerFastGradientClipping(
-            torch.optim.Adam(network.parameters(), lr=rate), **options)
-        loss = DPLossFastGradientClipping(network, optimizer, loss, loss_reduction="mean")
-    for step in range(steps + 2):
-        if step == 2:
-            start = time.process_time()
-        optimizer.zero_grad()
-        loss(network(images / 255), labels).backward()
-        optimizer.step()
-    found[way] = (time.process_time() - start) / steps / batch
-print(json.dumps([found, {"torch": torch.__version__, "opacus": opacus.__version__}]))
-"""
+PRIVATE = settings_of(model_named("dense4_10c_dp"), 0, None, 1.0)
 
 
 def without_clipping(
@@ -114,7 +65,9 @@ def by_vectorized_map(
     for start in tf.range(0, tf.shape(images)[0], SLICE):
         part = images[start : start + SLICE], labels[start : start + SLICE]
         gradients = tf.vectorized_map(clipped, part)
-        sums = [total + tf.reduce_sum(each, axis=0) for total, each in zip(sums, gradients, strict=True)]
+        sums = [
+            total + tf.reduce_sum(of_part, axis=0) for total, of_part in zip(sums, gradients, strict=True)
+        ]
     return sums
 
 
@@ -126,21 +79,24 @@ WAYS = {
 
 
 def seconds_per_image(way: str, images: int, batch_size: int, epochs: int) -> float:
-    """Processor seconds of a private step for each image, the first epoch, which compiles it, left out."""
-    import tensorflow as tf
+    """Processor seconds of a private step for each image, the first epoch, which compiles it, left out.
 
+    images: random ones, of which a step draws batch_size on average.
+    """
     generator = np.random.default_rng(0)
-    network = build(model_named("dense4_10c"), 0)
+    network = build(PRIVATE.model, seed=0)
     with mock.patch.object(private, "clipped_sums", WAYS[way]):
         train = private.private_epochs(
             network,
-            tf.constant(generator.integers(0, 256, (images, 32, 32, 3)), tf.uint8),
-            tf.constant(generator.integers(0, 10, images), tf.int32),
+            generator.integers(0, 256, (images, 32, 32, 3), np.uint8),
+            generator.integers(0, PRIVATE.model.classes, images, np.int32),
             epochs=epochs + 1,
+            steps=images // batch_size,
             batch_size=batch_size,
+            sampling_rate=batch_size / images,
             noise_multiplier=NOISE,
             clipping_norm=private.CLIPPING_NORM,
-            learning_rate=private.PRIVATE_LEARNING_RATE,
+            learning_rate=PRIVATE.learning_rate,
             seed=0,
         )
         train(1)
@@ -150,35 +106,48 @@ def seconds_per_image(way: str, images: int, batch_size: int, epochs: int) -> fl
     return (time.process_time() - start) / epochs / images
 
 
-def on_one_thread(way: str, epochs: int) -> float:
-    """seconds_per_image of the whole measurement. To be called in a fresh process."""
+def on_one_thread(way: str, images: int, batch_size: int, epochs: int) -> float:
+    """seconds_per_image on one thread. To be called in a fresh process."""
     start_tensorflow(threads=1)
-    return seconds_per_image(way, IMAGES, private.PRIVATE_BATCH, epochs)
+    return seconds_per_image(way, images, batch_size, epochs)
 
 
-def by_opacus(python: Path, epochs: int) -> tuple[dict[str, float], dict[str, str]]:
-    """Processor seconds for each image by way, and versions."""
-    batch = private.PRIVATE_BATCH
-    steps = epochs * IMAGES // batch
-    settings = [batch, steps, private.CLIPPING_NORM, NOISE, private.PRIVATE_LEARNING_RATE]
-    return answer_of(python, "Opacus", "-W", "ignore", "-c", OPACUS, json.dumps(settings))
+def by_opacus(python: Path, batch_size: int, steps: int) -> tuple[dict[str, float], dict[str, str]]:
+    """Processor seconds for each image by way, and versions. Opacus' warnings are shown only if it fails."""
+    numbers = [batch_size, steps, private.CLIPPING_NORM, NOISE, PRIVATE.learning_rate]
+    command = [python, "-W", "ignore", Path(__file__).with_name("opacus_steps.py"), *map(str, numbers)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode:
+        reason = ended.stderr.strip().splitlines() or [f"it ended with status {ended.returncode}"]
+        raise SystemExit(f"{python} cannot run Opacus: {reason[-1]}")
+    return json.loads(ended.stdout)
 
 
-def main(rounds: int, epochs: int, python: Path | None) -> None:
-    """Measures and prints the Markdown."""
-    python = python or environment("opacus", REQUIREMENTS)
-    sides = [partial(in_fresh_process, on_one_thread, way, epochs) for way in WAYS]
-    *ours, others = in_turn(rounds, *sides, partial(by_opacus, python, epochs))
-    found = dict(zip(WAYS, ours, strict=True))
-    found |= {way: [times[way] for times, _ in others] for way in others[0][0]}
-    microseconds = {way: [value * 1e6 for value in values] for way, values in found.items()}
+def main(
+    rounds: int,
+    epochs: int,
+    python: Path | None = None,
+    images: int = PRIVATE.expected_members,
+    batch_size: int = PRIVATE.batch_size,
+) -> None:
+    """Measures and prints the Markdown. python: of an environment with Opacus, or None to leave it out."""
+    sides = {way: partial(in_fresh_process, on_one_thread, way, images, batch_size, epochs) for way in WAYS}
+    if python:
+        sides["Opacus"] = partial(by_opacus, python, batch_size, epochs * images // batch_size)
+    measured = dict(zip(sides, in_turn(rounds, *sides.values()), strict=True))
+    versions: dict[str, str] = {}
+    if python:
+        of_opacus = measured.pop("Opacus")
+        versions = of_opacus[0][1]
+        measured |= {way: [seconds[way] for seconds, _ in of_opacus] for way in of_opacus[0][0]}
+    microseconds = {way: [value * 1e6 for value in values] for way, values in measured.items()}
     best = microseconds.pop("private.py")
     rows = [Row(f"{way}, an image", "us", values, best) for way, values in microseconds.items()]
     print(table("the other way", "private.py", rows))
-    print(f"\nProcessor time of a whole step, on one thread, batches of {private.PRIVATE_BATCH:,}.")
+    print(f"\nProcessor time of a whole step, on one thread, batches of {batch_size:,} on average.")
     print(conditions(rounds, "tensorflow", "keras", "numpy"))
-    versions = ", ".join(f"{name} {version}" for name, version in others[0][1].items())
-    print(f"In the other environment: {versions}.")
+    if versions:
+        print(f"Of Opacus: {', '.join(f'{name} {version}' for name, version in versions.items())}.")
 
 
 if __name__ == "__main__":

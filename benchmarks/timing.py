@@ -1,15 +1,11 @@
-"""What the benchmarks share: measuring in turn, other processes and environments, the Markdown printed."""
+"""What the benchmarks share: measuring in turn, fresh processes, the Markdown printed."""
 
-import json
 import math
 import multiprocessing
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import time
-import venv
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
@@ -22,7 +18,6 @@ from leakage.command_line import OneLineParser
 from suite.support.command_line import whole_number
 
 Measured = TypeVar("Measured")
-ENVIRONMENTS = Path(__file__).resolve().parents[1] / "data" / "cache"
 
 
 class Row(NamedTuple):
@@ -48,19 +43,12 @@ def in_turn(rounds: int, *sides: Callable[[], Measured]) -> list[list[Measured]]
 
     So whatever else the machine does in the meantime strikes all sides alike.
     """
-    found: list[list[Measured]] = [[] for _ in sides]
+    measured: list[list[Measured]] = [[] for _ in sides]
     for number in range(rounds):
-        for side, values in zip(sides, found, strict=True):
+        for side, values in zip(sides, measured, strict=True):
             values.append(side())
         print(f"round {number + 1} of {rounds} done", file=sys.stderr)
-    return found
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long `work` takes, in seconds."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return measured
 
 
 def in_fresh_process(work: Callable[..., Measured], *arguments: object) -> Measured:
@@ -68,26 +56,6 @@ def in_fresh_process(work: Callable[..., Measured], *arguments: object) -> Measu
     are start-up and peak memory those of the work."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
-
-
-def environment(name: str, requirements: Sequence[str | Path]) -> Path:
-    """The Python of an environment in data/cache/, made if need be, with what pip is to install."""
-    python = ENVIRONMENTS / name / "bin" / "python"
-    if not python.exists():
-        venv.create(python.parents[1], with_pip=True)
-    install = [python, "-m", "pip", "install", "--quiet", *requirements]
-    if subprocess.run(install, stdout=sys.stderr).returncode:
-        raise SystemExit(f"{name} cannot be installed: mend what pip says above, or give --python")
-    return python
-
-
-def answer_of(python: Path, what: str, *arguments: object) -> object:
-    """What another environment's Python prints as JSON. Its complaints are shown only if it fails."""
-    done = subprocess.run([python, *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
-        raise SystemExit(f"{python} cannot run {what}: {reason[-1]}")
-    return json.loads(done.stdout)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -100,16 +68,16 @@ def table(other: str, ours: str, rows: Sequence[Row]) -> str:
     """The Markdown table: ratio of the medians first, then median (least to greatest) of either side."""
     lines = []
     for row in rows:
-        ratio = _number(statistics.median(row.other) / statistics.median(row.ours))
+        ratio = three_digits(statistics.median(row.other) / statistics.median(row.ours))
         sides = (f"{_spread(values)} {row.unit}" for values in (row.other, row.ours))
         lines.append([row.what, f"**{ratio}**", *sides])
     return markdown(["", "ratio", other, ours], lines)
 
 
 def conditions(rounds: int, *packages: str) -> str:
-    """Three sentences for below the table: how often was measured, and on what."""
+    """For below the table: how often was measured, and on what."""
     return (
-        f"Medians of {rounds} rounds taken in turn, in brackets the least and the greatest. "
+        f"Rounds, taken in turn: {rounds}. Medians, in brackets the least and the greatest. "
         f"Ratio: left median by right median.\n\n{machine(*packages)}"
     )
 
@@ -128,11 +96,12 @@ def machine(*packages: str) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"{_number(statistics.median(values))} ({_number(min(values))} to {_number(max(values))})"
+    median, least, greatest = map(three_digits, (statistics.median(values), min(values), max(values)))
+    return f"{median} ({least} to {greatest})"
 
 
-def _number(value: float) -> str:
-    """With three significant digits."""
+def three_digits(value: float) -> str:
+    """The number with three significant digits."""
     rounded = float(f"{value:.3g}")
     digits = 2 - math.floor(math.log10(abs(rounded))) if rounded else 0
     return f"{rounded:,.{max(digits, 0)}f}"

@@ -1,32 +1,41 @@
-"""The two ways to train that the benchmarks compare, with the time at which each epoch was done."""
+"""The two ways to train that the benchmarks compare: mia.py's, and plain Keras as its own guides write it."""
 
+import argparse
 import os
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from mia import (
     ATTACK_EVERY,
-    BATCH_SIZE,
-    LEARNING_RATE,
     MODELS,
     Model,
+    Settings,
     build,
-    cell_of,
     losses_from_logits,
-    training_job,
+    settings_of,
+    train_plainly,
+    train_privately,
 )
 from suite.sources.cifar10 import Cifar10, DataNotFound, load_cifar10
-from suite.training.members import official_split
+from suite.support.command_line import whole_number
+from suite.training.members import Examples, is_member, pool_of
 
-SEED = 0
+if TYPE_CHECKING:
+    import keras
+
+LEAST_EPOCHS = ATTACK_EVERY + 1  # so that one judging lies between the ends of two epochs
 
 
 class Training(NamedTuple):
-    """One model's training: when each epoch was done (seconds since 1970, judging not included), the accuracy
-    on the training images at the end, and the process's peak memory so far (GB)."""
+    """One training: when each epoch was done (seconds since 1970; the judging after it comes later), the
+    accuracy on the members at the end, and the peak memory of its process so far (GB)."""
 
     ends: list[float]
     accuracy: float
@@ -34,19 +43,28 @@ class Training(NamedTuple):
 
     @property
     def epoch(self) -> float:
-        """Seconds per epoch."""
-        return epoch_seconds(self.ends)
+        """Seconds of an epoch's training, the first, which compiles it, left out."""
+        return statistics.median(gap for gap, judged in self._gaps() if not judged)
+
+    @property
+    def judging(self) -> float:
+        """Seconds of judging all images of the pool once."""
+        return statistics.median(gap for gap, judged in self._gaps() if judged) - self.epoch
+
+    def _gaps(self) -> list[tuple[float, bool]]:
+        """The time from each epoch's end to the next one's, and whether a judging lies in it."""
+        return [
+            (after - before, number % ATTACK_EVERY == 0)
+            for number, (before, after) in enumerate(pairwise(self.ends), 1)
+        ]
 
 
-def epoch_seconds(ends: list[float]) -> float:
-    """Seconds per epoch with its share of the judging, without what happens only once: between the first
-    judging of a trained model and the last there are whole periods of training and judging."""
-    return (ends[-1] - ends[ATTACK_EVERY - 1]) / (len(ends) - ATTACK_EVERY)
-
-
-def enough(epochs: int) -> bool:
-    """Whether so many epochs hold a whole period after the first."""
-    return epochs % ATTACK_EVERY == 0 and epochs > ATTACK_EVERY
+def epochs_to_measure(text: str) -> int:
+    """A number of epochs that holds a judging between two of them, for argparse."""
+    epochs = whole_number(text)
+    if epochs < LEAST_EPOCHS:
+        raise argparse.ArgumentTypeError(f"{epochs} are too few epochs: at least {LEAST_EPOCHS}")
+    return epochs
 
 
 def images() -> Cifar10:
@@ -62,83 +80,105 @@ def model_named(name: str) -> Model:
     return next(model for model in MODELS if model.name == name)
 
 
-def plain_models() -> list[str]:
-    """The names of mia.py's models that plain Keras can train too."""
-    return [model.name for model in MODELS if model.epsilon is None]
+# ------------------------------------------------------------------------------------------------- mia.py
 
 
-def by_mia(name: str, epochs: int, data: Cifar10 | None) -> Training:
-    """Trains and judges one model as mia.py does, on one thread. data: None for CIFAR-10, loaded here. To be
-    called in a fresh process."""
-    job = training_job(cell_of(model_named(name), SEED, epochs, 1.0), data, "", threads=1)
-    result = timed(job.work, lambda: None)
-    return Training(result["ends"], float(result["train_accuracy"][-1]), result["memory"])
+def by_mia(name: str, epochs: int, share: float, data: Cifar10 | None) -> Training:
+    """Trains and judges one model as mia.py does, on one thread. To be called in a fresh process.
+
+    share: of the model's images. data: None for CIFAR-10, loaded here.
+    """
+    settings = settings_of(model_named(name), 0, epochs, share)
+    result = timed_training(settings, data, 1, lambda: None)
+    return Training(result["ends"].tolist(), float(result["train_accuracy"][-1]), result["memory"])
 
 
-def timed(work: Callable[[Callable[[], None]], dict], epoch_done: Callable[[], None]) -> dict[str, object]:
-    """The result of a training's work, with `start`, when it was called, `ends`, when each epoch was done,
-    `whole`, the seconds of it all, and `memory`, the process's peak so far (GB)."""
-    start, ends = time.time(), []
+def timed_training(
+    settings: Settings, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
+) -> dict[str, object]:
+    """What mia.py's training returns, with `ends` (epochs,), when each epoch was done in seconds since 1970,
+    and `memory`, the process's peak so far (GB)."""
+    ends = []
 
-    def done() -> None:
+    def note_the_time() -> None:
         ends.append(time.time())
         epoch_done()
 
-    result = work(done)
-    return result | {"start": start, "ends": ends, "whole": time.time() - start, "memory": peak_memory()}
+    train = train_plainly if settings.model.epsilon is None else train_privately
+    result = train(settings, data, threads, note_the_time)
+    return result | {"ends": np.array(ends), "memory": peak_memory()}
 
 
-def by_keras(names: list[str], epochs: int, data: Cifar10 | None) -> list[Training]:
-    """Trains the models one after another as a reader of Keras' guides would: compile, fit, and predict for
-    the losses, on all cores, with pixels as float32 divided by 255. data: None for CIFAR-10, loaded here. To
-    be called in a fresh process."""
+# -------------------------------------------------------------------------------------------- plain Keras
+
+
+def by_keras(name: str, epochs: int, share: float, data: Cifar10 | None) -> Training:
+    """Trains the same model on the same members as a reader of Keras' guides would: compile, fit, and predict
+    for the losses, on all cores, with pixels as float32 divided by 255. To be called in a fresh process.
+
+    A private model is trained without privacy, which is less work. share: of the model's images. data: None
+    for CIFAR-10, loaded here.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # as mia.py: this compares processors
-    return [_fit_and_predict(model_named(name), epochs, data or images()) for name in names]
-
-
-def _fit_and_predict(model: Model, epochs: int, data: Cifar10) -> Training:
     import keras
 
-    keras.backend.clear_session()
-    split = official_split(data, model.classes, model.images // model.classes, len(data.test_labels) // 10)
-    pixels = [examples.images.astype("float32") / 255 for examples in split]
-    # mia.py's layers, without the one that divides by 255, because these pixels are divided already.
-    kept = [layer for layer in build(model, SEED).layers if not isinstance(layer, keras.layers.Rescaling)]
-    network = keras.Sequential([keras.Input((32, 32, 3)), *kept])
-    network.compile(
-        optimizer=keras.optimizers.Adam(LEARNING_RATE),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    settings = settings_of(model_named(name), 0, epochs, share)
+    pixels, pool = keras_images(settings, data or images())
+    members = is_member(settings.number, pool.ids)
+    network = keras_network(settings)
     ends, accuracy = [], 0.0
 
     class Judge(keras.callbacks.Callback):
-        """Judges when mia.py does: the untrained model, and after every second epoch."""
+        """Judges when mia.py does."""
 
         def on_train_begin(self, logs: dict | None = None) -> None:
             self.judge()
 
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             ends.append(time.time())
-            if (epoch + 1) % ATTACK_EVERY == 0:
+            if epoch + 1 in settings.attacked_epochs:
                 self.judge()
 
         def judge(self) -> None:
             nonlocal accuracy
-            logits = [network.predict(part, verbose=0) for part in pixels]
-            for of_part, examples in zip(logits, split, strict=True):
-                losses_from_logits(of_part, examples.labels)
-            accuracy = float((logits[0].argmax(1) == split[0].labels).mean())
+            logits = network.predict(pixels, verbose=0)
+            losses_from_logits(logits, pool.labels)
+            accuracy = float((logits.argmax(axis=1) == pool.labels)[members].mean())
 
     network.fit(
-        pixels[0], split[0].labels, batch_size=BATCH_SIZE, epochs=epochs, verbose=0, callbacks=[Judge()]
+        pixels[members],
+        pool.labels[members],
+        batch_size=settings.batch_size,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[Judge()],
     )
     return Training(ends, accuracy, peak_memory())
 
 
-def peak_memory(whose: int = resource.RUSAGE_SELF) -> float:
-    """Of this process, or of the largest of its children that have ended, in GB; the system counts in KiB,
-    macOS in bytes."""
+def keras_images(settings: Settings, data: Cifar10) -> tuple[np.ndarray, Examples]:
+    """The pixels of the pool as Keras gets them, float32 from 0 to 1, and the pool that they are of."""
+    pool = pool_of(data, settings.model.classes, settings.each)
+    return pool.images.astype("float32") / 255, pool
+
+
+def keras_network(settings: Settings) -> "keras.Sequential":
+    """mia.py's layers, without the one that divides by 255, because these pixels are divided already."""
+    import keras
+
+    layers = build(settings.model, settings.seed).layers
+    divided = [layer for layer in layers if not isinstance(layer, keras.layers.Rescaling)]
+    network = keras.Sequential([keras.Input((32, 32, 3)), *divided])
+    network.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return network
+
+
+def peak_memory() -> float:
+    """Of this process, in GB; the system counts in KiB, macOS in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(whose).ru_maxrss * unit / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -1,112 +1,267 @@
-"""How long does the whole default run take, with one job and with two, and its first act in plain Keras?
+"""How long does the whole default run take, beside an earlier commit, and beside plain Keras?
 
-mia.py is measured: its real main, from the start of its process to the last figure, into scratch folders, so
-that nothing is reused. All its runs must write the same CSV files, to the byte. An act ends with its figures.
-Plain Keras trains and judges the models of act one, one after another on all cores, without statistics and
-figures. It is measured for a few epochs of each model, from the start of its process to its end; the epochs
-that are missing are added, each model's at its own measured seconds per epoch with its share of the judging.
+`python mia.py` is run as a reader runs it: the committed files of either side, unpacked into a scratch
+folder, with nothing kept from before but the images. Then the same again, which only draws; then `--quick`.
+Meanwhile the memory of all its processes is looked at. An act ends when its tables are written; how long
+trainings took is what the script itself prints.
 
-    python benchmarks/whole_run.py [--rounds N] [--epochs N] [--keras-epochs N] [--jobs N]
+The two sides do not do the same: the earlier commit has one official split, attacks one training of each
+model and trains two reference models for each.
+
+Plain Keras is measured for a few epochs of each model, in a fresh process, on all cores. What it would take
+for the trainings of the default run is computed: for each model, trainings x (epochs x seconds of an epoch +
+judgings x seconds of a judging). What happens once in each training is left out, on its side alone.
+
+    python benchmarks/whole_run.py [--rounds N] [--earlier COMMIT] [--keras-epochs N]
 """
 
-import resource
+import os
+import re
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import mia
-from benchmarks.timing import Row, conditions, in_fresh_process, in_turn, parser_with_rounds, table
-from benchmarks.ways_to_train import by_keras, enough, images, peak_memory, plain_models
-from suite.sources.cifar10 import Cifar10
-from suite.support.command_line import whole_number
+import psutil
 
-ROUNDS, KERAS_EPOCHS, JOBS = 3, 4, 2
-ACTS = {"act one": "mia_architecture.png", "act two": "mia_attacks.png", "act three": "mia_defence.png"}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.timing import (
+    Row,
+    conditions,
+    in_fresh_process,
+    in_turn,
+    markdown,
+    parser_with_rounds,
+    table,
+    three_digits,
+)
+from benchmarks.ways_to_train import (
+    LEAST_EPOCHS,
+    Training,
+    by_keras,
+    epochs_to_measure,
+    images,
+    model_named,
+)
+from mia import MODELS, TRAININGS, settings_of
+from suite.sources.cifar10 import KEPT_FILE, Cifar10, kept_copy
+
+ROOT = Path(__file__).resolve().parents[1]
+ROUNDS = 1
+EARLIER = "665f4da"  # the last commit before the experiment by coins
+LOOK_SECONDS = 0.2  # between two looks at the processes' memory
+ACTS = ("act one", "act two", "act three")
+NAMES = [model.name for model in MODELS]
 
 
 class Run(NamedTuple):
-    """Seconds of a run and of each act, peak memory of its largest training process (GB), and the CSV files
-    by name."""
+    """One run of mia.py: its seconds; those of each act, and those that it says its trainings took; and the
+    peak memory (GB) of its main process, of its largest other one, and of all together."""
 
     seconds: float
-    acts: dict[str, float]
-    memory: float
-    tables: dict[str, bytes]
+    acts: list[float]
+    trainings: float
+    main_memory: float
+    worker_memory: float
+    all_memory: float
 
 
-def run_main(epochs: int | None, jobs: int, data: Cifar10 | None, start: float) -> Run:
-    """`python mia.py --epochs --jobs`, with its results in scratch folders and its report not among ours.
-    start: when the clock began to run."""
-    with tempfile.TemporaryDirectory() as scratch, redirect_stdout(sys.stderr):
-        figures, cells = Path(scratch, "figures"), Path(scratch, "cells")
-        mia.main(epochs=epochs, jobs=jobs, figures=figures, data=data, cells_folder=cells)
+class Runs(NamedTuple):
+    """A run into an empty folder, the same command again, and a quick one into another empty folder."""
+
+    first: Run
+    again: Run
+    quick: Run
+
+
+def runs_of(commit: str, root: Path, kept_images: Path | None) -> Runs:
+    """What a commit of the repository `root` takes. kept_images: the file to be found in the cache."""
+    with tempfile.TemporaryDirectory() as scratch:
+        files = unpacked(commit, root, Path(scratch, "files"))
+        caches = [Path(scratch, name) for name in ("cache", "quick cache")]
+        for cache in caches:
+            cache.mkdir()
+            if kept_images:
+                (cache / KEPT_FILE).symlink_to(kept_images)
+        return Runs(
+            run_script(files, [], caches[0]),
+            run_script(files, [], caches[0]),
+            run_script(files, ["--quick"], caches[1]),
+        )
+
+
+def unpacked(commit: str, root: Path, folder: Path) -> Path:
+    """The folder, with the files of a commit in it."""
+    folder.mkdir()
+    archive = subprocess.run(["git", "-C", root, "archive", "--format=tar", commit], capture_output=True)
+    if archive.returncode:
+        reason = archive.stderr.decode(errors="replace").strip().splitlines()[-1]
+        raise SystemExit(f"the files of {commit} cannot be had: {reason}; a shallow clone lacks old commits")
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    return folder
+
+
+def run_script(files: Path, options: Sequence[str], cache: Path) -> Run:
+    """`python mia.py` in the folder `files`, with its results kept in `cache` and its figures thrown away."""
+    with tempfile.TemporaryDirectory() as figures, tempfile.TemporaryFile("w+") as console:
+        command = [sys.executable, files / "mia.py", *options, "--figures", figures]
+        surroundings = os.environ | {"PRIVACY_CACHE": str(cache)}
+        start = time.time()
+        process = psutil.Popen(command, env=surroundings, stdout=console)
+        memory, act_ends = watched(process, Path(figures, "mia_results.csv"))
         seconds = time.time() - start
-        # Each act's figures are written when it is over, and not again.
-        ends = [start, *((figures / name).stat().st_mtime for name in ACTS.values())]
-        acts = {act: ends[number + 1] - ends[number] for number, act in enumerate(ACTS)}
-        tables = {path.name: path.read_bytes() for path in sorted(figures.glob("*.csv"))}
-        return Run(seconds, acts, peak_memory(resource.RUSAGE_CHILDREN), tables)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(map(str, command))} ended with status {process.returncode}")
+        console.seek(0)
+        trainings = sum(
+            seconds_of(interval)
+            for interval in re.findall(r"^trainings took ([\d:]+)$", console.read(), re.MULTILINE)
+        )
+    acts = [end - before for before, end in pairwise([start, *act_ends])]
+    return Run(seconds, acts, trainings, *memory)
 
 
-def measured(epochs: int | None, jobs: int, data: Cifar10 | None) -> Run:
-    """A run in a fresh process, from whose start the clock runs."""
-    return in_fresh_process(run_main, epochs, jobs, data, time.time())
+def watched(process: psutil.Popen, results: Path) -> tuple[tuple[float, float, float], list[float]]:
+    """Waits for the process to end. Returns the peak memory (GB) of itself, of the largest process that it
+    started, and of all together; and when the table `results` was written, each time."""
+    peaks, written = (0, 0, 0), set()
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            own = process.memory_info().rss
+            others = [child.memory_info().rss for child in process.children(recursive=True)]
+            now = own, max(others, default=0), own + sum(others)
+            peaks = tuple(map(max, peaks, now))
+        with suppress(FileNotFoundError):
+            written.add(results.stat().st_mtime)
+        time.sleep(LOOK_SECONDS)
+    with suppress(FileNotFoundError):
+        written.add(results.stat().st_mtime)
+    return tuple(peak / 1e9 for peak in peaks), sorted(written)
 
 
-def keras_total(epochs: int, measured_epochs: int, data: Cifar10 | None) -> float:
-    """Seconds that plain Keras takes for act one: measured, and computed for the epochs left out."""
-    start = time.time()
-    trainings = in_fresh_process(by_keras, plain_models(), measured_epochs, data)
-    missing = epochs - measured_epochs
-    return time.time() - start + missing * sum(training.epoch for training in trainings)
+def seconds_of(interval: str) -> int:
+    """Of an interval as tqdm writes it, 12:34 or 1:02:03."""
+    seconds = 0
+    for part in interval.split(":"):
+        seconds = 60 * seconds + int(part)
+    return seconds
 
 
-def main(rounds: int, epochs: int | None, keras_epochs: int, jobs: int, data: Cifar10 | None = None) -> None:
-    """Measures and prints the Markdown. epochs: of each training; if None, mia.py's. data: None for
-    CIFAR-10."""
+# ------------------------------------------------------------------------------------------- plain Keras
+
+
+def keras_trainings(
+    models: Sequence[str], epochs: int, share: float, data: Cifar10 | None
+) -> dict[str, Training]:
+    """A short training of each model in plain Keras, each in a fresh process."""
+    return {name: in_fresh_process(by_keras, name, epochs, share, data) for name in models}
+
+
+def keras_seconds(name: str, training: Training) -> float:
+    """What plain Keras would take for the trainings of one model that the default run makes."""
+    settings = settings_of(model_named(name), 0, None, 1.0)
+    judgings = len(settings.attacked_epochs)
+    return TRAININGS * (settings.epochs * training.epoch + judgings * training.judging)
+
+
+def keras_table(rounds: Sequence[dict[str, Training]]) -> str:
+    """The Markdown table of what was measured in plain Keras, and what is computed from it."""
+    lines = []
+    for name in rounds[0]:
+        of_model = [trainings[name] for trainings in rounds]
+        settings = settings_of(model_named(name), 0, None, 1.0)
+        values = (
+            [training.epoch for training in of_model],
+            [training.judging for training in of_model],
+            [keras_seconds(name, training) for training in of_model],
+        )
+        epoch, judging, computed = (f"{three_digits(statistics.median(of_round))} s" for of_round in values)
+        times = f"{TRAININGS} x ({settings.epochs} + {len(settings.attacked_epochs)})"
+        lines.append([f"`{name}`", epoch, judging, times, computed])
+    header = [
+        "plain Keras, all cores",
+        "an epoch",
+        "a judging",
+        "trainings x (epochs + judgings)",
+        "computed",
+    ]
+    return markdown(header, lines)
+
+
+# ------------------------------------------------------------------------------------------------- report
+
+
+def main(
+    rounds: int,
+    earlier: str,
+    keras_epochs: int,
+    root: Path = ROOT,
+    models: Sequence[str] = NAMES,
+    share: float = 1.0,
+    data: Cifar10 | None = None,
+) -> None:
+    """Measures and prints the Markdown.
+
+    earlier: the commit to compare with. root: the repository. models: of which the trainings of the default
+    run consist. share: of each model's images, in plain Keras. data: None for CIFAR-10.
+    """
+    kept_images = None
     if data is None:
         images()  # fetched now, if need be, not while the clock runs
-    keras, single, several = in_turn(
+        kept_images = kept_copy().resolve()
+    keras, before, now = in_turn(
         rounds,
-        partial(keras_total, epochs or mia.EPOCHS, keras_epochs, data),
-        partial(measured, epochs, 1, data),
-        partial(measured, epochs, jobs, data),
+        partial(keras_trainings, models, keras_epochs, share, data),
+        partial(runs_of, earlier, root, kept_images),
+        partial(runs_of, "HEAD", root, kept_images),
     )
-    if any(run.tables != single[0].tables for run in single + several):
-        raise SystemExit("the runs of mia.py have different results: there is nothing to compare")
-    ours = f"`python mia.py --jobs {jobs}`"
-    what = f"act one: {len(plain_models())} models, {epochs or mia.EPOCHS} epochs"
-    rows = [Row(what, "s", keras, [run.acts["act one"] for run in several])]
-    print(table("plain Keras, one after another, all cores", ours, rows), end="\n\n")
-    quantities = {("all acts", "s"): lambda run: run.seconds}
-    quantities |= {(f"... {act}", "s"): lambda run, act=act: run.acts[act] for act in ACTS}
-    quantities["... memory of the largest process", "GB"] = lambda run: run.memory
-    rows = [
-        Row(what, unit, *([quantity(run) for run in side] for side in (single, several)))
+    ours = "`python mia.py`, HEAD"
+    print(table(f"`python mia.py`, {earlier}", ours, rows_of_runs(before, now)), end="\n\n")
+    print(keras_table(keras), end="\n\n")
+    computed = [sum(keras_seconds(*item) for item in trainings.items()) for trainings in keras]
+    what = f"{TRAININGS} trainings of each of {len(models)} models"
+    rows = [Row(what, "s", computed, [runs.first.trainings for runs in now])]
+    print(table("plain Keras, all cores, computed", ours, rows))
+    print(f"\nOf plain Keras, {keras_epochs} epochs of each model were measured.")
+    print(conditions(rounds, "tensorflow", "keras", "numpy", "loky"))
+
+
+def rows_of_runs(before: Sequence[Runs], now: Sequence[Runs]) -> list[Row]:
+    """What both sides took, in lines of the table."""
+    quantities = {
+        ("`python mia.py`", "s"): lambda runs: runs.first.seconds,
+        ("... its trainings", "s"): lambda runs: runs.first.trainings,
+    }
+    if all(len(runs.first.acts) == len(ACTS) for runs in (*before, *now)):
+        for number, act in enumerate(ACTS):
+            quantities[f"... {act}", "s"] = lambda runs, number=number: runs.first.acts[number]
+    quantities |= {
+        ("the same again, only drawn", "s"): lambda runs: runs.again.seconds,
+        ("`python mia.py --quick`", "s"): lambda runs: runs.quick.seconds,
+        ("memory of the main process", "GB"): lambda runs: runs.first.main_memory,
+        ("... of the largest worker", "GB"): lambda runs: runs.first.worker_memory,
+        ("... of all processes together", "GB"): lambda runs: runs.first.all_memory,
+    }
+    return [
+        Row(what, unit, [quantity(runs) for runs in before], [quantity(runs) for runs in now])
         for (what, unit), quantity in quantities.items()
     ]
-    print(table("`python mia.py --jobs 1`", ours, rows))
-    missing = (epochs or mia.EPOCHS) - keras_epochs
-    print(f"\nOf plain Keras, {keras_epochs} epochs of each model were measured; the other {missing} are")
-    print("computed from the measured seconds per epoch. mia.py is measured whole, figures included; its")
-    print(f"{2 * rounds} runs wrote the same {len(single[0].tables)} CSV files, to the byte.")
-    print(conditions(rounds, "tensorflow", "keras", "numpy", "loky"))
 
 
 if __name__ == "__main__":
     parser = parser_with_rounds(__doc__, ROUNDS)
-    parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {mia.EPOCHS})")
-    for option, default, text in (
-        ("--keras-epochs", KERAS_EPOCHS, "measured of each model in plain Keras, even"),
-        ("--jobs", JOBS, "of mia.py, beside one"),
-    ):
-        parser.add_argument(option, type=whole_number, default=default, help=f"{text} (default: %(default)s)")
-    arguments = parser.parse_args()
-    if not enough(arguments.keras_epochs) or arguments.keras_epochs > (arguments.epochs or mia.EPOCHS):
-        parser.error("--keras-epochs must be even, at least 4, and at most --epochs")
-    main(**vars(arguments))
+    parser.add_argument("--earlier", metavar="COMMIT", default=EARLIER, help="default: %(default)s")
+    parser.add_argument(
+        "--keras-epochs",
+        type=epochs_to_measure,
+        default=LEAST_EPOCHS,
+        help="of each model in plain Keras (default: %(default)s)",
+    )
+    main(**vars(parser.parse_args()))

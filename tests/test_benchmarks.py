@@ -1,71 +1,34 @@
-"""Each benchmark runs through, on small made-up images and losses, and prints the Markdown that it promises.
+"""Each benchmark runs for real, in its own processes, on few made-up images, and prints its tables.
 
-The times that it prints are those of next to nothing. All run in one process of their own, in which a
-benchmark's fresh processes and workers are plain calls and a thread: only their starting is left out.
+The times that it prints are those of next to nothing.
 """
 
-import importlib
-import io
-import json
-import math
-import multiprocessing
 import os
 import re
 import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext, redirect_stdout
+from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 
-import mia
-from benchmarks import jobs, laplace_queries, references, timing, whole_run
-from benchmarks.leakage import whole_commands
-from benchmarks.ways_to_train import Training, by_keras
-from leakage.estimates import Losses
+from benchmarks import jobs, private_training, timing, training, ways_to_train, whole_run
+from suite.sources.cifar10 import Cifar10
+from suite.training.members import is_member
 from suite.training.repeatable import start_tensorflow
-from tests.test_mia import FIGURES, TABLES, fake_cifar10
 
-DENSE = [model for model in mia.MODELS if model.name == "dense4_10c"]
-IMAGES = fake_cifar10(train=60, test=30)
-
-
-def printed(name, replaced, arguments):
-    """What the main of benchmarks/`name`.py prints, with other values in place of some names of modules."""
-    benchmark = importlib.import_module(f"benchmarks.{name}")
-    if hasattr(benchmark, "in_fresh_process"):
-        replaced = replaced | {f"benchmarks.{name}.in_fresh_process": called_here}
-    report = io.StringIO()
-    with ExitStack() as stack:
-        for place, value in replaced.items():
-            stack.enter_context(mock.patch(place, value))
-        stack.enter_context(redirect_stdout(report))
-        benchmark.main(**arguments)
-    return report.getvalue()
+SHARE = 0.1  # of the images that the models' pools have
+SMALLEST = "dense4_4c_5k"
 
 
-def called_here(work, *arguments):
-    """In the place of in_fresh_process."""
-    return work(*arguments)
-
-
-def one_thread(*_):
-    """In the place of suite.jobs.workers' executors."""
-    return nullcontext(ThreadPoolExecutor(1))
-
-
-@pytest.fixture(scope="module")
-def main_of():
-    """Calls `printed` in a process of its own, the same for all tests, since TensorFlow starts slowly."""
-    new = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, new, initializer=start_tensorflow, initargs=(1,)) as pool:
-        yield lambda name, replaced=None, **arguments: pool.submit(
-            printed, name, replaced or {}, arguments
-        ).result()
+@cache
+def made_up_cifar10():
+    """600 random images of each class, so many as a tenth of the largest pool takes."""
+    generator = np.random.default_rng(0)
+    labels = generator.permutation(np.repeat(np.arange(10, dtype=np.uint8), 600))
+    images = generator.integers(0, 256, (len(labels), 32, 32, 3), np.uint8)
+    return Cifar10(images[:5000], labels[:5000], images[5000:], labels[5000:])
 
 
 def rows_of(report):
@@ -78,301 +41,178 @@ def rows_of(report):
     ]
 
 
-def first_cells(report):
-    return [row[0] for row in rows_of(report)]
+def number_in(cell):
+    """The first number of a table's cell."""
+    return float(cell.strip("*").split()[0].replace(",", ""))
 
 
-def fake_python(folder, answer):
-    """A fake of another environment's Python: a program that prints the answer, whatever it is asked."""
-    (folder / "answer.json").write_text(json.dumps(answer))
-    program = folder / "python"
-    program.write_text(f"#!/bin/sh\ncat '{folder}/answer.json'\n")
-    program.chmod(0o755)
-    return program
+# ------------------------------------------------------------------------------------------- each by itself
 
 
-# ------------------------------------------------------------------------------------------------- training
+def test_training(capsys):
+    training.main(
+        rounds=1, epochs=ways_to_train.LEAST_EPOCHS, models=[SMALLEST], share=SHARE, data=made_up_cifar10()
+    )
+    report = capsys.readouterr().out
+    rows = rows_of(report)
+    assert [row[0] for row in rows] == [f"`{SMALLEST}`"] * len(training.QUANTITIES)
+    from_start, memory = rows[2:]
+    assert min(map(number_in, from_start[2:])) > 0.5  # TensorFlow alone takes longer
+    assert min(map(number_in, memory[2:])) > 0.1
+    # Of four classes, and random images: neither way has learnt nothing, nor everything.
+    accuracies = re.search(rf"`{SMALLEST}` (0\.\d+) and (0\.\d+)", report).groups()
+    assert all(0.2 < float(accuracy) < 0.9 for accuracy in accuracies)
 
 
-def test_training(main_of):
-    report = main_of("training", rounds=1, epochs=4, models=["dense4_10c"], data=IMAGES)
-    whats = ("an epoch", "start to first epoch done", "peak memory")
-    assert first_cells(report) == [f"`dense4_10c`, {what}" for what in whats]
-    assert re.search(r"`dense4_10c` 0\.\d{3} and 0\.\d{3}\.", report)
+@pytest.mark.filterwarnings("ignore:Sending large graph")  # made-up images go along, CIFAR-10 does not
+def test_jobs(capsys):
+    jobs.main(
+        rounds=1,
+        epochs=ways_to_train.LEAST_EPOCHS,
+        equal_trainings=2,
+        models=[],
+        share=SHARE,
+        data=made_up_cifar10(),
+    )
+    rows = rows_of(capsys.readouterr().out)
+    whole, start_up, epoch = rows[0::3], rows[1::3], rows[2::3]
+    assert [row[0] for row in whole] == [
+        "2 trainings of `dense4_10c`, 5 epochs",
+        "2 trainings of `dense4_10c`, by Dask, 5 epochs",
+    ]
+    for place in (2, 3):  # one worker, two workers
+        for of_whole, of_start_up, of_epoch in zip(whole, start_up, epoch, strict=True):
+            assert 0 < number_in(of_start_up[place]) < number_in(of_whole[place])
+            assert number_in(of_epoch[place]) < number_in(of_whole[place])
+
+
+def test_private_training(capsys):
+    private_training.main(rounds=1, epochs=1, images=60, batch_size=20)
+    rows = rows_of(capsys.readouterr().out)
+    assert [row[0] for row in rows] == ["without clipping, an image", "`tf.vectorized_map`, an image"]
+    assert all(number_in(cell) > 0 for row in rows for cell in row[1:])
+
+
+# A mia.py that runs the real one on the made-up images: a tenth of two models, four trainings of each.
+SMALL_MIA = f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(whole_run.ROOT)!r})
+import mia
+from tests.test_benchmarks import made_up_cifar10
+
+mia.main(
+    epochs=1, only=["{SMALLEST}", "dense4_10c_dp"], quick=True, figures=sys.argv[-1],
+    data=made_up_cifar10(), kept_in=Path(os.environ["PRIVACY_CACHE"], "cells"),
+)
+"""
+
+
+def test_whole_run_knows_acts_trainings_and_memory_of_mia(tmp_path):
+    (tmp_path / "mia.py").write_text(SMALL_MIA)
+    run = whole_run.run_script(tmp_path, [], tmp_path)
+    assert len(run.acts) == len(whole_run.ACTS)
+    assert 0 < run.trainings < sum(run.acts) < run.seconds
+    assert 0.2 < run.worker_memory < run.all_memory
+    assert 0.1 < run.main_memory < run.all_memory
+
+
+# Three acts of 0.2 s, and a process beside that takes 0.3 GB; with --quick it only waits.
+WAITING = """
+import subprocess, sys, time
+from pathlib import Path
+
+if "--quick" in sys.argv:
+    time.sleep(0.5)
+    sys.exit()
+beside = subprocess.Popen([sys.executable, "-c", "b = b'1' * 300_000_000; input()"], stdin=subprocess.PIPE)
+time.sleep(0.8)
+print("trainings took 00:02")
+for act in range(3):
+    time.sleep(0.2)
+    Path(sys.argv[-1], "mia_results.csv").write_text(str(act))
+beside.communicate()
+"""
+
+
+def test_whole_run(capsys, tmp_path):
+    whole_run.main(
+        rounds=1,
+        earlier="HEAD",
+        keras_epochs=ways_to_train.LEAST_EPOCHS,
+        root=repository_of(tmp_path, {"mia.py": WAITING}),
+        models=[SMALLEST],
+        share=SHARE,
+        data=made_up_cifar10(),
+    )
+    rows = {row[0]: row for row in rows_of(capsys.readouterr().out)}
+    seconds = {what: number_in(row[3]) for what, row in rows.items() if row[-1].endswith(" s")}
+    assert seconds["... its trainings"] == 2
+    assert 0.15 < seconds["... act two"] < 0.6
+    assert 0.5 < seconds["`python mia.py --quick`"] < seconds["`python mia.py`"]
+    assert number_in(rows["... of the largest worker"][3]) == pytest.approx(0.31, abs=0.03)
+    # 40 epochs, and judged before them and after every fourth.
+    epoch, judging, times, computed = rows[f"`{SMALLEST}`"][1:]
+    assert times == "4 x (40 + 11)"
+    by_hand = 4 * (40 * number_in(epoch) + 11 * number_in(judging))
+    assert number_in(computed) == pytest.approx(by_hand, rel=0.02)
+    ratio, _, ours = rows["4 trainings of each of 1 models"][1:]
+    assert number_in(ours) == 2
+    assert number_in(ratio) == pytest.approx(by_hand / 2, rel=0.02)
+
+
+def repository_of(folder, files):
+    """A new Git repository in `folder` with the files, by name, in one commit."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    git = ["git", "-C", folder, "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "files"]):
+        subprocess.run([*git, *command], check=True)
+    return folder
+
+
+def test_a_commit_that_is_not_there_is_named(tmp_path):
+    repository_of(tmp_path, {"mia.py": ""})
+    with pytest.raises(SystemExit, match="the files of 1234567 cannot be had"):
+        whole_run.unpacked("1234567", tmp_path, tmp_path / "files")
+
+
+def test_a_run_that_fails_is_named(tmp_path):
+    (tmp_path / "mia.py").write_text("import sys; sys.exit(3)")
+    with pytest.raises(SystemExit, match=r"mia\.py.*ended with status 3"):
+        whole_run.run_script(tmp_path, [], tmp_path)
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [("00:07", 7), ("12:34", 754), ("1:02:03", 3723)])
+def test_an_interval_is_read_as_it_was_written(interval, seconds):
+    assert whole_run.seconds_of(interval) == seconds
+
+
+# --------------------------------------------------------------------------------------- what they share
 
 
 def test_both_ways_train_the_same_network_on_the_same_images():
-    """Their seconds are compared, so their work must be the same; checked where plain Keras is told what."""
-    import keras
+    """Their seconds are compared, so their work must be the same."""
+    start_tensorflow(threads=1)
+    import mia
 
-    told = {}
-
-    def fit(network, images, labels, **options):
-        told.update(network=network, images=images, labels=labels, **options)
-
-    few = fake_cifar10(train=12, test=5)
-    with mock.patch.object(keras.Sequential, "fit", fit):
-        by_keras(["dense4_4c_8k"], 4, few)
-    [model] = [model for model in mia.MODELS if model.name == "dense4_4c_8k"]
-    ours = mia.build(model, 0)
-    first_classes = few.train_labels < 4
-    assert np.array_equal(told["labels"], few.train_labels[first_classes])
-    for theirs, own in zip(told["network"].get_weights(), ours.get_weights(), strict=True):
-        assert np.array_equal(theirs, own)
-    np.testing.assert_allclose(
-        told["network"](told["images"]), ours(few.train_images[first_classes]), rtol=1e-4, atol=1e-5
-    )
-    assert (told["batch_size"], told["epochs"]) == (mia.BATCH_SIZE, 4)
-    assert told["network"].optimizer.learning_rate.numpy() == np.float32(mia.LEARNING_RATE)
+    settings = mia.settings_of(ways_to_train.model_named("cnn4_10c"), 0, None, SHARE)
+    pixels, pool = ways_to_train.keras_images(settings, made_up_cifar10())
+    theirs, ours = ways_to_train.keras_network(settings), mia.build(settings.model, settings.seed)
+    for weights, own in zip(theirs.get_weights(), ours.get_weights(), strict=True):
+        assert np.array_equal(weights, own)
+    np.testing.assert_allclose(theirs(pixels[:20]), ours(pool.images[:20]), rtol=1e-4, atol=1e-5)
+    assert theirs.optimizer.learning_rate.numpy() == np.float32(mia.LEARNING_RATE)
+    # Plain Keras takes all members once an epoch, mia.py a fixed number of steps: about as many.
+    members = int(is_member(settings.number, pool.ids).sum())
+    assert members == pytest.approx(settings.steps * settings.batch_size, rel=0.1)
 
 
-def whole_run_with(tables):
-    """What whole_run.py prints, with fakes of mia.main, which writes `tables` (number of jobs) and the acts'
-    figures, 1, 2 and 3 seconds after one another, and of plain Keras: two epochs of 5 s each model."""
-
-    def fake_main(*, figures, jobs, **_):
-        figures.mkdir()
-        end = time.time()
-        for number, name in enumerate(whole_run.ACTS.values()):
-            end += number + 1
-            (figures / name).touch()
-            os.utime(figures / name, (end, end))
-        for name, text in tables(jobs).items():
-            (figures / name).write_text(text)
-
-    def fake_keras(names, epochs, data):
-        return [Training([5.0, 10.0, 15.0, 20.0], 0.5, 1.0) for _ in names]
-
-    replaced = {
-        "mia.main": mock.create_autospec(mia.main, side_effect=fake_main),
-        "benchmarks.whole_run.by_keras": fake_keras,
-        "benchmarks.whole_run.peak_memory": lambda whose: 1.0,
-    }
-    arguments = {"rounds": 1, "epochs": 40, "keras_epochs": 4, "jobs": 2, "data": IMAGES}
-    return printed("whole_run", replaced, arguments)
-
-
-def test_whole_run():
-    report = whole_run_with(lambda jobs: dict.fromkeys(TABLES, "the same"))
-    rows = {row[0]: row for row in rows_of(report)}
-    plain = [model for model in mia.MODELS if model.epsilon is None]
-    # No time is measured of plain Keras; 36 epochs of 5 s each model are computed.
-    keras = rows[f"act one: {len(plain)} models, 40 epochs"][2]
-    assert float(keras.split()[0].replace(",", "")) == pytest.approx(36 * 5 * len(plain), rel=0.01)
-    for number, act in enumerate(whole_run.ACTS):
-        for seconds in rows[f"... {act}"][2:]:
-            assert float(seconds.split()[0]) == pytest.approx(number + 1, abs=0.5)
-    assert f"its\n2 runs wrote the same {len(TABLES)} CSV files, to the byte." in report
-    assert set(whole_run.ACTS.values()) <= FIGURES
-
-
-@pytest.mark.parametrize("differing", sorted(TABLES))
-def test_whole_run_refuses_runs_that_differ_in_any_table(differing):
-    with pytest.raises(SystemExit, match="different results"):
-        whole_run_with(lambda jobs: dict.fromkeys(TABLES, "the same") | {differing: str(jobs)})
-
-
-# ---------------------------------------------------------------------------------------------------- jobs
-
-
-class FakeCluster(nullcontext):
-    """A fake of a Dask cluster: an address with nothing there."""
-
-    scheduler_address = "nowhere"
-
-    def __init__(self, **options):
-        super().__init__(self)
-
-
-def test_jobs(main_of):
-    replaced = {
-        "MODELS": DENSE,
-        "EQUAL_CELLS": 1,
-        "processes": one_thread,
-        "cluster": one_thread,
-    }
-    replaced = {f"benchmarks.jobs.{name}": value for name, value in replaced.items()}
-    replaced["distributed.LocalCluster"] = FakeCluster
-    report = main_of("jobs", replaced, rounds=1, epochs=4, data=IMAGES)
-    first, computed = "... start to first epoch done", "... with 40 epochs, computed"
-    assert first_cells(report) == [
-        *("1 equal cells of `dense4_10c`, 4 epochs", first, computed),
-        *("1 equal cells of `dense4_10c`, by Dask, 4 epochs", first, computed),
-        *("all 1 models, 4 epochs", first),
-    ]
-
-
-def test_the_missing_epochs_are_computed_from_each_cells_own_times():
-    """By hand: 11 s for four epochs and 36 more of 2 s are 83 s a cell; three on one worker, and on two."""
-    result = {"ends": [5.0, 7.0, 9.0, 11.0], "whole": 11.0}
-    assert jobs.default_run([result] * 3, 1) == pytest.approx(3 * 83)
-    assert jobs.default_run([result] * 3, 2) == pytest.approx(2 * 83)
-
-
-# ------------------------------------------------------------------------------------------------- profile
-
-
-def test_profile_cell(main_of):
-    report = main_of("profile_cell", model="cnn4_10c", share=1.0, data=IMAGES)
-    rows = rows_of(report)
-    ends = [number for number, row in enumerate(rows) if row[0] == "all"]
-    for start, end in ((0, ends[0]), (ends[0] + 1, ends[1])):
-        # Rounded to 0.1% each.
-        shares = sum(float(row[1].rstrip("%")) for row in rows[start:end])
-        assert shares == pytest.approx(100, abs=0.06 * (end - start))
-    # 3 x 3 filters at 28 x 28, 12 x 12 and 4 x 4 places; each weight is multiplied and added once. Training
-    # does as much again for the weights' gradient, and for the input's, except in the first layer.
-    layers = [2 * 9 * 32 * 28 * 28 * 3, 2 * 9 * 32 * 12 * 12 * 32, 2 * 9 * 32 * 4 * 4 * 32]
-    stated = re.findall(r"Convolutions: ([\d.]+) million", report)
-    expected = [3 * sum(layers) - layers[0], sum(layers)]
-    assert stated == [f"{operations / 1e6:.1f}" for operations in expected]
-
-
-# ----------------------------------------------------------------------------------------- private training
-
-
-def test_private_training_beside_a_fake_of_opacus(main_of, tmp_path):
-    answer = [{"Opacus": 1e-5, "Opacus, ghost clipping": 2e-5}, {"torch": "0", "opacus": "1"}]
-    replaced = {"benchmarks.private_training.IMAGES": 60, "suite.training.private.PRIVATE_BATCH": 20}
-    report = main_of("private_training", replaced, rounds=1, epochs=1, python=fake_python(tmp_path, answer))
-    rows = {row[0]: row[2] for row in rows_of(report)}
-    ways = ("without clipping", "`tf.vectorized_map`", "Opacus", "Opacus, ghost clipping")
-    assert list(rows) == [f"{way}, an image" for way in ways]
-    assert rows["Opacus, ghost clipping, an image"] == "20.0 (20.0 to 20.0) us"
-    assert "In the other environment: torch 0, opacus 1." in report
-
-
-# -------------------------------------------------------------------------------------- leakage and laplace
-
-
-def two_of_each(rounds, losses):
-    """A fake of the measuring of whole commands, which is tried by itself."""
-    return [[2.0] * rounds, [1.0] * rounds]
-
-
-def test_whole_commands_are_measured_on_the_same_losses():
-    generator = np.random.default_rng(0)
-    losses = Losses(generator.exponential(0.8, 300), generator.exponential(1, 200))
-    attack, audit = whole_commands(1, losses)
-    assert len(attack) == len(audit) == 1
-    assert min(*attack, *audit) > 0.1
-
-
-def test_leakage(main_of):
-    sizes = {"MEMBERS": 500, "NONMEMBERS": 300, "MANY": 400}
-    replaced = {f"benchmarks.leakage.{name}": size for name, size in sizes.items()}
-    replaced["benchmarks.leakage.whole_commands"] = two_of_each
-    rows = rows_of(main_of("leakage", replaced, rounds=1, command_rounds=1))
-    assert [(row[0], float(row[2].split()[0].replace(",", "")) > 0) for row in rows] == [
-        ("`run_attacks`, against `measure_leakage`", True),
-        ("`run_attacks` on two models, against `paired_contrast`", True),
-        ("bootstrap of 1,000 samples, against `paired_contrast`", True),
-        ("500 and 300 losses", True),
-        ("400 and 400 losses", True),
-    ]
-
-
-def answers_of_others(values, factor=1.0):
-    """A fake of what other_libraries.py prints: answers that are right but for `factor`."""
-    lower, upper = laplace_queries.BOUNDS
-    clamped = np.clip(values, lower, upper)
-    width = math.sqrt(2) * (upper - lower) / laplace_queries.EPSILON
-    truths = {
-        "sum": (clamped.sum(), width),
-        "average": (clamped.mean(), width / len(values)),
-        "maximum": (clamped.max(), width),
-    }
-    times = [
-        (query, f"a fake's {query}", 1000, 1e-3, truth, factor * noise)
-        for query, (truth, noise) in truths.items()
-    ]
-    return {"times": times, "versions": {"a fake": "1"}}
-
-
-def test_laplace_queries_beside_a_fake_of_the_other_libraries(tmp_path):
-    values = np.random.default_rng(0).lognormal(10.5, 0.7, laplace_queries.VALUES)
-    arguments = {"rounds": 1, "python": fake_python(tmp_path, answers_of_others(values))}
-    report = printed("laplace_queries", {"benchmarks.laplace_queries.MILLION": 2000}, arguments)
-    rows = {row[0]: row[2] for row in rows_of(report)}
-    assert list(rows) == [
-        *(f"1,000 of {query}, a fake's {query}" for query in ("sum", "average", "maximum")),
-        "2,000 of average, a fake's average",
-    ]
-    assert rows["1,000 of sum, a fake's sum"] == "1,000 (1,000 to 1,000) ms"
-
-
-def test_laplace_queries_refuses_noise_of_another_width(tmp_path):
-    values = np.random.default_rng(0).lognormal(10.5, 0.7, laplace_queries.VALUES)
-    found = answers_of_others(values, factor=1.3)
-    with pytest.raises(SystemExit, match="nothing to compare"):
-        laplace_queries.check(values, found)
-
-
-# ----------------------------------------------------------------------------------------------- references
-
-
-def test_references_trains_what_is_not_kept_and_compares(main_of, tmp_path):
-    arguments = {"rounds": 1, "seeds": 2, "counts": (2,), "epochs": 1, "folder": tmp_path, "data": IMAGES}
-    replaced = {"benchmarks.references.processes": one_thread}
-    report = main_of("references", replaced, **arguments)
-    names = ["dense4_10c-reference0", "dense4_10c-reference1", "dense4_10c-seed0", "dense4_10c-seed1"]
-    kept = sorted(tmp_path.iterdir())
-    assert [path.name[:-21] for path in kept] == names
-    written = [path.stat().st_mtime_ns for path in kept]
-    rows = rows_of(report)
-    assert len(rows) == 2 * (1 + len(references.ATTACKS))
-    # The second time nothing is trained, and all that is no time is the same.
-    again = main_of("references", replaced, **arguments)
-    assert "4 of 4 trainings kept from before, 0 to do" in again
-    assert [path.stat().st_mtime_ns for path in kept] == written
-    assert [row[:-1] for row in rows_of(again)] == [row[:-1] for row in rows]
-
-
-def test_references_are_those_of_mia(tmp_path):
-    """By the keys, after which their files are named: what either has trained, the other finds."""
-    asked, main_asks = {}, {}
-
-    def keep(what, jobs, folder, workers):
-        asked.update({job.name: job.key() for job in jobs})
-        raise InterruptedError
-
-    def keep_of_main(acts, run, drawing, folder):
-        jobs = [*run.trainings("dense4_10c", 2, False), *run.trainings("dense4_10c", 4, True)]
-        main_asks.update({job.name: job.key() for job in jobs})
-        raise InterruptedError
-
-    arguments = {"rounds": 1, "seeds": 2, "counts": (2, 4), "folder": tmp_path, "data": IMAGES}
-    with pytest.raises(InterruptedError):
-        printed("references", {"benchmarks.references.run_jobs": keep}, arguments)
-    replaced = mock.patch.multiple(mia, perform_all=keep_of_main, processes=one_thread)
-    with replaced, pytest.raises(InterruptedError):
-        mia.main(seeds=2, references=4, figures=tmp_path, cells_folder=tmp_path, data=IMAGES)
-    assert len(asked) == 6
-    assert asked == main_asks
-
-
-def test_the_difference_from_the_mean_out_loss_against_a_plain_loop():
-    """Six images, two of them members, and three pairs of references, each trained on other halves."""
-    generator = np.random.default_rng(5)
-    numbers = np.arange(6)
-    target = Losses(generator.exponential(size=2), generator.exponential(size=4), numbers[:2], numbers[2:])
-    pool = []
-    for half in ([0, 2, 4], [1, 2, 3], [0, 1, 5]):
-        for trained in (half, [number for number in numbers if number not in half]):
-            rest = [number for number in numbers if number not in trained]
-            pool.append(Losses(*generator.exponential(size=(2, 3)), np.array(trained), np.array(rest)))
-    own = np.concatenate([target.members, target.nonmembers])
-    expected = []
-    for number in numbers:
-        untrained = [losses for losses in pool if number in losses.nonmember_ids]
-        outside = [losses.nonmembers[losses.nonmember_ids == number] for losses in untrained]
-        expected.append(own[number] - np.mean(outside))
-    found = references.ATTACKS["less mean out-loss"](target, pool)
-    assert np.allclose(np.concatenate([found.members, found.nonmembers]), expected)
-    assert found.member_ids.tolist() == [0, 1]
-
-
-# -------------------------------------------------------------------------------------------- what they share
+def test_an_epoch_and_a_judging_are_told_apart():
+    """By hand: epochs of 2 s, and a judging of 0.5 s after the fourth."""
+    ends = [10.0, 12.0, 14.0, 16.0, 18.5]
+    measured = ways_to_train.Training(ends, accuracy=0.5, memory=1.0)
+    assert (measured.epoch, measured.judging) == (2.0, 0.5)
 
 
 def test_a_table_has_the_ratio_of_the_medians_and_the_spread():
@@ -394,22 +234,18 @@ def test_a_fresh_process_is_another_one():
     assert timing.in_fresh_process(os.getpid) != os.getpid()
 
 
-def test_another_environment_that_fails_is_named(tmp_path):
-    program = tmp_path / "python"
-    program.write_text("#!/bin/sh\necho a warning >&2\necho no such module >&2\nexit 1\n")
-    program.chmod(0o755)
-    with pytest.raises(SystemExit, match="cannot run Opacus: no such module"):
-        timing.answer_of(program, "Opacus")
+@pytest.mark.parametrize("script", ["training", "whole_run", "jobs", "private_training"])
+def test_a_script_is_found_from_any_folder(script, tmp_path):
+    """As a reader starts it; the help is printed before anything is measured."""
+    program = Path(timing.__file__).with_name(f"{script}.py")
+    ended = subprocess.run([sys.executable, program, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("usage:")
 
 
-@pytest.mark.parametrize("script", ["leakage.py", "training.py"])
-def test_a_script_named_as_a_package_finds_the_package(script, tmp_path):
-    """As a reader starts it, from any folder; the help is printed before anything is measured."""
-    done = subprocess.run(
-        [sys.executable, Path(timing.__file__).with_name(script), "--help"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("usage:")
+@pytest.mark.parametrize("option", ["--epochs=4", "--epochs=few"])
+def test_too_few_epochs_are_refused(option):
+    program = Path(timing.__file__).with_name("training.py")
+    ended = subprocess.run([sys.executable, program, option], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("training.py: argument --epochs: ")
