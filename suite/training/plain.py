@@ -14,7 +14,7 @@ from suite.training.adam import Adam
 if TYPE_CHECKING:
     import keras
 
-LOGIT_SLICE = 100  # images judged at a time: few enough to stay in the processor's cache
+LOGIT_SLICE = 50  # images judged at a time: few enough to stay in the processor's cache
 
 
 def plain_epochs(
