@@ -28,8 +28,10 @@ tables go into figures/, the findings to the console.
 
 import hashlib
 import importlib.util
+import math
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,6 +62,7 @@ from suite.report.mia_words import (
     attack_answers,
     defence_answers,
     finished_line,
+    listed,
     print_conclusion,
     stronger_answers,
 )
@@ -116,7 +119,7 @@ BATCH_SIZE = 50  # even, because a convolutional model takes it in halves
 LEARNING_RATE = 0.001
 FILTERS, UNITS = 32, 64  # of a convolutional and of a dense layer
 TRAININGS = 4  # of each model; with two there is no other pair to compare with
-CONVOLUTIONAL_COST, DENSE_COST = 2.6e-4, 2.2e-5  # seconds for a member in an epoch, to foresee the time left
+CONVOLUTIONAL_COST, DENSE_COST = 1.6e-4, 1.2e-5  # seconds for a member in an epoch, to foresee the time left
 QUICK_EPOCHS, QUICK_SHARE = 20, 0.1  # of a rehearsal: epochs, and share of the images
 
 ROOT = Path(__file__).resolve().parent
@@ -523,6 +526,8 @@ def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> 
         for name in names:
             if names.count(name) > 1:
                 raise BadInput(f"{table} has {names.count(name)} rows named {name}; give each its own name")
+            if not re.fullmatch(r"[\w.-]+", name):  # it goes into names of files
+                raise BadInput(f"{table} has a row named {name!r}; use letters, digits, _, . and - only")
     known = [model.name for model in models]
     for experiment in experiments:
         where, pairs = f"the experiment {experiment.name}", experiment.pairs
@@ -532,6 +537,8 @@ def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> 
             for name in (pair.first, pair.second):
                 if name not in known:
                     raise BadInput(f"{where}: no model is named {name}; MODELS has {', '.join(known)}")
+        if any(pair.first == pair.second for pair in pairs) or len({pair[:2] for pair in pairs}) < len(pairs):
+            raise BadInput(f"{where}: a pair is two models, and stands there once")
 
 
 def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> None:
@@ -563,36 +570,30 @@ def check_networks(models: Sequence[Model], threads: int) -> dict:
             raise BadInput(f"the network of {model.name} cannot be built: {reason}") from None
         if model.epsilon is not None:
             refuse_layers(network)
+            if not 0 < model.epsilon < math.inf:
+                raise BadInput(f"the model {model.name}: epsilon must be above 0, not {model.epsilon}")
     return {}
 
 
 def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
     """The rows of both tables that `only` names, by experiments or models; all if it is empty.
 
-    An experiment brings its models along, and models bring the pairs of which both are chosen.
+    An experiment brings its models along, and models that are named bring the pairs of which both are.
     """
-    by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
-    known = [*by_name, *(model.name for model in MODELS)]
+    known = [row.name for row in (*EXPERIMENTS, *MODELS)]
     for name in only:
         if name not in known:
             raise BadInput(f"--only {name}: no such experiment or model; there are {', '.join(known)}")
     if not only:
         return MODELS, EXPERIMENTS
-    of_experiments = {
-        name
-        for row in EXPERIMENTS
-        if row.name in only
-        for pair in row.pairs
-        for name in (pair.first, pair.second)
-    }
-    names = of_experiments | set(only)
-    models = [model for model in MODELS if model.name in names]
     experiments = []
     for row in EXPERIMENTS:
-        pairs = tuple(pair for pair in row.pairs if pair.first in names and pair.second in names)
-        if pairs and (row.name in only or not of_experiments):
+        named = tuple(pair for pair in row.pairs if pair.first in only and pair.second in only)
+        pairs = row.pairs if row.name in only else named
+        if pairs:
             experiments.append(Experiment(row.name, row.question, pairs))
-    return models, experiments
+    names = models_of([model for model in MODELS if model.name in only], experiments)
+    return [model for model in MODELS if model.name in names], experiments
 
 
 def train_models(
@@ -667,7 +668,7 @@ def compare_models(
     calls = {
         experiment.name: [
             Call(
-                f"pair-{attack}-{pair.first}-{pair.second}",
+                f"{experiment.name}-{attack}-{pair.first}-{pair.second}",
                 compare_kinds,
                 (
                     trained[pair.first],
@@ -700,7 +701,7 @@ def write(folder: Path, study: Study, figures: Mapping[str, Figure]) -> None:
     save_figures(folder, figures)
     for name, table in study.files().items():
         write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
-    print(in_lines(f"{', '.join(figures)} and {len(study.files())} tables are in {folder}"))
+    print(in_lines(f"{listed([*figures, f'{len(study.files())} tables'])} are in {folder}"))
 
 
 def is_defence(experiment: Experiment) -> bool:
@@ -821,7 +822,7 @@ def main(
             in_short += answers[:1]
 
     print("\nIn short", *map(in_lines, in_short), sep="\n")
-    print(f"Look first at {folder / next(iter(study.figures))}")
+    print(f"Look first at {folder / next(iter(study.figures), 'mia_kinds.csv')}")
     return study
 
 
