@@ -62,7 +62,6 @@ from suite.report.mia_words import (
     attack_answers,
     defence_answers,
     finished_line,
-    listed,
     print_conclusion,
     stronger_answers,
 )
@@ -701,7 +700,7 @@ def write(folder: Path, study: Study, figures: Mapping[str, Figure]) -> None:
     save_figures(folder, figures)
     for name, table in study.files().items():
         write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
-    print(in_lines(f"{listed([*figures, f'{len(study.files())} tables'])} are in {folder}"))
+    print(in_lines(f"{', '.join(figures)} and {len(study.files())} tables are in {folder}"))
 
 
 def is_defence(experiment: Experiment) -> bool:
@@ -822,7 +821,7 @@ def main(
             in_short += answers[:1]
 
     print("\nIn short", *map(in_lines, in_short), sep="\n")
-    print(f"Look first at {folder / next(iter(study.figures), 'mia_kinds.csv')}")
+    print(f"Look first at {folder / next(iter(study.figures))}")
     return study
 
 
