@@ -268,13 +268,15 @@ def interval_of_kind(
     attack: "threshold", by these very losses; or "calibrated", by those that calibrated_trainings makes of
         them, for which the trainings must come in complementary pairs; the interval is over references too.
     confidence: of the intervals, between 0 and 1. seed: of the splits for the held-out advantage.
-    Returns, for each of the measures (auc, heldout_advantage, tpr_at_1pct_fpr, tpr_at_0p1pct_fpr):
+    measures: some of these four.
+    Returns, for each measure in (auc, heldout_advantage, tpr_at_1pct_fpr, tpr_at_0p1pct_fpr):
     `{measure}`, the mean over the trainings, `_low` and `_high`, its interval (Obuchowski and Rockette 1995;
     Hillis 2007; see the top of this file), clipped to possible values, and `_degrees`, its degrees of
     freedom. These three are None for a single training, and all four where a training has too few non-members
     for the TPR. Where all trainings separate all examples and there is no spread at all, the interval is that
-    over examples of one of them. Raises BadInput as paired_contrast does, and as calibrated_trainings if that
-    is the attack; if there is no training; and for another attack.
+    over examples of one of them.
+    Raises BadInput as paired_contrast does, and as calibrated_trainings if that is the attack; if there is no
+    training; and for another attack.
     """
     refuse_confidence(confidence)
     report: dict[str, float | None] = {}
@@ -341,12 +343,13 @@ def contrast_of_kinds(
     paired by number, and their order does not matter: what training 3 of one kind has in common with training
     3 of another, the same coins, is seen in the influences of the same images, and so is what it has in
     common with all others. Examples with the same id count as the same, in whichever trainings they are.
-    names: of the two kinds. attack, confidence, seed: as in interval_of_kind. Returns `first`, `second` (the
-    names), `first_trainings`, `second_trainings` (how many), `over` ("trainings and examples"), and for each
-    of the measures (auc, heldout_advantage) `{measure}_difference`, first - second, of the means that
-    interval_of_kind gives with the same seed; `_low`, `_high`, its interval; `_p`, two-sided, adjusted for
-    nothing; `_degrees`, Hillis' degrees of freedom. These four are None with a single training of either
-    kind, from which nothing follows for kinds. Raises BadInput as interval_of_kind does.
+    names: of the two kinds. attack, confidence, seed: as in interval_of_kind. measures: some of these two.
+    Returns `first`, `second` (the names), `first_trainings`, `second_trainings` (how many), `over`
+    ("trainings and examples"), and for each measure in (auc, heldout_advantage) `{measure}_difference`,
+    first - second, of the means that interval_of_kind gives with the same seed; `_low`, `_high`, its
+    interval; `_p`, two-sided, adjusted for nothing; `_degrees`, Hillis' degrees of freedom. These four are
+    None with a single training of either kind, from which nothing follows for kinds.
+    Raises BadInput as interval_of_kind does.
     """
     refuse_confidence(confidence)
     contrast: dict[str, float | int | str | None] = {
@@ -393,8 +396,8 @@ def gain_of_attack(
     Returns `auc_gain`, stronger less weaker, the mean over the trainings; `auc_gain_low`, `auc_gain_high`,
     its interval, and `auc_gain_degrees`, None for a single training. It is the interval of a kind, of another
     measure: both attacks judge the same models and images, so the values are subtracted training by training,
-    and the influences image by image. Raises BadInput for attacks on other trainings or examples, and for
-    losses that measure_leakage refuses.
+    and the influences image by image.
+    Raises BadInput for attacks on other trainings or examples, and for losses that measure_leakage refuses.
     """
     refuse_confidence(confidence)
     if not len(weaker) or len(stronger) != len(weaker):

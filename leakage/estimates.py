@@ -452,13 +452,12 @@ def _tpr(ranked: _Ranked, fpr: float) -> Estimate | None:
     if allowed(fpr, m) < FEWEST_ACCUSED:
         return None
     caught, accused = _caught_at(members, nonmembers, fpr)
-    # Shares of either kind in the window, which ends with a non-member that it includes.
+    # Shares of either kind in the window: from a non-member that it leaves out, unless that ties with its
+    # last one, to one that it includes.
     lower, upper = _quantile_ranks(m, fpr, CONFIDENCE)
     begin = nonmembers[lower - 1] if lower else -math.inf
     end = nonmembers[upper] if upper < m else math.inf
-    side = (
-        "right" if lower and begin < end else "left"
-    )  # whose first non-member does not count, unless all tie
+    side = "right" if lower and begin < end else "left"
     shares = [
         (np.searchsorted(losses, end, "right") - np.searchsorted(losses, begin, side)) / len(losses)
         for losses in (members, nonmembers)
