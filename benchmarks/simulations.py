@@ -47,6 +47,20 @@ FAMILY_PAIRS = ((0, 1), (2, 1), (4, 3), (1, 3), (5, 6), (1, 5), (3, 6))
 SINGLE_GROUPS = ((10, 20), (10, 200), (10, 1000), (200, 20), (1000, 20))  # how many, of how many of each kind
 
 
+# What the table shows, beside what it is called in it.
+COLUMNS = {
+    "auc, mean": "AUC",
+    "auc, half width": "half width",
+    "auc, covered": "truth inside",
+    "a contrast of equal kinds claims": "contrast claims",
+    "all 7 contrasts of equal kinds, claims": "all 7, one by one",
+    "families of 7 with a claim": "family of 7 claims",
+    "placebo claims": "placebo claims",
+    "placebo of one training claims": "of one training",
+    "aucs, correlation in pairs": "correlation in pairs",
+}
+
+
 @dataclass(frozen=True)
 class World:
     """What decides the losses of a simulated kind of model."""
@@ -300,16 +314,27 @@ def simulate(name: str, runs: int) -> dict[str, float]:
 
 
 def main(runs: int = RUNS, only: Sequence[str] = (), results: Path | None = None) -> None:
-    """Simulates the cells, and prints each as it is done."""
+    """Simulates the cells, and prints what came out: a table of all kinds, and the rest cell by cell."""
     kept = json.loads(results.read_text()) if results is not None and results.exists() else {}
-    for name in only or CELLS:
+    names = list(only or CELLS)
+    for name in names:
         if kept.get(name, {}).get("runs") != runs:
             kept[name] = simulate(name, runs)
             if results is not None:
                 results.write_text(json.dumps(kept, indent=1))
+        print(f"{name}: {kept[name]['seconds']:.0f} s", file=sys.stderr)
+    print(f"| cell | attack | {' | '.join(COLUMNS.values())} |\n|---|---|{'---|' * len(COLUMNS)}")
+    for name in names:
+        for attack in ATTACKS if f"threshold: {next(iter(COLUMNS))}" in kept[name] else ():
+            values = [kept[name].get(f"{attack}: {key}") for key in COLUMNS]
+            cells = ("" if value is None else f"{value:.3f}" for value in values)
+            print(f"| {name} | {attack} | {' | '.join(cells)} |")
+    in_table = {f"{attack}: {key}" for attack in ATTACKS for key in COLUMNS}
+    for name in names:
         print(f"\n### {name}\n\n| | |\n|---|---|")
         for key, value in kept[name].items():
-            print(f"| {key} | {value:.4g} |", flush=True)
+            if key not in in_table:
+                print(f"| {key} | {value:.4g} |")
 
 
 if __name__ == "__main__":
