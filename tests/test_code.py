@@ -124,7 +124,7 @@ def test_what_decides_some_results_makes_only_those_anew(copy, file, old, new, e
         ("mia.py", '"""The untrained network:', '"""The network before training:'),
         ("mia.py", "def command_line() -> None:", "def command_line(unused: int = 0) -> None:"),
         ("mia.py", 'Model("dense7_10c", convolutional=0', 'Model("dense7", convolutional=0'),
-        ("suite/training/plain.py", "LOGIT_SLICE = 100  # images", "LOGIT_SLICE = 100  # pictures"),
+        ("suite/training/plain.py", "  # images judged at a time", "  # pictures judged at once"),
         ("suite/training/members.py", '"""The coins of pair number', '"""Coins of pair number'),
         ("suite/sources/cifar10.py", "ANSWER_SECONDS = 6", "ANSWER_SECONDS = 7"),
         ("suite/report/mia_words.py", "MEDIUM_LEAK = 0.7", "MEDIUM_LEAK = 0.8"),
@@ -161,6 +161,30 @@ def test_functions_are_known_by_their_files():
     names = [mia.train_plainly, mia.train_privately, mia.attack_trainings]
     names += [mia.describe_kind, mia.compare_kinds, mia.check_networks]
     assert tuple(map(name_of, names)) == ALL
+
+
+def from_a_cell():
+    """A function as a notebook's cell defines one: its code is in no file of this project."""
+    namespace = {}
+    exec(compile("def train_plainly():\n    pass", "/tmp/ipykernel_7/1.py", "exec"), namespace)
+    return namespace["train_plainly"]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (from_a_cell(), "train_plainly"),
+        (lambda: None, "<lambda>"),
+        (functools.partial(mia.build), r"functools\.partial"),
+        (shutil.copy, "copy"),
+        (len, "len"),
+        (mia.Settings.seed.fget, r"Settings\.seed"),
+    ],
+)
+def test_what_is_no_function_of_a_file_of_this_project_is_refused_in_one_line(function, name):
+    with pytest.raises(BadInput, match=rf"^{name}.* is no function of a file of this project") as refused:
+        name_of(function)
+    assert "\n" not in str(refused.value)
 
 
 def refuse(name):

@@ -10,11 +10,11 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import NamedTuple
 
 from suite.support.command_line import BadInput
@@ -39,10 +39,19 @@ def key_of(recipe: object, code: str, libraries: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps([recipe, code_digest(code), versions]).encode()).hexdigest()
 
 
-def name_of(function: FunctionType) -> str:
-    """`module.name` of a function of this project, by its file; a script that runs counts by its name too."""
-    path = Path(inspect.getfile(function)).resolve()
-    return ".".join([*path.relative_to(ROOT).with_suffix("").parts, function.__qualname__])
+def name_of(function: Callable) -> str:
+    """`module.name` of a function of this project, by its file; a script that runs counts by its name too.
+
+    Raises BadInput for anything else, such as a function from a notebook's cell, which no digest could see.
+    """
+    code = getattr(function, "__code__", None)
+    path = Path(code.co_filename).resolve() if code else Path()
+    if path.is_file() and path.is_relative_to(ROOT):
+        place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if function.__qualname__ in _module(place, ROOT).definitions:
+            return f"{place}.{function.__qualname__}"
+    name = getattr(function, "__qualname__", repr(function))
+    raise BadInput(f"{name} is no function of a file of this project: write it into one, and restart Python")
 
 
 @cache
