@@ -237,7 +237,7 @@ def test_the_histograms_of_the_loss_and_what_the_threshold_calls(drawn):
         [words] = axes.texts
         caught, accused = last["true_positive_rate"].mean(), last["false_positive_rate"].mean()
         assert (
-            words.get_text() == f"← called members:\n{caught:.0%} of members,\n{accused:.0%} of non-members"
+            words.get_text() == f"called members:\n{caught:.0%} of members,\n{accused:.0%} of non-members"
         )
         assert caught > accused
 

@@ -175,9 +175,9 @@ def loss_figure(study: Study, drawing: Drawing) -> Figure:
     """Two histograms of the loss, of members and of non-members, and the threshold that tells them apart."""
     models = pictured_models(study)
     caption = (
-        f"{SETS} Loss: -log of the probability given to the true class; small means certain. Threshold: "
-        f"where the shares of members and of non-members below it differ most. Means over "
-        f"{int(study.kinds['trainings'].min())} trainings."
+        f"{SETS} Loss: -log of the probability given to the true class; small means certain; the first and the "
+        "last bar hold all beyond. Threshold: where the shares of members and of non-members below it differ "
+        f"most. Means over {int(study.kinds['trainings'].min())} trainings."
     )
     handles = [
         Patch(facecolor=BLUE, alpha=0.4, label="members"),
@@ -190,7 +190,12 @@ def loss_figure(study: Study, drawing: Drawing) -> Figure:
     for number, (axes, model) in enumerate(zip(panels, models, strict=True)):
         rows = study.results[study.results["model"] == model]
         _loss_panel(axes, study.curves[study.curves["model"] == model], last_epoch(rows))
-        finish(axes, f"({LETTERS[number]}) {model}:\n{model_words(rows)}", "loss", "share of images")
+        finish(
+            axes,
+            f"({LETTERS[number]}) {model}:\n{model_words(rows)}",
+            "loss (logarithmic axis)",
+            "share of images",
+        )
     _same_height(panels)
     return figure
 
@@ -207,16 +212,14 @@ def _loss_panel(axes: Axes, curves: pd.DataFrame, last: pd.DataFrame) -> None:
     threshold = last["threshold"].mean()
     axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.2)
     words = (
-        f"← called members:\n{last['true_positive_rate'].mean():.0%} of members,\n"
+        f"called members:\n{last['true_positive_rate'].mean():.0%} of members,\n"
         f"{last['false_positive_rate'].mean():.0%} of non-members"
     )
     beside = {"textcoords": "offset points", "xycoords": axes.get_xaxis_transform(), "va": "top"}
-    axes.annotate(words, (threshold, 0.98), (6, 0), **beside)
+    axes.annotate(words, (threshold, 0.98), (-6, 0), ha="right", **beside)
     largest = max(members.max(), nonmembers.max())
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.35 * largest))  # room for the words
-    ticks = [tick for tick in axes.get_xticks() if edges[0] <= tick <= edges[-1]]
-    # The last bin holds all larger losses too.
-    axes.set_xticks(ticks, [*(f"{tick:g}" for tick in ticks[:-1]), f"{ticks[-1]:g} and\nmore"])
+    axes.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.35 * largest))  # room for the words
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
@@ -224,8 +227,8 @@ def _histogram(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Shares (b,) of the images in each bin, the mean over the trainings, and the bins' edges (b + 1,)."""
     shares = points.groupby("x")["y"].mean()
     left = shares.index.to_numpy(float)
-    # The table has the left edges; the bins are equally wide.
-    return shares.to_numpy(float), np.append(left, 2 * left[-1] - left[-2])
+    # The table has the left edges; the bins are equally wide on a logarithmic axis.
+    return shares.to_numpy(float), np.append(left, left[-1] ** 2 / left[-2])
 
 
 # --------------------------------------------------------------------------------------------- an experiment

@@ -31,7 +31,8 @@ EARLY_STOPPING = "at best epoch"  # of the kind's mean test accuracy
 EQUAL_ACCURACY = "at equal accuracy"  # where the first's mean test accuracy is nearest to the second's last
 
 Training = dict[str, object]
-HISTOGRAM_EDGES = np.linspace(0, 5, 51)  # of the loss, in nats; the last bin holds all larger ones too
+# Of the loss, in nats, equally wide on a logarithmic axis; the outer bins hold all that lies beyond.
+HISTOGRAM_EDGES = np.geomspace(1e-4, 16, 53).round(7)
 
 
 class Pair(NamedTuple):
@@ -63,10 +64,10 @@ def best_place(trainings: Sequence[Training]) -> int:
 
 def loss_histograms(losses: Losses) -> dict[str, list[np.ndarray]]:
     """The left edge of each bin of the loss, and the share of the members, and of the others, in it."""
-    largest = HISTOGRAM_EDGES[-1]
+    smallest, largest = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
     histograms = {}
     for name, values in (("member histogram", losses.members), ("non-member histogram", losses.nonmembers)):
-        counts, _ = np.histogram(np.minimum(values, largest), HISTOGRAM_EDGES)
+        counts, _ = np.histogram(np.clip(values, smallest, largest), HISTOGRAM_EDGES)
         histograms[name] = [HISTOGRAM_EDGES[:-1], counts / len(values)]
     return histograms
 
