@@ -467,7 +467,10 @@ def per_class_figure(study: Study, drawing: Drawing) -> Figure:
             names = [name for name in order if name in classes[model]]
             _class_panel(axes, kinds.loc[model], names, drawing.styles[model])
             words = "\n".join(_named_in_words(study, [model]))
-            finish(axes, words, "AUC of a class less the mean")
+            finish(axes, words, "AUC less the mean")
+            # The classes of a line are the same, and named once.
+            axes.tick_params(axis="y", labelleft=axes is panels[0])
+            axes.xaxis.set_major_locator(MaxNLocator(3))
     return figure
 
 
