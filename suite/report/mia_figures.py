@@ -175,9 +175,9 @@ def loss_figure(study: Study, drawing: Drawing) -> Figure:
     """Two histograms of the loss, of members and of non-members, and the threshold that tells them apart."""
     models = pictured_models(study)
     caption = (
-        f"{SETS} Loss: -log of the probability given to the true class; small means certain; the first and the "
-        "last bar hold all beyond. Threshold: where the shares of members and of non-members below it differ "
-        f"most. Means over {int(study.kinds['trainings'].min())} trainings."
+        f"{SETS} Loss: -log of the probability given to the true class; small means certain; the first and "
+        "the last bar hold all beyond. Threshold: where the shares of members and of non-members below it "
+        f"differ most. Means over {int(study.kinds['trainings'].min())} trainings."
     )
     handles = [
         Patch(facecolor=BLUE, alpha=0.4, label="members"),
@@ -436,8 +436,8 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def per_class_figure(study: Study, drawing: Drawing) -> Figure:
-    """The AUC within each class less the mean of all, a panel for each model in which a class can be named; the pictured models
-    where there is none."""
+    """The AUC within each class less the mean of all classes, a panel for each model in which a class can be
+    named; the pictured models where there is none."""
     kinds = reported(study.kinds).set_index("model")
     named = [model for model, kind in kinds.iterrows() if any(class_groups(kind))]
     models = named or pictured_models(study)
