@@ -16,9 +16,9 @@ any model, so each loss is compared with those of the trainings of other pairs, 
 exceed.
 
 What to expect. Eight models, four trainings of each, 40 epochs; each is attacked before training, after
-every fourth epoch and after the last. Two cores with AVX-512 take about a quarter of an hour, once the images
-are there. A finished training keeps its losses in data/cache/, so that a second run only draws. Figures and
-tables go into figures/, the findings to the console.
+every fourth epoch and after the last. Two cores of a server processor with AVX-512 take eight minutes, once
+the images are there. A finished training keeps its losses in data/cache/, so that a second run only draws.
+Figures and tables go into figures/, the findings to the console.
 
     python mia.py                       four trainings of each model
     python mia.py --trainings 12        twelve: narrower intervals, more verdicts
