@@ -172,7 +172,7 @@ data = Cifar10(images, labels, images[:10], labels[:10])
 def parameters(script):
     script.MODELS = [script.Model("tiny", convolutional=0, dense=1, classes=2, each=60)]
     script.EXPERIMENTS = []
-    study = script.main(epochs=1, trainings=2, jobs=2, data=data, figures="figures", kept_in="kept")
+    study = script.main(epochs=1, trainings=2, jobs=1, data=data, figures="figures", kept_in="kept")
     return study.results["parameters"].unique().tolist()
 """
 

@@ -78,6 +78,7 @@ def test_what_cannot_be_given_is_nan_in_columns_of_numbers():
     study = act("threshold", {"a": 0.6}, {})
     assert study.kinds["auc"].dtype == float
     assert study.kinds["tpr"].isna().all()
+    assert study.kinds["tpr"].dtype == float
     assert study.kinds["classes_above"].isna().tolist() == [False, True]
 
 
