@@ -171,19 +171,30 @@ def test_no_two_trainings_share_a_seed():
     assert private.seed == mia.settings_of(BY_NAME["dense4_10c_dp"], 0, None, 1.0).seed
 
 
+class Answer:
+    """A fake of a kept result: it holds the arguments of the call."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def read(self):
+        return {"arguments": self.call.arguments}
+
+
+class Notebook:
+    """A fake of Lab that writes the calls down and makes none."""
+
+    def __init__(self, jobs=2, dask=None):
+        self.jobs, self.dask, self.calls = jobs, dask, []
+
+    def do(self, what, calls, **_):
+        self.calls += calls
+        return {call.name: Answer(call) for call in calls}
+
+
 def keys_of(models, epochs, share, data, lab_options=(2, None), trainings=2):
     """The keys of the trainings that a run would ask for, by their names."""
-
-    class Notebook:
-        """A fake of Lab that makes no call."""
-
-        jobs, dask = lab_options
-
-        def do(self, what, calls, **_):
-            self.calls = calls
-            return {call.name: None for call in calls}
-
-    lab = Notebook()
+    lab = Notebook(*lab_options)
     mia.train_models(lab, models, trainings, epochs, share, data)
     return {call.name: _task(call).key for call in lab.calls}
 
@@ -209,6 +220,17 @@ def test_a_training_s_key_changes_with_all_that_its_result_depends_on(fake):
     assert keys_of(models, 2, 1.0, fake, (1, None)) == standard
     assert keys_of(models, 2, 1.0, fake, (1, "tcp://somewhere")) == standard
     assert standard.items() < keys_of(models, 2, 1.0, fake, trainings=4).items()
+
+
+def test_a_pair_of_two_experiments_is_compared_for_each():
+    """Which may say something else of what both models have in common."""
+    pairs = [Pair("a", "b", equal) for equal in ("images", "layers")]
+    experiments = [mia.Experiment(pair.equal, "?", (pair,)) for pair in pairs]
+    answers = mia.compare_models(Notebook(), {"a": ["of a"], "b": ["of b"]}, experiments, THRESHOLD, 5)
+    assert answers == {
+        pair.equal: [{"arguments": (["of a"], ["of b"], ("a", "b"), pair.equal, THRESHOLD, 5)}]
+        for pair in pairs
+    }
 
 
 # ------------------------------------------------------------------------------------------------- training

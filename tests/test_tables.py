@@ -24,7 +24,7 @@ def attacked(model, attack, numbers, extra=()):
 
 def described(attack, auc, image_ids=None):
     rows = [
-        {"attack": attack, "variant": "as reported", "auc": auc, "classes_above": "cat"},
+        {"attack": attack, "variant": "as reported", "auc": auc, "tpr": None, "classes_above": "cat"},
         {"attack": attack, "variant": "at best epoch", "auc": auc - 0.1, "tpr": None},
     ]
     if image_ids is None:
