@@ -196,6 +196,7 @@ def test_members_losses_are_called_smaller_only_where_that_can_be_shown(four):
     )
     study = with_kinds(four[0], auc_low=(0.51, 0.51, 0.6))
     assert mia_words.who_leaks(study) == "All 3 models leak"
+    assert mia_words.who_leaks(study.about(["cnn", "few"])) == "Both models leak"
 
 
 def test_a_gain_is_one_only_where_its_interval_lies_above_0(four):

@@ -162,6 +162,8 @@ def who_leaks(study: Study) -> str:
     if len(kinds) == 1:
         model = kinds["model"].iloc[0]
         return f"{model} leaks" if leaking.all() else f"{model} is not shown to leak"
+    if len(kinds) == 2 and leaking.all():
+        return "Both models leak"
     number = "All" if leaking.all() else f"{leaking.sum()} of"
     return f"{number} {len(kinds)} models leak"
 
