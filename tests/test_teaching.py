@@ -46,7 +46,8 @@ def test_the_changes_fit_the_script(change, monkeypatch):
     exec(compile(changed(change), "mia.py", "exec"), vars(module))
     names = {model.name for model in module.MODELS}
     assert len(names) > len(mia.MODELS)
-    [experiment] = [one for one in module.EXPERIMENTS if one not in mia.EXPERIMENTS]
+    old = {row.name for row in mia.EXPERIMENTS}
+    [experiment] = [row for row in module.EXPERIMENTS if row.name not in old]
     assert {name for pair in experiment.pairs for name in pair[:2]} <= names
     if "dropout" in change:
         [model] = [model for model in module.MODELS if model.dropout]
