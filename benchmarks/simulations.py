@@ -77,7 +77,7 @@ class World:
     )
 
 
-AS_MEASURED = World()
+TWINS_ALIKE = World()
 
 
 class Study:
@@ -275,7 +275,7 @@ class Cell:
 
     ask: Callable[[Study], dict[str, float]]
     trainings: int
-    world: World = AS_MEASURED
+    world: World = TWINS_ALIKE
 
 
 def unequal_groups(study: Study) -> dict[str, float]:
