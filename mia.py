@@ -23,7 +23,7 @@ Figures and tables go into figures/, the findings to the console.
     python mia.py                       four trainings of each model
     python mia.py --trainings 12        twelve: narrower intervals, more verdicts
     python mia.py --only depth          the models and the pairs of one experiment
-    python mia.py --quick               a tenth of the images, two minutes, in figures/rehearsal/
+    python mia.py --quick               a tenth of the images, a minute or two, in figures/rehearsal/
 """
 
 import hashlib
@@ -126,6 +126,7 @@ FIGURES, REHEARSAL = ROOT / "figures", ROOT / "figures" / "rehearsal"
 TRAINING_LIBRARIES = ("tensorflow", "keras", "numpy", "scipy")
 PRIVATE_LIBRARIES = (*TRAINING_LIBRARIES, "dp-accounting")
 ATTACK_LIBRARIES = ("numpy", "scipy", "scikit-learn", "tensorflow-privacy")
+OTHER_FIGURES = ("loss", "summary", "per_class", "attacks", "samples")  # names that no experiment may have
 PICTURED = ("cnn4_10c", "dense4_10c")  # models whose losses and most memorised images are shown
 FALSE_CLAIMS = 0.05  # share of runs in which any interval of a family may miss the truth
 
@@ -186,8 +187,8 @@ EXPERIMENTS = [
         "classes",
         "Does telling ten classes apart leak more than telling four?",
         (
-            Pair("dense4_10c", "dense4_4c", equal="3,000 members a class"),
-            Pair("dense4_10c_12k", "dense4_4c_5k", equal="1,200 members a class"),
+            Pair("dense4_10c", "dense4_4c", equal="all images of each class"),
+            Pair("dense4_10c_12k", "dense4_4c_5k", equal="two fifths of the images"),
         ),
     ),
     Experiment(
@@ -444,7 +445,7 @@ def all_thresholds(losses: Losses, member_labels: np.ndarray, nonmember_labels: 
     }
 
 
-def attack_trainings(trainings: Sequence[dict], attack: str) -> dict:
+def attack_trainings(trainings: Sequence[dict], attack: str, class_names: Sequence[str]) -> dict:
     """Attacks every training of one model at every attacked epoch.
 
     trainings: what judged_training returned, in complementary pairs. attack: THRESHOLD takes the losses as
@@ -461,7 +462,8 @@ def attack_trainings(trainings: Sequence[dict], attack: str) -> dict:
             row = describe_epoch(training, place) | {"attack": attack}
             row |= measure_leakage(losses.members, losses.nonmembers)
             if place == last:
-                row |= attack_last_epoch(training, losses, len(trainings))
+                row |= best_threshold(losses)
+                row |= attack_last_epoch(training, losses, len(trainings), class_names)
                 about = {"model": training["model"], "training": training["training"], "attack": attack}
                 curves.append([about, curves_of_training(training, losses, attack)])
             rows.append(row)
@@ -483,15 +485,17 @@ def describe_epoch(training: dict, place: int) -> dict[str, object]:
     }
 
 
-def attack_last_epoch(training: dict, losses: Losses, trainings: int) -> dict[str, float]:
-    """The library's AUC and advantage, which measure_leakage's equal, and its AUC by class; the best
-    threshold; and the placebo: the same scores judged by coins that no training was given."""
+def attack_last_epoch(
+    training: dict, losses: Losses, trainings: int, class_names: Sequence[str]
+) -> dict[str, float]:
+    """The library's AUC and advantage, which measure_leakage's equal, and its AUC by class; and the placebo:
+    the same scores judged by coins that no training was given."""
     labels, members = training["labels"], training["is_member"]
     by_slice = all_thresholds(losses, labels[members], labels[~members])
     auc, advantage = by_slice.pop(None)
-    report = {"auc": auc, "advantage": advantage} | best_threshold(losses)
+    report = {"auc": auc, "advantage": advantage}
     for label, (auc_of_class, _) in sorted(by_slice.items()):
-        report[f"auc_{CLASS_NAMES[label]}"] = auc_of_class
+        report[f"auc_{class_names[label]}"] = auc_of_class
     scores = np.concatenate([losses.members, losses.nonmembers])
     ids = np.concatenate([losses.member_ids, losses.nonmember_ids])
     # The pair after the last: heads for the first of a pair of trainings, tails for its twin.
@@ -527,15 +531,28 @@ def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> 
                 raise BadInput(f"{table} has {names.count(name)} rows named {name}; give each its own name")
             if not re.fullmatch(r"[\w.-]+", name):  # it goes into names of files
                 raise BadInput(f"{table} has a row named {name!r}; use letters, digits, _, . and - only")
+    for model in models:
+        numbers = (model.convolutional, model.dense, model.classes, model.each)
+        if not all(isinstance(number, int) and number >= 0 for number in numbers):
+            raise BadInput(f"the model {model.name}: layers, classes and images are whole numbers")
+        if model.epsilon is not None and not (
+            isinstance(model.epsilon, int | float) and 0 < model.epsilon < math.inf
+        ):
+            raise BadInput(f"the model {model.name}: epsilon must be a number above 0, not {model.epsilon!r}")
     known = [model.name for model in models]
+    private = [model.name for model in models if model.epsilon is not None]
     for experiment in experiments:
         where, pairs = f"the experiment {experiment.name}", experiment.pairs
+        if experiment.name in (*known, *OTHER_FIGURES):
+            raise BadInput(f"{where}: a model or another figure has this name; take another")
         if isinstance(pairs, Pair) or not pairs or not all(isinstance(pair, Pair) for pair in pairs):
             raise BadInput(f"{where}: its pairs must be a tuple, (Pair(...),) with a comma if there is one")
         for pair in pairs:
             for name in (pair.first, pair.second):
                 if name not in known:
                     raise BadInput(f"{where}: no model is named {name}; MODELS has {', '.join(known)}")
+        if any(pair.first in private and pair.second not in private for pair in pairs):
+            raise BadInput(f"{where}: the private model of a pair comes second")
         if any(pair.first == pair.second for pair in pairs) or len({pair[:2] for pair in pairs}) < len(pairs):
             raise BadInput(f"{where}: a pair is two models, and stands there once")
 
@@ -568,10 +585,21 @@ def check_networks(models: Sequence[Model], threads: int) -> dict:
             reason = " ".join(str(problem).split())[:200]
             raise BadInput(f"the network of {model.name} cannot be built: {reason}") from None
         if model.epsilon is not None:
-            refuse_layers(network)
-            if not 0 < model.epsilon < math.inf:
-                raise BadInput(f"the model {model.name}: epsilon must be above 0, not {model.epsilon}")
+            try:
+                refuse_layers(network)
+            except BadInput as problem:
+                raise BadInput(f"the model {model.name}: {problem}") from None
     return {}
+
+
+def build_networks(lab: Lab, models: Sequence[Model]) -> None:
+    """Has check_networks look at the models before any of them is trained; once for each table."""
+    recipe = [asdict(model) for model in models]
+    arguments = (models, lab.jobs)
+    lab.do(
+        "networks",
+        [Call("networks", check_networks, arguments, recipe=recipe, libraries=TRAINING_LIBRARIES)],
+    )
 
 
 def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
@@ -634,7 +662,13 @@ def train_models(
 def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> list[dict]:
     """What attack_trainings finds about each model."""
     calls = [
-        Call(f"{attack}-{name}", attack_trainings, (kept, attack), libraries=ATTACK_LIBRARIES, cost=len(kept))
+        Call(
+            f"{attack}-{name}",
+            attack_trainings,
+            (kept, attack, CLASS_NAMES),
+            libraries=ATTACK_LIBRARIES,
+            cost=len(kept),
+        )
         for name, kept in trained.items()
     ]
     return [kept.read() for kept in lab.do(f"models attacked ({attack})", calls).values()]
@@ -714,7 +748,7 @@ def count_pairs(experiments: Iterable[Experiment]) -> int:
 
 
 def models_of(models: Iterable[Model], experiments: Iterable[Experiment]) -> list[str]:
-    """The names of the models, and of those in the experiments' pairs, each once, plain ones first."""
+    """The names of the models in the experiments' pairs, and of these models, each once."""
     names = [name for row in experiments for pair in row.pairs for name in (pair.first, pair.second)]
     return list(dict.fromkeys([*names, *(model.name for model in models)]))
 
@@ -738,10 +772,12 @@ def main(
     """
     if trainings < 2 or trainings % 2:
         raise BadInput(f"trainings come in pairs: --trainings must be an even number, not {trainings}")
+    if jobs is not None and jobs < 1:
+        raise BadInput(f"jobs must be at least 1, not {jobs}")
     if importlib.util.find_spec("tensorflow") is None:
         raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
     check_tables(MODELS, EXPERIMENTS)
-    models, experiments = chosen(only)
+    models, experiments = chosen([only] if isinstance(only, str) else only)
     folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
     try:
         images = data or load_cifar10()
@@ -751,6 +787,8 @@ def main(
     share, remark = (QUICK_SHARE, "A tenth of the images") if quick else (1.0, "")
     epochs = epochs or (QUICK_EPOCHS if quick else None)
     check_pools(models, labels, share)
+    if data is None:
+        check_pools(models, labels, 1.0)  # a rehearsal must not accept what the whole study refuses
     plain = [model for model in models if model.epsilon is None]
     private = [model for model in models if model.epsilon is not None]
     attack_experiments = [experiment for experiment in experiments if not is_defence(experiment)]
@@ -766,7 +804,7 @@ def main(
     study, in_short = None, []
 
     with Lab(folders, jobs or loky.cpu_count(), dask) as lab:
-        lab.do("networks", [Call("networks", check_networks, (models, lab.jobs), libraries=("keras",))])
+        build_networks(lab, models)
 
         # Act one, the attack. Train each model until it overfits; call an image a member if its loss is low.
         if plain:
@@ -820,7 +858,7 @@ def main(
             write(folder, study, drawn)
             in_short += answers[:1]
 
-    print("\nIn short", *map(in_lines, in_short), sep="\n")
+    print(f"\nIn short, {remark.lower()}" if remark else "\nIn short", *map(in_lines, in_short), sep="\n")
     print(f"Look first at {folder / next(iter(study.figures))}")
     return study
 

@@ -97,7 +97,7 @@ def act_of(
     }
     confidence = 1 - 0.05 / len(kinds)
     return study_of(
-        [mia.attack_trainings(of_kind, attack) for of_kind in trained.values()],
+        [mia.attack_trainings(of_kind, attack, CLASS_NAMES) for of_kind in trained.values()],
         {name: describe_kind(of_kind, attack, CLASS_NAMES, confidence) for name, of_kind in trained.items()},
         {
             name: [

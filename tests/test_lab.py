@@ -374,7 +374,31 @@ def test_where_no_folder_can_be_written_the_first_one_s_reason_is_said(tmp_path)
         (tmp_path / name).write_bytes(b"in the way")
     folders = [tmp_path / "first", tmp_path / "second"]
     with pytest.raises(BadInput, match=r"folder .*first: File exists; set PRIVACY_CACHE to another"):
-        Lab(folders, 1)
+        _ = Lab(folders, 1).kept_in
+
+
+def test_what_cannot_be_read_at_the_moment_is_not_deleted(tmp_path, monkeypatch):
+    """A fake of a process without any file left to open."""
+    run(tmp_path, fake_calls(tmp_path))
+    before = sorted(path.name for path in (tmp_path / "cells").iterdir())
+
+    def too_many(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", too_many)
+        with pytest.raises(BadInput, match=r"cannot read .*: Too many open files"):
+            run(tmp_path, fake_calls(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "cells").iterdir()) == before
+
+
+def test_where_new_results_go_is_said_if_it_is_not_the_first_folder(tmp_path, capsys):
+    (tmp_path / "first").write_bytes(b"in the way")
+    assert Lab([tmp_path / "first", tmp_path / "second"], 1).kept_in == tmp_path / "second"
+    said = capsys.readouterr().out
+    assert (
+        said == f"new results are kept in {tmp_path / 'second'}, as {tmp_path / 'first'} cannot be written\n"
+    )
 
 
 # -------------------------------------------------------------------------------------------- other workers
@@ -399,7 +423,7 @@ def test_what_this_process_runs_must_be_what_the_files_say(tmp_path, monkeypatch
     call = Call("answer", fake_answer, ([1], [], str(tmp_path)))
     with pytest.raises(BadInput, match=r"OFFSET is not what tests/test_lab\.py says"):
         run(tmp_path, [call])
-    assert list((tmp_path / "cells").iterdir()) == []
+    assert not (tmp_path / "cells").exists()
 
 
 # ---------------------------------------------------------------------------- Ctrl-C, kills and other threads

@@ -439,7 +439,7 @@ def test_auc_and_advantage_against_scikit_learn(kind):
         losses = mia.losses_from_logits(extremes, labels)
         assert np.mean(losses == 0) > 0.1
     training["losses"] = losses[None]
-    [row] = mia.attack_trainings([training], THRESHOLD)["rows"]
+    [row] = mia.attack_trainings([training], THRESHOLD, CLASS_NAMES)["rows"]
     for label in (None, 0, 1, 2):
         chosen = np.ones(len(labels), bool) if label is None else labels == label
         name = "auc" if label is None else f"auc_{CLASS_NAMES[label]}"
@@ -461,7 +461,7 @@ SMALL_KIND = Kind("kind", 3, 900, 0.6)
 def test_every_training_is_attacked_at_every_epoch(attack):
     """Calibrated: the references are the trainings of the other pairs, at the same epoch."""
     trainings = [training_of(SMALL_KIND, number) for number in range(4)]
-    report = mia.attack_trainings(trainings, attack)
+    report = mia.attack_trainings(trainings, attack, CLASS_NAMES)
     by_place = {(row["training"], row["epoch"]): row for row in report["rows"]}
     assert list(by_place) == [(number, epoch) for epoch in (0, 2, 4) for number in range(4)]
     for (number, epoch), row in by_place.items():
@@ -491,7 +491,7 @@ def test_the_placebo_judges_by_coins_that_no_training_was_given(attack, count):
     """Pair count / 2: heads for the first of each pair, tails for its twin. Any other pair's coins give
     another number, and the training's own give the leak."""
     trainings = [training_of(SMALL_KIND, number) for number in range(count)]
-    rows = [row for row in mia.attack_trainings(trainings, attack)["rows"] if row["epoch"] == 4]
+    rows = [row for row in mia.attack_trainings(trainings, attack, CLASS_NAMES)["rows"] if row["epoch"] == 4]
     for number, row in enumerate(rows):
         training = trainings[number]
         scores = training["losses"][-1]
@@ -509,7 +509,7 @@ def test_the_placebo_judges_by_coins_that_no_training_was_given(attack, count):
 def test_curves_are_those_of_the_last_epoch():
     kind = Kind("private", 3, 900, 0.3, epsilon=2.0)
     trainings = [training_of(kind, number) for number in range(4)]
-    _, curves = mia.attack_trainings(trainings, THRESHOLD)["curves"][2]
+    _, curves = mia.attack_trainings(trainings, THRESHOLD, CLASS_NAMES)["curves"][2]
     losses, inside = trainings[2]["losses"][-1], trainings[2]["is_member"]
     members, nonmembers = losses[inside], losses[~inside]
     for fpr, tpr in zip(*curves["roc"], strict=True):
@@ -524,7 +524,7 @@ def test_curves_are_those_of_the_last_epoch():
         assert shares[3] == ((values >= lefts[3]) & (values < lefts[4])).mean()
         assert sum(shares) == pytest.approx(1)
     assert curves["bound"] == [trainings[2]["bound_fprs"].tolist(), trainings[2]["bound_tprs"].tolist()]
-    _, calibrated = mia.attack_trainings(trainings, CALIBRATED)["curves"][2]
+    _, calibrated = mia.attack_trainings(trainings, CALIBRATED, CLASS_NAMES)["curves"][2]
     assert set(curves) - set(calibrated) == {"member histogram", "non-member histogram"}
 
 
@@ -838,6 +838,7 @@ DENSE = BY_NAME["dense4_10c"]
         (replace(DEPTH, pairs=(Pair("dense4_10c", "dense4_10c"),)), "a pair is two models"),
         (replace(DEPTH, pairs=DEPTH.pairs * 2), "stands there once"),
         (replace(DEPTH, name="images"), "EXPERIMENTS has 2 rows named images"),
+        (replace(DEPTH, pairs=(Pair("dense4_10c_dp", "dense4_10c"),)), "the private model of a pair comes"),
         (replace(DEPTH, name="deep/wide"), "a row named 'deep/wide'; use letters"),
     ],
 )
@@ -849,6 +850,12 @@ def test_a_row_of_experiments_that_says_nothing_is_refused(refused, experiment, 
     assert words in line
     if "rows named" not in words and "a row named" not in words:
         assert "the experiment depth: " in line
+
+
+@pytest.mark.parametrize("name", ["summary", "loss", "dense4_10c"])
+def test_an_experiment_takes_no_name_of_another_figure_or_model(refused, name):
+    experiments = [*mia.EXPERIMENTS, replace(DEPTH, name=name)]
+    assert "a model or another figure has this name" in refused(experiments=experiments)
 
 
 @pytest.mark.parametrize(
@@ -866,6 +873,20 @@ def test_a_row_of_experiments_that_says_nothing_is_refused(refused, experiment, 
             "the model many: a model tells 2 to 10 classes apart, not 11",
         ),
         (replace(DENSE, name="few", each=100), "the model few: 10 members fill no batch"),
+        (replace(DENSE, name="text", dense="four"), "the model text: layers, classes and images are whole"),
+        (replace(DENSE, name="half", dense=2.5), "the model half: layers, classes and images are whole"),
+        (
+            replace(DENSE, name="zero", epsilon=0.0),
+            "the model zero: epsilon must be a number above 0, not 0.0",
+        ),
+        (
+            replace(DENSE, name="vast", epsilon=float("inf")),
+            "the model vast: epsilon must be a number above 0",
+        ),
+        (
+            replace(DENSE, name="word", epsilon="3"),
+            "the model word: epsilon must be a number above 0, not '3'",
+        ),
         (replace(DENSE, name="few", each=100, epsilon=3.0), "the model few: 10 members fill no batch"),
     ],
 )
@@ -877,10 +898,10 @@ def test_a_model_that_cannot_be_trained_is_refused(refused, model, words):
     ("change", "words"),
     [
         ({"convolutional": 5}, "the network of deep cannot be built: "),
-        ({"dense": "four"}, "the network of deep cannot be built: "),
-        ({"convolutional": 1, "epsilon": 3.0}, "cannot be trained privately because of its layer"),
-        ({"epsilon": 0.0}, "the model deep: epsilon must be above 0, not 0.0"),
-        ({"epsilon": float("inf")}, "the model deep: epsilon must be above 0, not inf"),
+        (
+            {"convolutional": 1, "epsilon": 3.0},
+            "the model deep: it cannot be trained privately because of its layer Cropping2D",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(change, words):
@@ -955,7 +976,7 @@ def test_a_rehearsal_takes_a_tenth_of_the_images_and_half_of_the_epochs(monkeypa
         taken.append((trainings, epochs, share))
         raise BadInput("that is all")
 
-    monkeypatch.setattr(mia, "MODELS", [replace(model, each=600) for model in mia.MODELS])
+    monkeypatch.setattr(mia, "MODELS", [replace(model, each=360) for model in mia.MODELS])
     monkeypatch.setattr(mia, "REHEARSAL", tmp_path / "rehearsal")
     monkeypatch.setattr(mia, "FIGURES", tmp_path / "figures")
     monkeypatch.setattr(mia, "train_models", stop)
@@ -965,7 +986,7 @@ def test_a_rehearsal_takes_a_tenth_of_the_images_and_half_of_the_epochs(monkeypa
         with pytest.raises(BadInput, match="that is all"):
             mia.main(quick=True, data=fake, kept_in=tmp_path / "cells", **options)
     assert taken == [(4, 20, 0.1), (4, 3, 0.1)]
-    assert {path.name for path in tmp_path.iterdir()} == {"rehearsal", "cells"}
+    assert {path.name for path in tmp_path.iterdir()} == {"rehearsal"}
 
 
 def in_the_way(path):

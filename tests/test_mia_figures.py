@@ -236,9 +236,7 @@ def test_the_histograms_of_the_loss_and_what_the_threshold_calls(drawn):
         assert threshold.get_xdata()[0] == pytest.approx(last["threshold"].mean())
         [words] = axes.texts
         caught, accused = last["true_positive_rate"].mean(), last["false_positive_rate"].mean()
-        assert (
-            words.get_text() == f"called members:\n{caught:.0%} of members,\n{accused:.0%} of non-members"
-        )
+        assert words.get_text() == f"called members:\n{caught:.0%} of members,\n{accused:.0%} of non-members"
         assert caught > accused
 
 

@@ -192,8 +192,10 @@ def test_members_losses_are_called_smaller_only_where_that_can_be_shown(four):
         assert mia_words.loss_sentence(study, both) == said
     study = with_kinds(four[0], auc_low=(0.51, 0.49, 0.6), auc=(0.52, 0.5, 0.7))
     assert mia_words.leaking_sentence(study) == (
-        "2 of 3 models leak: AUC 0.500 to 0.700, where chance is 0.5 and certainty 1"
+        "2 of 3 models are shown to leak: AUC 0.520 to 0.700, where chance is 0.5 and certainty 1"
     )
+    study = with_kinds(four[0], auc_low=(0.49, 0.49, 0.49))
+    assert mia_words.leaking_sentence(study) == "0 of 3 models are shown to leak"
     study = with_kinds(four[0], auc_low=(0.51, 0.51, 0.6))
     assert mia_words.who_leaks(study) == "All 3 models leak"
     assert mia_words.who_leaks(study.about(["cnn", "few"])) == "Both models leak"
@@ -214,12 +216,15 @@ def test_a_gain_is_one_only_where_its_interval_lies_above_0(four):
     ):
         study = with_kinds(four[1], **gains, auc_gain_low=lows)
         assert mia_words.gain_sentence(study) == said
-        sure = sum(low > 0 for low in lows)
         [answer, *_] = mia_words.stronger_answers(study, SMALL_QUESTIONS)
-        assert answer == (
-            f"With reference models the attack surely finds more in {sure} of 3 models: "
-            f"+0.0100 [{lows[1]:+.4f}, +0.0200] (dense$4$) to +0.0300 [{lows[0]:+.4f}, +0.0500] (cnn) in AUC."
-        )
+        least = f"+0.0100 [{lows[1]:+.4f}, +0.0200] (dense$4$)"
+        largest = {
+            0.01: f"+0.0300 [{lows[0]:+.4f}, +0.0500] (cnn)",
+            -0.01: "+0.0200 [+0.0100, +0.0300] (few)",
+        }
+        sure = sum(low > 0 for low in lows)
+        values = f": AUC {least} to {largest[lows[0]]}" if sure else ""
+        assert answer == f"With reference models the attack surely finds more in {sure} of 3 models{values}."
 
 
 def test_classes_are_named_in_groups(four):
@@ -288,10 +293,12 @@ def test_the_answers_of_act_one_hold_intervals_and_verdicts(acts):
     study = acts[0]
     leaking, *experiments = mia_words.attack_answers(study, SMALL_QUESTIONS)
     kinds = rows_of(study.kinds, variant=AS_REPORTED).sort_values("auc")
+    kinds = kinds[kinds["auc_low"] > 0.5]  # a range of those that are shown to leak, and no other
     ends = []
-    for _, kind in kinds.iloc[[0, -1]].iterrows():
+    for _, kind in kinds.iloc[[0, -1]].iterrows() if len(kinds) else ():
         ends.append(f"{kind['auc']:.4f} [{kind['auc_low']:.4f}, {kind['auc_high']:.4f}] ({kind['model']})")
-    assert leaking == f"{mia_words.who_leaks(study)}: AUC {' to '.join(ends)}, where chance is 0.5."
+    values = f": AUC {' to '.join(ends)}, where chance is 0.5" if ends else ""
+    assert leaking == f"{mia_words.who_leaks(study)}{values}."
     assert [answer.split("?")[0] + "?" for answer in experiments] == [
         SMALL_QUESTIONS["architecture"],
         SMALL_QUESTIONS["classes"],
@@ -327,7 +334,7 @@ def test_one_model_alone_without_any_pair():
     kind = kind_of(leaking, "one")
     interval = f"{kind['auc']:.4f} [{kind['auc_low']:.4f}, {kind['auc_high']:.4f}]"
     assert mia_words.attack_answers(leaking, {}) == [f"one leaks: AUC {interval} (one), where chance is 0.5."]
-    assert mia_words.attack_answers(nothing, {})[0].startswith("one is not shown to leak: AUC ")
+    assert mia_words.attack_answers(nothing, {})[0] == "one is not shown to leak."
     assert "First less second" not in printed(leaking)
 
 

@@ -9,13 +9,17 @@ import io
 import json
 import platform
 import shutil
+import struct
 import sys
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -27,6 +31,9 @@ from suite.jobs.progress import State, progress
 from suite.jobs.workers import cluster, processes
 from suite.support.command_line import BadInput
 from suite.support.output import writable_folder, write_whole
+
+# What zipfile, zlib, numpy and json raise at a file that is not what was written.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, struct.error)
 
 
 class Kept(NamedTuple):
@@ -116,10 +123,17 @@ class Lab:
 
     def __init__(self, folders: Sequence[Path], jobs: int, dask: str | None = None) -> None:
         self.folders = list(folders)
-        self.kept_in = writable_folder(folders, "set PRIVACY_CACHE to another")
         self.jobs = jobs
         self.dask = dask
         self._open = ExitStack()
+
+    @cached_property
+    def kept_in(self) -> Path:
+        """The folder of new results, looked for when there is one; says so if it is not the first."""
+        folder = writable_folder(self.folders, "set PRIVACY_CACHE to another")
+        if folder != self.folders[0]:
+            print(f"new results are kept in {folder}, as {self.folders[0]} cannot be written")
+        return folder
 
     def __enter__(self) -> Self:
         forget_digests()
@@ -210,12 +224,18 @@ class Lab:
 
 
 def is_whole(kept: Kept) -> bool:
-    """Whether there is such a file, and all of it; a damaged one is named."""
+    """Whether there is such a file, and all of it; a damaged one is named.
+
+    What cannot be read at the moment, for want of rights or memory, is not called damaged.
+    """
     try:
         kept.read()
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # what must not be read is not there
         return False
-    except Exception as problem:  # zipfile, zlib, numpy and json raise many kinds
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise BadInput(f"cannot read {kept.path}: {reason}; see that it can be read, or delete it") from None
+    except DAMAGE as problem:
         tqdm.write(f"{kept.path} is damaged ({problem}) and will be made again", file=sys.stderr)
         with suppress(OSError):  # in a folder that cannot be written it stays, and is looked past
             kept.path.unlink()

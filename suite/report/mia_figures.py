@@ -33,7 +33,7 @@ from suite.report.mia_words import (
     loss_sentence,
     model_words,
     samples_sentence,
-    who_leaks,
+    who_leaks_by_either_attack,
 )
 from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, THRESHOLD
 from suite.study.memorisation import RELIABLE
@@ -625,11 +625,18 @@ def _strip(axes: Axes, top: float, name: str, images: pd.DataFrame, model: str, 
         outside = inside + row[f"{model}_memorisation"]
         label = drawing.class_names[drawing.labels[number]]
         axes.text(left + 0.5, top - 0.05, label, ha="center", fontsize=SMALL)
-        words = " → ".join(f"{loss:.1f}" if loss < 100 else f"{loss:.0f}" for loss in (outside, inside))
+        words = " → ".join(_short_loss(loss) for loss in (outside, inside))
         axes.text(left + 0.5, top + 1.05, words, ha="center", va="top", fontsize=SMALL)
 
 
 # ------------------------------------------------------------------------------------------------ the defence
+
+
+def _short_loss(loss: float) -> str:
+    """A loss in few letters: what is not 0 is not said to be 0."""
+    if loss < 0.05:
+        return "<0.1"
+    return f"{loss:.1f}" if loss < 100 else f"{loss:.0f}"
 
 
 def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
@@ -641,7 +648,7 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
     if len(pairs):
         title = finding_of(pairs, drawing.questions[pairs["experiment"].iloc[0]])
     else:
-        title = who_leaks(study.of(THRESHOLD))
+        title = who_leaks_by_either_attack(study)
     study = study.about(models)
     private = last_epoch(study.results).dropna(subset="epsilon").drop_duplicates("model")
     epsilons = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])

@@ -164,15 +164,29 @@ def who_leaks(study: Study) -> str:
         return f"{model} leaks" if leaking.all() else f"{model} is not shown to leak"
     if len(kinds) == 2 and leaking.all():
         return "Both models leak"
-    number = "All" if leaking.all() else f"{leaking.sum()} of"
-    return f"{number} {len(kinds)} models leak"
+    if leaking.all():
+        return f"All {len(kinds)} models leak"
+    return f"{leaking.sum()} of {len(kinds)} models are shown to leak"
 
 
 def leaking_sentence(study: Study) -> str:
     """How many of the models leak, and how much."""
-    aucs = reported(study.kinds)["auc"]
+    kinds = reported(study.kinds)
+    aucs = kinds.loc[kinds["auc_low"] > 0.5, "auc"]
+    if aucs.empty:
+        return who_leaks(study)
     ends = [f"{aucs.min():.3f}", f"{aucs.max():.3f}"]
     return f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5 and certainty 1"
+
+
+def who_leaks_by_either_attack(study: Study) -> str:
+    """The same for all attacks that there are: the one that finds the most, by name if it is not alone."""
+    attacks = list(study.results["attack"].unique())
+    leaking = [(reported(study.of(attack).kinds)["auc_low"] > 0.5).sum() for attack in attacks]
+    most = attacks[int(np.argmax(leaking))]
+    if len(attacks) == 1 or len(set(leaking)) == 1:
+        return who_leaks(study.of(most))
+    return f"{who_leaks(study.of(most))} by the {most} attack"
 
 
 def gain_sentence(study: Study) -> str:
@@ -251,28 +265,31 @@ def samples_sentence(study: Study, models: Sequence[str]) -> str:
 def attack_answers(study: Study, questions: dict[str, str]) -> list[str]:
     """Act one: whether the models leak; then each experiment."""
     kinds = reported(study.kinds).set_index("model")
+    leaking = kinds[kinds["auc_low"] > 0.5]
+    where = "" if leaking.empty else ", where chance is 0.5"
+    answer = f"{who_leaks(study)}{_from_least_to_most(leaking, 'auc')}{where}."
+    return [answer, *_experiments_answers(study, questions)]
+
+
+def _from_least_to_most(kinds: pd.DataFrame, measure: str, sign: str = "") -> str:
+    """The least and the largest of the models' values with intervals, after a colon; "" without any model."""
+    if kinds.empty:
+        return ""
     ends = [
-        f"{with_interval(kinds.loc[model], 'auc')} ({model})"
-        for model in (kinds["auc"].idxmin(), kinds["auc"].idxmax())
+        f"{with_interval(kinds.loc[model], measure, sign)} ({model})"
+        for model in (kinds[measure].idxmin(), kinds[measure].idxmax())
     ]
-    return [
-        f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5.",
-        *_experiments_answers(study, questions),
-    ]
+    return f": AUC {span(ends)}"
 
 
 def stronger_answers(study: Study, questions: dict[str, str]) -> list[str]:
     """Act two: what reference models add; then each experiment, by the calibrated attack."""
     study = study.of(CALIBRATED)
     kinds = reported(study.kinds).set_index("model")
-    sure = (kinds["auc_gain_low"] > 0).sum()
-    ends = [
-        f"{with_interval(kinds.loc[model], 'auc_gain', '+')} ({model})"
-        for model in (kinds["auc_gain"].idxmin(), kinds["auc_gain"].idxmax())
-    ]
+    sure = kinds[kinds["auc_gain_low"] > 0]
+    answer = f"With reference models the attack surely finds more in {len(sure)} of {len(kinds)} models"
     return [
-        f"With reference models the attack surely finds more in {sure} of {len(kinds)} models: {span(ends)} "
-        "in AUC.",
+        f"{answer}{_from_least_to_most(sure, 'auc_gain', '+')}.",
         *_experiments_answers(study, questions),
     ]
 
@@ -293,8 +310,9 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
             for _, row in rows.iterrows()
         ]
         answers.append(
-            f"{first} stopped early, where its accuracy on non-members is that of {second}, less {second} "
-            f"(described, not judged): {listed(differences)} in AUC. Early stopping promises nothing."
+            f"{first} stopped early, where its accuracy on non-members is nearest to that of {second}, less "
+            f"{second} (described, not judged): {listed(differences)} in AUC. Early stopping promises "
+            "nothing."
         )
     return answers
 
@@ -419,8 +437,9 @@ def caution(trainings: int) -> str:
 def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence[str]) -> None:
     """Prints the end of an act: its answers, then for each attack the tables and what they say."""
     print("", *map(in_lines, answers), sep="\n")
+    undecided = (reported(study.pairs)["verdict"] == NO_DIFFERENCE).any() if len(study.pairs) else False
     words = caution(int(study.kinds["trainings"].min()))
-    if words:
+    if words and undecided:
         print(in_lines(words))
     for attack in study.results["attack"].unique():
         part = study.of(attack)

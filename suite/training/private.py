@@ -153,7 +153,7 @@ def refuse_layers(network: "keras.Sequential") -> None:
         dense = isinstance(layer, keras.layers.Dense) and layer.use_bias and len(layer.input.shape) == 2
         if not dense and not isinstance(layer, keras.layers.Rescaling | keras.layers.Flatten):
             raise BadInput(
-                f"{network.name} cannot be trained privately because of its layer {layer.name}: the clipping "
+                f"it cannot be trained privately because of its layer {type(layer).__name__}: the clipping "
                 "is worked out for dense layers, which use each weight once for an image, and a convolution "
                 "uses it at many places; take a dense model"
             )
