@@ -6,6 +6,7 @@ a function names counts, and so on.
 """
 
 import ast
+import dis
 import hashlib
 import inspect
 import json
@@ -22,7 +23,6 @@ from suite.support.command_line import BadInput
 ROOT = Path(__file__).resolve().parents[2]
 # What it gives is part of a result's recipe, or no part of the result: images, and the words of errors.
 LEFT_OUT = ("suite.sources", "suite.support")
-HAS_DOCSTRING = 0x4000000  # among the flags of a code object, from Python 3.13 on
 
 
 class _Module(NamedTuple):
@@ -257,16 +257,14 @@ def _code_of(attribute: object) -> CodeType | None:
 
 
 def _shape(code: CodeType | None) -> tuple | None:
-    """What a code object does, however its lines are numbered: its instructions, names and constants."""
+    """What a code object does, however its lines are numbered: its instructions with what they work on, and
+    its arguments. A docstring takes part in no instruction."""
     if code is None:
         return None
-    constants = [
-        _shape(constant) if isinstance(constant, CodeType) else (type(constant), constant)
-        for constant in code.co_consts
-    ]
-    # A docstring comes first, where there is one. A comprehension has none, and from Python 3.13 on nothing
-    # stands in the place of one that is missing.
-    has_place = sys.version_info < (3, 13) or code.co_flags & HAS_DOCSTRING
-    if has_place and not code.co_name.startswith("<") and isinstance(next(iter(code.co_consts), None), str):
-        constants = constants[1:]
-    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, tuple(constants)
+    instructions = []
+    for instruction in dis.get_instructions(code):
+        value = instruction.argval
+        known = _shape(value) if isinstance(value, CodeType) else (type(value), value)
+        instructions.append((instruction.opname, known))
+    arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_varnames
+    return arguments, code.co_freevars, tuple(instructions)
