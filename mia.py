@@ -35,7 +35,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +112,7 @@ from suite.training.repeatable import start_tensorflow
 if TYPE_CHECKING:
     import keras
 
-EPOCHS = 40
+EPOCHS, FALLING_EPOCHS = 40, 30  # the second where the learning rate falls
 ATTACK_EVERY = 4  # epochs
 BATCH_SIZE = 50  # even, because a convolutional model takes it in halves
 LEARNING_RATE = 0.001
@@ -147,6 +147,7 @@ class Model:
     classes: int
     each: int
     epsilon: float | None = None  # of private training, at delta = DELTA; None for plain training
+    falling: bool = False  # whether the learning rate of plain training falls; that of a private one does
 
 
 MODELS = [
@@ -158,6 +159,8 @@ MODELS = [
     Model("dense4_10c_12k", convolutional=0, dense=4, classes=10, each=2_400),
     Model("dense4_4c_5k", convolutional=0, dense=4, classes=4, each=2_400),
     Model("dense4_10c_dp", convolutional=0, dense=4, classes=10, each=6_000, epsilon=3.0),
+    Model("cnn4_10c_falling", convolutional=3, dense=1, classes=10, each=6_000, falling=True),
+    Model("dense4_10c_falling", convolutional=0, dense=4, classes=10, each=6_000, falling=True),
 ]
 
 
@@ -171,6 +174,7 @@ class Experiment:
     name: str
     question: str
     pairs: tuple[Pair, ...]
+    by_default: bool = True  # or only where --only names it
 
 
 EXPERIMENTS = [
@@ -200,6 +204,12 @@ EXPERIMENTS = [
         ),
     ),
     Experiment("defence", "Does private training leak less?", (Pair("dense4_10c", "dense4_10c_dp"),)),
+    Experiment(
+        "schedule",
+        "Does the CNN leak more where the learning rate falls?",
+        (Pair("cnn4_10c_falling", "dense4_10c_falling"),),
+        by_default=False,
+    ),
 ]
 
 
@@ -274,7 +284,8 @@ def settings_of(model: Model, number: int, epochs: int | None, share: float) -> 
     """The settings of a training of a model. epochs: None for the model's own. share: of its images."""
     each = round(model.each * share)
     if model.epsilon is None:
-        return Settings(model, number, epochs or EPOCHS, each, BATCH_SIZE, LEARNING_RATE)
+        own = FALLING_EPOCHS if model.falling else EPOCHS
+        return Settings(model, number, epochs or own, each, BATCH_SIZE, LEARNING_RATE)
     expected_batch = round(SAMPLING_RATE * model.classes * each / 2)
     return Settings(model, number, epochs or PRIVATE_EPOCHS, each, expected_batch, PRIVATE_LEARNING_RATE)
 
@@ -299,6 +310,7 @@ def train_plainly(
         steps=settings.steps,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
+        falling_over=settings.epochs if settings.model.falling else None,
         seed=settings.seed,
         # A dense model's steps are too short to be shared by two threads.
         parts=2 if settings.model.convolutional else 1,
@@ -368,6 +380,7 @@ def judged_training(
         "model": settings.model.name,
         "classes": settings.model.classes,
         "parameters": network.count_params(),
+        "falling_rate": settings.model.falling or settings.model.epsilon is not None,
         "training": settings.number,
         "image_ids": pool.ids,
         "labels": pool.labels,
@@ -603,7 +616,8 @@ def build_networks(lab: Lab, models: Sequence[Model]) -> None:
 
 
 def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
-    """The rows of both tables that `only` names, by experiments or models; all if it is empty.
+    """The rows of both tables that `only` names, by experiments or models; if it is empty, all but the
+    experiments that are not run by default, and the models that these alone have.
 
     An experiment brings its models along, and models that are named bring the pairs of which both are.
     """
@@ -612,13 +626,15 @@ def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
         if name not in known:
             raise BadInput(f"--only {name}: no such experiment or model; there are {', '.join(known)}")
     if not only:
-        return MODELS, EXPERIMENTS
+        by_default = [row for row in EXPERIMENTS if row.by_default]
+        left_out = set(models_of([], EXPERIMENTS)) - set(models_of([], by_default))
+        return [model for model in MODELS if model.name not in left_out], by_default
     experiments = []
     for row in EXPERIMENTS:
         named = tuple(pair for pair in row.pairs if pair.first in only and pair.second in only)
         pairs = row.pairs if row.name in only else named
         if pairs:
-            experiments.append(Experiment(row.name, row.question, pairs))
+            experiments.append(replace(row, pairs=pairs))
     names = models_of([model for model in MODELS if model.name in only], experiments)
     return [model for model in MODELS if model.name in names], experiments
 

@@ -77,6 +77,7 @@ def test_parameter_counts_are_those_worked_out_by_hand():
         "dense4_4c_5k": first + 3 * layer + 65 * 4,
         "dense4_10c_dp": first + 3 * layer + 65 * 10,
     }
+    expected |= {f"{name}_falling": expected[name] for name in ("cnn4_10c", "dense4_10c")}
     assert {model.name: mia.build(model, 0).count_params() for model in mia.MODELS} == expected
 
 
@@ -121,7 +122,7 @@ def test_the_crop_changes_no_logit(fake):
 def test_pairs_are_of_models_that_there_are():
     pairs = [pair for experiment in mia.EXPERIMENTS for pair in experiment.pairs]
     assert {name for pair in pairs for name in pair[:2]} <= set(BY_NAME)
-    assert len({pair[:2] for pair in pairs}) == len(pairs) == 8
+    assert len({pair[:2] for pair in pairs}) == len(pairs) == 9
     # What a pair is said to have in common, it has.
     for first, second, equal in ((BY_NAME[pair.first], BY_NAME[pair.second], pair.equal) for pair in pairs):
         if "members a class" in equal:
@@ -280,6 +281,7 @@ def counted_batches(count, epochs, seed=0, **settings):
             tf.zeros((count, 2, 2, 3), tf.uint8),
             tf.range(count, dtype=tf.int32),
             learning_rate=0.1,
+            falling_over=None,
             seed=seed,
             **settings,
         )
@@ -315,6 +317,33 @@ def test_every_epoch_and_seed_has_an_order_of_its_own():
     # A batch that is divided into halves is the same batch.
     halves = counted_batches(20, epochs=2, steps=5, batch_size=4, parts=2)
     assert np.array_equal(halves, batches[0])
+
+
+def test_a_falling_rate_scales_what_a_step_changes():
+    """Adam's first step changes each weight by the learning rate, whatever the gradient: at epoch 3 of 4 by
+    half of what it changes at epoch 1, where the rate is the first."""
+    import tensorflow as tf
+
+    from suite.training import plain
+    from tests.test_private import linear_network
+
+    changes = []
+    for epoch, falling_over in ((1, 4), (3, 4), (3, None)):
+        network = linear_network(4)
+        train_epoch = plain.plain_epochs(
+            network,
+            tf.fill((4, 2, 2, 3), tf.cast(255, tf.uint8)),
+            tf.range(4, dtype=tf.int32),
+            steps=1,
+            batch_size=1,
+            learning_rate=0.1,
+            falling_over=falling_over,
+            seed=0,
+        )
+        before = network.get_weights()[-1]
+        train_epoch(epoch)
+        changes.append(np.abs(network.get_weights()[-1] - before).max())
+    assert changes == pytest.approx([0.1, 0.05, 0.1], rel=1e-4)
 
 
 def train_here(settings, data):
@@ -953,7 +982,10 @@ def test_what_only_names_is_what_is_run():
         pairs = {row.name: [pair[:2] for pair in row.pairs] for row in experiments}
         return [model.name for model in models], pairs
 
-    assert mia.chosen(()) == (mia.MODELS, mia.EXPERIMENTS)
+    # What is not run by default, and the models that take part in nothing else, is left out.
+    assert mia.chosen(()) == (mia.MODELS[:8], mia.EXPERIMENTS[:6])
+    falling = ["cnn4_10c_falling", "dense4_10c_falling"]
+    assert names_of("schedule") == (falling, {"schedule": [tuple(falling)]})
     depth = [("dense7_10c", "dense4_10c")]
     architecture = [("cnn4_10c", "dense4_10c")]
     assert names_of("depth") == (["dense4_10c", "dense7_10c"], {"depth": depth})

@@ -53,6 +53,8 @@ def model_words(rows: pd.DataFrame) -> str:
         words.append(LAYERS[name[1]].format(name[2]))
     if not pd.isna(first.get("epsilon")):
         words.append(f"DP-SGD at epsilon {first['epsilon']:g}")
+    elif first.get("falling_rate"):
+        words.append("learning rate falling")
     words.append(f"{first['classes']} classes")
     # Half of the pool, which is what the members of both trainings of a pair are on average.
     words.append(f"{(first['members'] + first['nonmembers']) // 2:,} members")

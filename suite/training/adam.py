@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import keras
 
 
+def rate_of_epoch(epoch: int, first: float, epochs: int) -> float:
+    """The learning rate of epoch 1 to `epochs`: it falls in equal steps from `first` to first / epochs."""
+    return first * (1 - (epoch - 1) / epochs)
+
+
 class Adam:
     """Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", section 2, with Keras' constants.
 
@@ -20,7 +25,7 @@ class Adam:
 
     BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
-    def __init__(self, variables: Sequence["keras.Variable"], learning_rate: float) -> None:
+    def __init__(self, variables: Sequence["keras.Variable"], learning_rate: "float | tf.Variable") -> None:
         self.learning_rate = learning_rate
         self.variables = [variable.value for variable in variables]
         self.moments = [

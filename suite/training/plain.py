@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from suite.training.adam import Adam
+from suite.training.adam import Adam, rate_of_epoch
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +25,7 @@ def plain_epochs(
     steps: int,
     batch_size: int,
     learning_rate: float,
+    falling_over: int | None,
     seed: int,
     parts: int = 1,
 ) -> Callable[[int], None]:
@@ -32,11 +33,13 @@ def plain_epochs(
 
     images (n, 32, 32, 3) uint8, labels (n,) int32: in every epoch in another order, which depends on the seed
     and the epoch alone. steps: of an epoch, each on batch_size images; where the images do not fill them,
-    the order starts again, and where there are more, the rest is left out. parts: into how many a batch is
+    the order starts again, and where there are more, the rest is left out. falling_over: epochs
+    over which the learning rate falls, see rate_of_epoch; None if it stays. parts: into how many a batch is
     divided. The parts are independent, so that as many threads can work on them; their gradients are added in
     the same order on however many threads.
     """
-    optimizer = Adam(network.trainable_variables, learning_rate)
+    rate = tf.Variable(learning_rate)
+    optimizer = Adam(network.trainable_variables, rate)
     # Bytes, not floats: a quarter of the memory.
     all_images, all_labels = tf.constant(images), tf.constant(labels)
 
@@ -56,6 +59,8 @@ def plain_epochs(
             optimizer.apply([tf.add_n(gradients) for gradients in zip(*of_parts, strict=True)])
 
     def train_epoch(epoch: int) -> None:
+        if falling_over:
+            rate.assign(rate_of_epoch(epoch, learning_rate, falling_over))
         order = np.random.default_rng([seed, epoch]).permutation(len(labels)).astype(np.int32)
         batches = np.resize(order, (steps, batch_size))  # repeats the order where it is too short
         train(tf.constant(batches), all_images, all_labels)

@@ -224,15 +224,14 @@ def private_epochs(
     images: uint8 (n, 32, 32, 3); labels: int32 (n,). An epoch is `steps` steps of Adam; each draws every
     image with probability sampling_rate, so that any number may come, none included. The sum is divided by
     batch_size, which is expected. noise_multiplier: in clipping norms; 0 trains without privacy. epochs: of
-    the whole training, over which the learning rate falls in equal steps from learning_rate to a last one of
-    learning_rate / epochs, so that the last noise moves the weights least. Repeats to the last bit for one
-    seed, which no second training may share, on any number of threads. Raises BadInput, a ValueError, for
-    layers that refuse_layers refuses, for a sampling rate outside (0, 1], and for an epoch after the last,
-    which no accountant would have counted.
+    the whole training, over which the learning rate falls (see rate_of_epoch), so that the last noise moves
+    the weights least. Repeats to the last bit for one seed, which no second training may share, on any number
+    of threads. Raises BadInput, a ValueError, for layers that refuse_layers refuses, for a sampling rate
+    outside (0, 1], and for an epoch after the last, which no accountant would have counted.
     """
     import tensorflow as tf
 
-    from suite.training.adam import Adam
+    from suite.training.adam import Adam, rate_of_epoch
 
     refuse_layers(network)
     if not 0 < sampling_rate <= 1:
@@ -258,7 +257,7 @@ def private_epochs(
     def train(number: int) -> None:
         if not 1 <= number <= epochs:
             raise BadInput(f"a private training of {epochs} epochs has no epoch {number}")
-        falling_rate.assign(learning_rate * (1 - (number - 1) / epochs))
+        falling_rate.assign(rate_of_epoch(number, learning_rate, epochs))
         generator = np.random.default_rng([seed, number])
         batches = [np.flatnonzero(generator.random(len(images)) < sampling_rate) for _ in range(steps)]
         ends = np.cumsum([0, *map(len, batches)])
