@@ -170,7 +170,8 @@ def _losses(frame: pd.DataFrame, score: str) -> Losses:
 
 
 def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> None:
-    """Adds `calibrated`, NaN where no reference, or every one, was trained on the example.
+    """Adds `calibrated`, NaN where no reference, or every one, was trained on the example. If none was
+    trained on any example it is NaN where no reference knows it.
 
     losses, trained (K, n): of the K references, see read_references.
     """
@@ -179,11 +180,14 @@ def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> 
     reference_losses(_losses(frame, "loss"), references)  # refuses references that know who is a member
     judged = ~np.isnan(losses)
     count, inside = judged.sum(axis=0), (judged & trained).sum(axis=0)
-    frame["calibrated"] = frame["loss"].where((inside > 0) & (inside < count))
+    usable = (inside > 0) & (inside < count) if inside.any() else count > 0
+    frame["calibrated"] = frame["loss"].where(usable)
     known = frame["calibrated"].notna()
     if frame.loc[known, "member"].nunique() < 2:
         lacking = "no member, or no non-member, has a reference trained on it and another that was not"
-        raise BadInput(f"{lacking}; train them on random halves of members and non-members together")
+        raise BadInput(
+            f"{lacking}; train them on random halves of members and non-members together, or on neither"
+        )
     scores = calibrated(_losses(frame, "calibrated"), references)
     frame.loc[known & frame["member"], "calibrated"] = scores.members
     frame.loc[known & ~frame["member"], "calibrated"] = scores.nonmembers

@@ -162,12 +162,14 @@ def read_references(
     """Losses (K, n) of K reference models on the n examples, and whether each was trained on them (K, n).
 
     sources: losses of one reference (n,), or of several (models, n); a boolean array or the member column of
-    the same source says which examples they were trained on, or else memberships, of the same shapes.
+    the same source says which examples they were trained on, or else memberships, of the same shapes; the
+    single word "none" stands for references that were trained on no example.
     Rows are matched by id where both have ids, else by their order. A loss is NaN where a reference was not
     judged on the example. Raises BadInput.
     """
     losses, trained = [], []
-    for place, source in enumerate([*sources, *memberships]):
+    trained_on_none = len(memberships) == 1 and isinstance(memberships[0], str) and memberships[0] == "none"
+    for place, source in enumerate([*sources, *([] if trained_on_none else memberships)]):
         table = read_table(source, columns.header)
         member = columns.member or "member"
         told = [name for name, values in table.columns.items() if values.dtype == bool or name == member]
@@ -179,9 +181,12 @@ def read_references(
             told = told or [table.chosen(None, [columns.id, columns.group])]
         for name in told:
             trained.extend(_aligned(table, _truths(table, name), examples, columns.id))
+    if trained_on_none:
+        trained += [np.zeros(len(examples)) for _ in losses]
     if len(losses) != len(trained):
         given = f"losses of {len(losses)} references, but the members of {len(trained)}"
-        raise BadInput(f"{given}; give --reference-members, --member-column, or a boolean array in each .npz")
+        advice = "give --reference-members FILE (or none), --member-column, or a boolean array in each .npz"
+        raise BadInput(f"{given}; {advice}")
     return np.array(losses), np.array(trained) == 1
 
 

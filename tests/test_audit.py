@@ -613,6 +613,30 @@ def test_examples_without_both_kinds_of_reference_are_left_out_and_counted(tmp_p
         assert (examples[name] == "").sum() == lacking
 
 
+def test_references_of_other_data_are_accepted(run_audit, tmp_path):
+    """Trained on neither side, which a word or an array says; one is enough."""
+    generator = np.random.default_rng(3)
+    difficulty = generator.normal(0, 1.5, 3500)
+    target, *losses = (np.exp(difficulty + generator.normal(0, 0.3, 3500)) for _ in range(5))
+    target[:2000] *= 0.7
+    losses, sides = np.array(losses), (target[:2000], target[2000:])
+    np.save(tmp_path / "base.npy", losses[:1])
+    np.save(tmp_path / "members.npy", sides[0])
+    np.save(tmp_path / "nonmembers.npy", sides[1])
+    by_array = audit(*sides, references=[losses], reference_members=[np.zeros((4, 3500), bool)])
+    by_word = audit(*sides, references=[losses], reference_members=["none"])
+    assert by_array["trainings"] == by_word["trainings"]
+    loss, calibrated = (by_word["trainings"][0][attack] for attack in ("loss", "calibrated"))
+    assert calibrated["auc_low"] > loss["auc_high"]
+    files = [tmp_path / name for name in ("members.npy", "nonmembers.npy", "base.npy")]
+    status, out, _ = run_audit(*files[:2], "--references", files[2], "--reference-members", "none")
+    assert status == 0
+    assert "calibrated loss" in out
+    np.savez(tmp_path / "told.npz", losses=losses, keep=np.zeros((4, 3500), bool))
+    with pytest.raises(BadInput, match="losses of 4 references, but the members of 8"):
+        audit(*sides, references=[tmp_path / "told.npz"], reference_members=["none"])
+
+
 @pytest.mark.parametrize("kind", ["complement", "fixed count", "members only", "count", "alone", "shape"])
 def test_references_that_cannot_be_used_are_refused(kind):
     target, losses, trained = target_and_references()

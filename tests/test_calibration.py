@@ -210,6 +210,56 @@ def test_calibration_finds_what_difficulty_hides():
     assert auc > raw + 0.05
 
 
+def references_of_other_data(generator, difficulty, count):
+    """References that were trained on none of the images, which they all know."""
+    none = np.zeros(len(difficulty), dtype=bool)
+    return [model(simulated(generator, difficulty, none), none) for _ in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_references_trained_on_no_image_are_a_plain_mean(count):
+    """L + log(mean exp(-L_k)), which is L - L_1 for one; an image that one of them does not know has the mean
+    of the others, and one that none knows is refused."""
+    generator = np.random.default_rng(16)
+    losses, own, none = generator.random((count, 30)), generator.random(30), np.zeros(30, dtype=bool)
+    target = model(own, split(20, 10))
+    found = calibrated(target, [model(row, none) for row in losses])
+    expected = own + np.log(np.exp(-losses).mean(axis=0))
+    assert np.allclose(np.concatenate([found.members, found.nonmembers]), expected, rtol=0, atol=1e-14)
+    lacking = [
+        model(row[1:], none[1:], np.arange(1, 30)) if k == 0 else model(row, none)
+        for k, row in enumerate(losses)
+    ]
+    if count == 1:
+        with pytest.raises(ValueError, match="1 of the target's 30 images lack a reference"):
+            calibrated(target, lacking)
+    else:
+        first = calibrated(target, lacking).members[0]
+        assert first == pytest.approx(own[0] + np.log(np.exp(-losses[1:, 0]).mean()))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_references_of_other_data_find_more_than_the_loss(count):
+    """And for a target that saw none of the images the AUC is 0.5 within 4 standard errors, whatever the
+    images. The log ratio finds more than the difference to the mean loss does."""
+    generator = np.random.default_rng(17)
+    difficulty, member = generator.normal(0, 1.5, 6000), split(3000, 3000)
+    references = references_of_other_data(generator, difficulty, count)
+    own = simulated(generator, difficulty, member, 0.6)
+    target = model(own, member)
+    high = auc_with_interval(target.members, target.nonmembers)[2]
+    found = calibrated(target, references)
+    auc, low, _ = auc_with_interval(found.members, found.nonmembers)
+    assert low > high
+    difference = own - np.mean([reference.nonmembers for reference in references], axis=0)
+    of_difference = auc_with_interval(difference[member], difference[~member])[0]
+    assert auc > of_difference if count > 1 else auc == of_difference
+    untrained = model(simulated(generator, difficulty, np.zeros(6000, dtype=bool)), member)
+    found = calibrated(untrained, references)
+    auc, low, high = auc_with_interval(found.members, found.nonmembers)
+    assert abs(auc - 0.5) < 2 * (high - low) / 2
+
+
 # ------------------------------------------------------------------------------------------- what is refused
 
 
