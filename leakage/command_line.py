@@ -24,6 +24,12 @@ class BadInput(ValueError):
         return " ".join(str(self).split())
 
 
+def short(text: object, letters: int) -> str:
+    """A text on one line, without letters that do not print, its middle cut out to leave so many letters."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(text).split()))
+    return line if len(line) <= letters else f"{line[: letters // 2 - 1]}…{line[-(letters // 2) :]}"
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: to be handled as Ctrl-C is, so that nothing is left over."""
 

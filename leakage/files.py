@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from leakage.command_line import BadInput
+from leakage.command_line import BadInput, short
 
 Source = str | os.PathLike | np.ndarray | pd.DataFrame
 
@@ -76,12 +76,6 @@ class Table:
         if len(called) != 1:
             self.refuse(f"has {len(self.columns):,} columns or arrays: {', '.join(self.columns)}", WHICH)
         return called[0]
-
-
-def short(text: object, letters: int) -> str:
-    """A text on one line, without letters that do not print, its middle cut out to leave so many letters."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(text).split()))
-    return line if len(line) <= letters else f"{line[: letters // 2 - 1]}…{line[-(letters // 2) :]}"
 
 
 # ------------------------------------------------------------------------------------------------- examples

@@ -1,14 +1,14 @@
 """The command line's manners that only the scripts use: numbers for argparse, and texts of several lines.
 
-Hands on BadInput, so that the rooms that know no statistics need nothing else of leakage.
+Hands on BadInput and short, so that the rooms that know no statistics need nothing else of leakage.
 """
 
 import argparse
 import textwrap
 
-from leakage.command_line import BadInput
+from leakage.command_line import BadInput, short
 
-__all__ = ["BadInput", "LongMessage", "even_number", "in_lines", "seed_number", "whole_number"]
+__all__ = ["BadInput", "LongMessage", "even_number", "in_lines", "seed_number", "short", "whole_number"]
 
 LINE_LETTERS = 100  # on a line of the console
 
