@@ -43,10 +43,12 @@ if sys.version_info < (3, 11):  # noqa: UP036, as an older one is told here
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     print(f"mia.py: needs Python 3.11 or later, this is {python}", file=sys.stderr)
     sys.exit(2)
+if importlib.util.find_spec("loky") is None:  # as with requirements/laplace.txt alone
+    print("mia.py: needs more packages: pip install -r requirements.txt", file=sys.stderr)
+    sys.exit(2)
 
 import loky
 import numpy as np
-from matplotlib.figure import Figure
 from scipy import special
 from tqdm import tqdm
 
@@ -111,6 +113,7 @@ from suite.training.repeatable import start_tensorflow
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
 
 EPOCHS, FALLING_EPOCHS = 40, 30  # the second where the learning rate falls
 ATTACK_EVERY = 4  # epochs
@@ -745,7 +748,7 @@ def tell(title: str, act: Study, answers: Sequence[str], remark: str) -> None:
     print_conclusion(act, [f"{remark}: {answer}" if remark else answer for answer in answers], CLASS_NAMES)
 
 
-def write(folder: Path, study: Study, figures: Mapping[str, Figure]) -> None:
+def write(folder: Path, study: Study, figures: "Mapping[str, Figure]") -> None:
     """Writes an act's figures, and the tables of the study so far."""
     save_figures(folder, figures)
     for name, table in study.files().items():

@@ -1,5 +1,20 @@
 """Losses in, findings out, for anybody's model."""
 
+import os
+import sys
+
+# A notebook tells the programs that its cells start which backend is to show figures, and matplotlib refuses
+# to be imported where there is no such backend. Here figures are only written, so it need not be there.
+if os.environ.get("MPLBACKEND") and "matplotlib" not in sys.modules:
+    _backend = os.environ.pop("MPLBACKEND")
+    import matplotlib
+
+    try:
+        matplotlib.rcParams["backend"] = _backend  # what matplotlib does itself
+        os.environ["MPLBACKEND"] = _backend
+    except ValueError:
+        pass
+
 from leakage.calibration import calibrated, calibrated_trainings, precision, precision_table
 from leakage.contrasts import (
     contrast_of_kinds,

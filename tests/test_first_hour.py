@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("mia", "laplace")
+# What a notebook hands on to `!python laplace.py`, into an environment that need not have it.
+NOTEBOOK_BACKEND = "module://matplotlib_inline.backend_inline"
 HOSTILE_STYLE = "text.usetex: True\naxes.facecolor: black\nfont.size: 30\n"
 OWN_PACKAGES = ("data", "report", "support", "study", "training", "jobs", "sources")
 
@@ -41,7 +43,7 @@ def test_neither_settings_nor_options_change_a_picture(tmp_path):
     style = tmp_path / "matplotlibrc"
     style.write_text(HOSTILE_STYLE)
     environment = {
-        "MPLBACKEND": "module://nowhere",
+        "MPLBACKEND": NOTEBOOK_BACKEND,
         "MATPLOTLIBRC": str(style),
         "PYTHONIOENCODING": "ascii",
         "PYTHONPATH": str(ROOT),  # without which -P leaves out the script's own folder
@@ -52,6 +54,34 @@ def test_neither_settings_nor_options_change_a_picture(tmp_path):
     said = plain.stdout.encode("ascii", "replace").decode().splitlines()
     assert done.stdout.splitlines()[:-2] == said[:-2]  # the last two name the folder
     assert pictures(tmp_path / "figures") == pictures(tmp_path / "plain")
+
+
+@pytest.mark.parametrize(
+    "program", [["laplace.py"], ["mia.py"], ["-m", "leakage"]], ids=lambda words: words[-1]
+)
+@pytest.mark.parametrize("backend", [NOTEBOOK_BACKEND, "of a typing error"])
+def test_a_backend_that_is_not_there_stops_no_program(program, backend):
+    done = start(*program, "--help", cwd=ROOT, env=os.environ | {"MPLBACKEND": backend})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_backend_that_is_there_stays_the_users():
+    code = "import os, leakage, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
+    done = start("-c", code, cwd=ROOT, env=os.environ | {"MPLBACKEND": "svg"})
+    assert done.stdout == "svg svg\n"
+
+
+def test_without_the_packages_of_mia_it_says_which_to_install():
+    """As after `pip install -r requirements/laplace.txt`. A module that is None cannot be imported."""
+    code = (
+        "import sys, importlib.util as util, runpy; found = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'loky' else found(name, *rest)\n"
+        "sys.modules['loky'] = None\n"
+        f"runpy.run_path({str(ROOT / 'mia.py')!r}, run_name='__main__')"
+    )
+    done = start("-c", code, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "mia.py: needs more packages: pip install -r requirements.txt\n"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

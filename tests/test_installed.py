@@ -1,8 +1,10 @@
-"""What `pip install .` installs: built offline as pip does it, and used beside packages named as ours are."""
+"""What is to be installed: the lists of packages, and what `pip install .` installs, which is built offline
+as pip does it, and used beside packages named as ours are."""
 
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -36,14 +38,42 @@ def test_the_wheel_holds_leakage_alone(wheel):
 
 def test_what_leakage_imports_is_what_it_declares():
     declared = {requirement.partition(">=")[0] for requirement in PROJECT["project"]["dependencies"]}
+    assert packages_imported_by((ROOT / "leakage").glob("*.py")) == declared
+
+
+def packages_imported_by(paths):
+    """What must be installed so that these files can be imported."""
     imported = set()
-    for path in (ROOT / "leakage").glob("*.py"):
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
-    assert imported - sys.stdlib_module_names - {"leakage"} == declared
+    return imported - sys.stdlib_module_names - {"leakage", "suite"}
+
+
+LISTS = ("requirements.txt", "requirements/laplace.txt", "requirements/dask.txt")
+
+
+def packages_in(name):
+    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+    return [re.match(r"[\w-]+", line).group() for line in lines if line and not line.startswith("-")]
+
+
+def test_no_package_stands_in_two_lists():
+    """Each list takes in the other; tests/requirements.txt names scikit-learn again, for Python 3.14."""
+    names = [package for name in LISTS for package in packages_in(name)]
+    assert len(names) == len(set(names))
+
+
+def test_the_smaller_list_is_what_laplace_and_the_audit_import():
+    paths = [ROOT / "laplace.py", *(ROOT / "leakage").glob("*.py"), *(ROOT / "suite/support").glob("*.py")]
+    paths += (ROOT / "suite/report").glob("laplace_*.py")
+    paths += [ROOT / f"suite/sources/{name}.py" for name in ("credit", "cleaning")]
+    assert packages_imported_by(paths) == {
+        name.replace("-", "_") for name in packages_in("requirements/laplace.txt")
+    }
 
 
 def test_it_audits_beside_packages_of_the_same_names_as_ours(wheel, tmp_path):
