@@ -32,12 +32,12 @@ from leakage.estimates import (
     auc_estimate,
     auc_with_interval,
     clopper_pearson,
-    epsilon_lower_bound,
     heldout_estimate,
     measure_leakage,
     nonmembers_needed,
     roc_curve,
 )
+from leakage.lower_bound import epsilon_lower_bound, epsilon_lower_bounds, fair_sides
 
 __all__ = [
     "Estimate",
@@ -50,6 +50,8 @@ __all__ = [
     "clopper_pearson",
     "contrast_of_kinds",
     "epsilon_lower_bound",
+    "epsilon_lower_bounds",
+    "fair_sides",
     "gain_of_attack",
     "gain_of_calibration",
     "groups_differ",

@@ -28,12 +28,12 @@ from leakage.estimates import (
     LOW_FPRS,
     Losses,
     allowed,
-    epsilon_lower_bound,
     measure_leakage,
     nonmembers_needed,
 )
 from leakage.files import Columns, Source, read_examples, read_references, short
 from leakage.look import looked_at, new_figure, save_figures, styles_of
+from leakage.lower_bound import epsilon_lower_bounds, fair_sides
 from leakage.output import output_folder, write_whole
 from leakage.panels import loss_panel, roc_panel, shown_of
 
@@ -92,22 +92,22 @@ def audit(
     for frame in frames if len(references) else []:
         _calibrate(frame, *read_references(references, reference_members, frame, columns))
 
-    report = {"attack": attack, "trainings": [_measured(frame, attack, delta) for frame in frames]}
+    report = {"attack": attack, "trainings": _measured(frames, attack, delta)}
     if len(frames) > 1:
         report["kind"] = interval_of_kind([_losses(frame, attack) for frame in frames])
     if group_column is not None:
         report["groups"] = _groups(frames, attack)
     if rivals:
-        report["against"] = [_measured(frame, "loss", delta) for frame in rivals]
+        report["against"] = _measured(rivals, "loss", delta)
         report["contrast"] = _contrast(frames, rivals)
     measured = [*report["trainings"], *report.get("against", [])]
     for frame, found in zip([*frames, *rivals], measured, strict=True):
         warnings += doubts(_losses(frame, "loss"), found["loss"], computed=len(labels) > 0)
     if claimed_epsilon is not None:
         report["claimed_epsilon"] = claimed_epsilon
-        if report["trainings"][0]["epsilon"]["epsilon_low"] > claimed_epsilon:
+        if _largest_bound(report)["epsilon_low"] > claimed_epsilon:
             above = f"The lower bound on epsilon is above the claimed {claimed_epsilon:g}"
-            warnings.append(f"{above}: the claim is wrong, or members differ in more than the training.")
+            warnings.append(f"{above}: the claim is wrong, or the members were not drawn by lot.")
     report["warnings"] = list(dict.fromkeys(warnings))
     report["versions"] = {name: version(name) for name in ("numpy", "scipy", "pandas", "matplotlib")}
     report["versions"]["python"] = platform.python_version()
@@ -196,17 +196,24 @@ def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> 
 # -------------------------------------------------------------------------------------------------- findings
 
 
-def _measured(frame: pd.DataFrame, attack: str, delta: float) -> dict[str, object]:
-    """What is found about one training: by its losses, and by the calibrated ones if that is the attack."""
-    found: dict[str, object] = {}
-    for score in dict.fromkeys(["loss", attack]):
-        losses = _losses(frame, score)
-        found[score] = measure_leakage(losses.members, losses.nonmembers)
-    return found | {
-        "left_out": frame[attack].isna().sum(),
-        "precision": precision_table(found[attack]).to_dict("records"),
-        "epsilon": epsilon_lower_bound(losses.members, losses.nonmembers, delta),
-    }
+def _measured(frames: list[pd.DataFrame], attack: str, delta: float) -> list[dict[str, object]]:
+    """What is found about each training: by its losses, and by the calibrated ones if that is the attack."""
+    scores = [_losses(frame, attack) for frame in frames]
+    # Membership by lot is assumed here, and said where the bound is printed.
+    sides = [fair_sides(losses.members, losses.nonmembers) for losses in scores]
+    found = []
+    for frame, bound in zip(frames, epsilon_lower_bounds(sides, delta), strict=True):
+        losses = {score: _losses(frame, score) for score in dict.fromkeys(["loss", attack])}
+        measured = {score: measure_leakage(of.members, of.nonmembers) for score, of in losses.items()}
+        precisions = precision_table(measured[attack]).to_dict("records")
+        left_out = frame[attack].isna().sum()
+        found.append(measured | {"left_out": left_out, "precision": precisions, "epsilon": bound})
+    return found
+
+
+def _largest_bound(report: dict) -> dict[str, float]:
+    """The lower bound on epsilon, of the training that shows the most; each has its share of the error."""
+    return max((training["epsilon"] for training in report["trainings"]), key=lambda of: of["epsilon_low"])
 
 
 def doubts(losses: Losses, found: dict[str, object], computed: bool = False) -> list[str]:
@@ -341,7 +348,8 @@ def print_report(report: dict) -> None:
     print(*report["verdict"], "", sep="\n")
     show(measures_table(report))
     if len(report["trainings"]) == 1:
-        _print_training(report["trainings"][0], report.get("claimed_epsilon"))
+        _print_training(report["trainings"][0])
+    _print_bound(report)
     if "groups" in report:
         groups, compared = pd.DataFrame(report["groups"]["rows"]), report["groups"]["compared"]
         print()
@@ -363,7 +371,7 @@ def print_report(report: dict) -> None:
         print(f"\nWarning: {warning}")
 
 
-def _print_training(training: dict, claimed_epsilon: float | None) -> None:
+def _print_training(training: dict) -> None:
     if training["left_out"]:
         left_out = f"{training['left_out']:,} examples"
         print(f"\n{left_out} lack a reference trained on them, or one that was not.")
@@ -374,9 +382,14 @@ def _print_training(training: dict, claimed_epsilon: float | None) -> None:
                 f"Of those named at 0.1% FPR, {row['precision']:.1%} are members "
                 f"({_interval(row, 'precision', '.1%')}) if {row['prior']:.0%} of the candidates are."
             )
-    claim = "" if claimed_epsilon is None else f"; {claimed_epsilon:g} is claimed"
-    bound = training["epsilon"]
-    print(f"Epsilon at delta {bound['delta']:g}: at least {bound['epsilon_low']:.3f} (95% sure){claim}.")
+
+
+def _print_bound(report: dict) -> None:
+    bound, claim = _largest_bound(report), ""
+    if "claimed_epsilon" in report:
+        claim = f"; {report['claimed_epsilon']:g} is claimed"
+    least = f"Epsilon at delta {bound['delta']:g}: at least {bound['epsilon_low']:.3f}"
+    print(f"{least} (95% sure, if a lot decided for each example whether it is a member){claim}.")
 
 
 def _examples(frames: list[pd.DataFrame], attack: str) -> str:

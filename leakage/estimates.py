@@ -27,7 +27,6 @@ LOW_FPRS = {"1pct": 0.01, "0p1pct": 0.001}
 LOW_FNR = 0.01  # share of members that may be missed where non-members are to be recognised
 FEWEST_ACCUSED = 10  # non-members that must fit below a false positive rate, or it is not reported
 FEWEST_EXAMPLES = 10  # members or non-members; of fewer the spread cannot be measured
-EPSILON_RATES = (0.001, 0.01, 0.1, 0.3)  # false positive and false negative rates, fixed before any data
 SPLITS = 20  # of the examples into halves, over which the held-out advantage is averaged
 PERMUTATIONS = 200  # of the labels; the chance level that they give has a standard error of 2%
 FEWEST_FOR_THE_LIMIT = (
@@ -526,46 +525,3 @@ _ESTIMATES: dict[str, Callable[[_Ranked, int], Estimate | None]] = {
     "tpr_at_1pct_fpr": lambda ranked, seed: _tpr(ranked, LOW_FPRS["1pct"]),
     "tpr_at_0p1pct_fpr": lambda ranked, seed: _tpr(ranked, LOW_FPRS["0p1pct"]),
 }
-
-
-# --------------------------------------------------------------------------------------- differential privacy
-
-
-def epsilon_lower_bound(members: np.ndarray, nonmembers: np.ndarray, delta: float = 0.0) -> dict[str, float]:
-    """A lower bound, of 95% confidence, on the epsilon at this delta of the training that gave these scores.
-
-    members (n,) and nonmembers (m,): scores, low for members. Differential privacy bounds every event: TPR <=
-    e^epsilon FPR + delta, and TNR <= e^epsilon FNR + delta (Kairouz, Oh, Viswanath 2015). The thresholds are
-    fixed beforehand as ranks: the (a + 1)-th smallest non-member for the FPRs, the (a + 1)-th largest member
-    for the FNRs, a = floor(rate * number), at the four EPSILON_RATES; ties are broken at random. The share of
-    all other such examples beyond that threshold has the distribution Beta(a + 1, m - a), whatever that of
-    the scores (Wilks 1941), and the other side has no part in the threshold, so that its own share there has
-    a Clopper-Pearson bound. Bonferroni over four rates, two directions and two bounds each.
-
-    It holds if each example's membership was drawn at random, and if the scores are independent draws from
-    one distribution for the members and one for the non-members: exactly so if every example has a training
-    of its own. Examples of one model share its training. That adds a spread that this bound does not count
-    (Steinke, Nasr, Jagielski 2023 bound it, for canaries included by a coin each). And ordinary examples are
-    no canaries made to be remembered: the bound says what the average example shows, the true epsilon, which
-    holds for the worst, may be far above it.
-    Returns `epsilon_low`, at least 0; `delta`; `confidence`. Raises BadInput for a delta outside [0, 1).
-    """
-    if not 0 <= delta < 1:
-        raise BadInput(f"delta must be at least 0 and below 1, not {delta}")
-    error = (1 - CONFIDENCE) / (4 * len(EPSILON_RATES))
-    least = 0.0
-    scores = np.concatenate([members, nonmembers])
-    shuffled = np.random.default_rng(0).permutation(len(scores))
-    places = np.empty(len(scores))
-    places[shuffled[np.argsort(scores[shuffled], kind="stable")]] = np.arange(len(scores))
-    members, nonmembers = places[: len(members)], places[len(members) :]
-    for caught, accused in ((members, nonmembers), (-nonmembers, -members)):
-        ordered = np.sort(accused)
-        for rate in EPSILON_RATES:
-            rank = allowed(rate, len(accused))
-            hits = int((caught < ordered[rank]).sum())
-            share = special.betaincinv(hits, len(caught) - hits + 1, error) if hits else 0.0
-            rate_high = special.betaincinv(rank + 1, len(accused) - rank, 1 - error)
-            if share > delta:
-                least = max(least, math.log((share - delta) / rate_high))
-    return {"epsilon_low": least, "delta": delta, "confidence": CONFIDENCE}

@@ -1,0 +1,213 @@
+"""Tests of the lower bound on epsilon: against plain sums, and on mechanisms whose epsilon is known."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from leakage import epsilon_lower_bound, epsilon_lower_bounds, fair_sides
+from leakage.command_line import BadInput
+from leakage.lower_bound import p_value
+
+# ------------------------------------------------------------------------------------------- the theorem
+
+
+def summed_p_value(examples, guesses, right, epsilon, delta):
+    """The formula as it stands in the paper, one probability after another."""
+    rate = math.exp(epsilon) / (1 + math.exp(epsilon))
+    probabilities = stats.binom.pmf(np.arange(guesses + 1), guesses, rate)
+    below = probabilities[:right][::-1].cumsum() / np.arange(1, right + 1)
+    return min(probabilities[right:].sum() + 2 * examples * delta * below.max(initial=0), 1)
+
+
+def test_the_p_value_is_that_of_the_sums():
+    generator = np.random.default_rng(3)
+    for _ in range(2000):
+        guesses = int(generator.integers(1, 400))
+        right = int(generator.integers(0, guesses + 1))
+        examples = guesses + int(generator.integers(0, 400))
+        epsilon, delta = generator.uniform(0, 5), 10 ** generator.uniform(-7, 0) * generator.integers(0, 2)
+        found = p_value(examples, guesses, right, epsilon, delta)
+        assert found == pytest.approx(summed_p_value(examples, guesses, right, epsilon, delta), abs=1e-12)
+
+
+def scores_of(right_in, right_out, between):
+    """Members and non-members: so many of the 1,000 lowest scores are members, so many of the 1,000 highest
+    are not, in a random order; between them are so many others, that both kinds are equally many."""
+    generator = np.random.default_rng(4)
+    members_between = between // 2 + right_out - right_in
+    parts = ((right_in, 1000), (members_between, between), (1000 - right_out, 1000))
+    is_member = np.concatenate([generator.permutation(np.arange(of) < count) for count, of in parts])
+    scores = np.arange(len(is_member), dtype=float)
+    return scores[is_member], scores[~is_member]
+
+
+@pytest.mark.parametrize("delta", [0.0, 1e-6, 1e-4])
+def test_the_bound_is_where_the_sums_reach_the_share_of_the_error(delta):
+    """With 3,000 examples there are 15 numbers of guesses, for delta 0. Few guesses are left out where even
+    if all were right, the delta could be the reason."""
+    members, nonmembers = scores_of(860, 860, 1000)
+    found = epsilon_lower_bound(members, nonmembers, delta)
+    numbers = sorted([10, 20, 50, 200, 1000] * 2 + [20, 40, 100, 400, 2000])
+    while summed_p_value(3000, numbers[0], numbers[0], 0, delta) > 0.05 / len(numbers):
+        del numbers[0]
+    root = optimize.brentq(
+        lambda epsilon: summed_p_value(3000, 2000, 1720, epsilon, delta) - 0.05 / len(numbers), 0, 5
+    )
+    assert found == {
+        "epsilon_low": pytest.approx(root, abs=1e-9),
+        "guesses": 2000,
+        "right": 1720,
+        "guessed_in": 1000,
+        "guessed_out": 1000,
+        "examples": 3000,
+        "delta": delta,
+        "confidence": 0.95,
+    }
+    assert found["epsilon_low"] < math.log(0.86 / 0.14)
+
+
+@pytest.mark.parametrize(
+    ("right_in", "right_out", "guessed_in", "guessed_out"),
+    [(500, 1000, 0, 1000), (1000, 500, 1000, 0), (1000, 1000, 1000, 1000)],
+)
+def test_it_looks_at_both_ends_and_at_each_alone(right_in, right_out, guessed_in, guessed_out):
+    found = epsilon_lower_bound(*scores_of(right_in, right_out, 1000), 0.0)
+    assert (found["guessed_in"], found["guessed_out"]) == (guessed_in, guessed_out)
+    assert found["right"] == found["guesses"] == guessed_in + guessed_out
+
+
+def test_all_that_is_shown_is_nothing():
+    nothing = {"epsilon_low": 0.0, "guesses": 0, "right": 0, "guessed_in": 0, "guessed_out": 0}
+    for few in (1, 9):
+        found = epsilon_lower_bound(-np.ones(few), np.ones(few), 0.0)
+        assert {key: found[key] for key in nothing} == nothing
+    found = epsilon_lower_bound(np.ones(3000), -np.ones(3000), 0.0)  # members have the high scores
+    assert {key: found[key] for key in nothing} == nothing
+    found = epsilon_lower_bound(-np.ones(3000), np.ones(3000), 0.5)  # which may reveal every second one
+    assert {key: found[key] for key in nothing} == nothing
+    assert epsilon_lower_bound(-np.ones(3000), np.ones(3000), 0.0)["epsilon_low"] > 5
+
+
+def test_equal_scores_are_put_in_an_order_that_is_drawn():
+    """Of 200 orders of equal scores, at most 18 show something; at 5% more would come in 1 of 100 tests."""
+    equal = np.zeros(500), np.zeros(500)
+    bounds = [epsilon_lower_bound(*equal, 0.0, seed=seed)["epsilon_low"] for seed in range(200)]
+    assert np.count_nonzero(bounds) <= 18
+    members, nonmembers = np.repeat([0.0, 1.0], [840, 360]), np.repeat([0.0, 1.0], [360, 840])
+    found = [epsilon_lower_bound(members, nonmembers, 0.0, seed=seed) for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+    assert 0.4 < found[0]["epsilon_low"] < math.log(7 / 3)
+
+
+def test_what_cannot_be_used_is_refused():
+    scores = np.arange(500.0)
+    with pytest.raises(BadInput, match="5,000 members and 500 non-members are no fair coins"):
+        epsilon_lower_bound(np.arange(5000.0), scores, 1e-5)
+    epsilon_lower_bound(np.arange(632.0), scores, 1e-5)  # 132 is below 5 sqrt(1132) = 168
+    with pytest.raises(BadInput, match="no fair coins"):
+        epsilon_lower_bound(np.arange(672.0), scores, 1e-5)  # 172 is above 5 sqrt(1172) = 171
+    for delta in (-0.1, 1.0, math.nan):
+        with pytest.raises(BadInput, match="delta must be at least 0 and below 1"):
+            epsilon_lower_bound(scores, scores, delta)
+    with pytest.raises(BadInput, match="between 0 and 1"):
+        epsilon_lower_bound(scores, scores, 0.0, confidence=95)
+    with pytest.raises(BadInput, match="member losses hold 1 NaN"):
+        epsilon_lower_bound(np.append(scores, np.nan), scores, 0.0)
+
+
+def test_several_share_the_error():
+    generator = np.random.default_rng(8)
+    trainings = [(generator.normal(size=1000) - shift, generator.normal(size=1000)) for shift in (0, 1, 2)]
+    bounds = epsilon_lower_bounds(trainings, 1e-6, confidence=0.9, seed=3)
+    alone = [epsilon_lower_bound(*scores, 1e-6, confidence=1 - 0.1 / 3, seed=3) for scores in trainings]
+    assert bounds == alone
+    assert bounds[2]["epsilon_low"] > bounds[1]["epsilon_low"] > bounds[0]["epsilon_low"]
+    assert epsilon_lower_bounds([], 0.0) == []
+
+
+# ---------------------------------------------------------------------------------- where the truth is known
+
+
+def coins(generator, examples):
+    return generator.random(examples) < 0.5
+
+
+def randomised_response(generator, examples, epsilon):
+    """Every coin is told, and is told truly with probability e^epsilon / (1 + e^epsilon)."""
+    is_member = coins(generator, examples)
+    told = is_member ^ (generator.random(examples) < 1 / (1 + math.exp(epsilon)))
+    return is_member, np.where(told, 0.0, 1.0)
+
+
+def gaussian_noise(generator, examples, sigma):
+    """Every coin is told with noise."""
+    is_member = coins(generator, examples)
+    return is_member, sigma * generator.normal(size=examples) - is_member
+
+
+def many_at_once(generator, examples, delta, revealed):
+    """Some tell nothing, others all of so many coins, so that a coin is told with probability delta."""
+    is_member = coins(generator, examples)
+    scores = generator.random(examples)
+    if generator.random() < delta * examples / revealed:
+        told = generator.choice(examples, revealed, replace=False)
+        scores[told] = np.where(is_member[told], -1.0, 2.0)
+    return is_member, scores
+
+
+def bounds_of(mechanism, audits, delta, *details, examples=1000, seed=11):
+    generator = np.random.default_rng(seed)
+    bounds = []
+    for number in range(audits):
+        is_member, scores = mechanism(generator, examples, *details)
+        sides = scores[is_member], scores[~is_member]
+        bounds.append(epsilon_lower_bound(*sides, delta, seed=number)["epsilon_low"])
+    return np.array(bounds)
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.0, 2.0])
+def test_randomised_response_has_at_least_the_bound(epsilon):
+    """Of 200 audits at most 18 say more: if 5% did, one test in 100 would fail. And it is not far below: half
+    of epsilon is lost to 15 numbers of guesses, 1,000 examples and a delta."""
+    bounds = bounds_of(randomised_response, 200, 1e-6, epsilon)
+    assert (bounds > epsilon).sum() <= 18
+    assert bounds.mean() > 0.5 * epsilon
+
+
+@pytest.mark.parametrize(("sigma", "delta"), [(1.0, 1e-3), (2.0, 1e-2)])
+def test_gaussian_noise_has_at_least_the_bound(sigma, delta):
+    """The same; the true epsilon is where the delta of Balle and Wang (2018, theorem 8) is this."""
+
+    def delta_at(epsilon):
+        first = stats.norm.cdf(1 / (2 * sigma) - epsilon * sigma)
+        return first - math.exp(epsilon) * stats.norm.cdf(-1 / (2 * sigma) - epsilon * sigma)
+
+    bounds = bounds_of(gaussian_noise, 200, delta, sigma)
+    assert (bounds > optimize.brentq(lambda epsilon: delta_at(epsilon) - delta, 0, 20)).sum() <= 18
+
+
+@pytest.mark.parametrize(("delta", "revealed"), [(0.01, 100), (0.005, 50), (0.001, 20), (0.05, 500)])
+def test_a_delta_that_reveals_many_at_once_is_no_epsilon(delta, revealed):
+    """In up to 10% of the audits up to half of all coins are told; the epsilon is 0. As above."""
+    bounds = bounds_of(many_at_once, 200, delta, delta, revealed)
+    assert np.count_nonzero(bounds) <= 18
+
+
+def test_sides_drawn_down_are_fair_and_show_nothing_where_nothing_leaks():
+    """500 against 5,000 have one size afterwards, and of 200 audits at most 18 show something."""
+    generator, bounds = np.random.default_rng(5), []
+    for number in range(200):
+        sides = generator.normal(size=5000), generator.normal(size=500)
+        if number % 2:
+            sides = sides[::-1]
+        drawn = fair_sides(*sides, seed=number)
+        assert sorted(map(len, drawn))[0] > 350 and sum(map(len, drawn)) < 1150
+        bounds.append(epsilon_lower_bound(*drawn, 0.0)["epsilon_low"])
+        assert all(np.isin(drawn[side], sides[side]).all() for side in (0, 1))
+    assert np.count_nonzero(bounds) <= 18
+    again = fair_sides(*sides, seed=number)
+    assert all(np.array_equal(*of_side) for of_side in zip(again, drawn, strict=True))
+    alike = np.arange(510.0), np.arange(500.0)
+    assert fair_sides(*alike) == alike
