@@ -1,27 +1,36 @@
 """A few columns of a dirty CSV as a clean data frame.
 
-Whatever the Kaggle credit file writes where nothing is known becomes a missing value, and a number loses the
-"_" that some of them end in. A line that does not fit the header, or text where a number belongs, is
-reported and never guessed at.
+In a column of numbers, the texts that stand for "not known" become missing values, and a number loses the
+"_" that some numbers of the Kaggle credit file end in. A column of texts is taken as it is written, because
+NA may be Namibia, and NM New Mexico. Only in the Kaggle file they mean that nothing is known. A line that
+does not fit the header, or text where a number belongs, is reported and never guessed at.
+
+Names and texts are compared in Unicode's normal form NFC: two ways to write é are the same letter.
 """
 
 import csv
 import io
 import math
+import operator
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from suite.support.command_line import BadInput
+from suite.support.command_line import BadInput, short
 
 JUNK = {"", "_", "_______", "NM", "!@9#%8", "#F%$D@*&8", "__10000__", "__-333333333333333333333333333__"}
 MISSING = JUNK | {"NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"}
-PLAUSIBLE = {"Age": (0, 120)}  # the file also writes -500 or 8,688 where the age is not known
+# A file with all of these columns is the Kaggle file or one like it, so its rules for texts and ages hold.
+KAGGLE_COLUMNS = {"Customer_ID", "Month", "Annual_Income", "Amount_invested_monthly", "Monthly_Balance"}
+PLAUSIBLE = {"Age": (0, 120)}  # years; the Kaggle file also writes -500 or 8,688 where the age is not known
+NAME_LETTERS = 60  # of a name in a message, before its middle is cut out
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 HEADER_BYTES = 1 << 20  # of a file, to find its first line in
+LONGEST_FIELD = 2**31 - 1  # letters; more the csv module cannot count on every system
 ARCHIVES = {
     b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gzip",
@@ -31,18 +40,44 @@ ARCHIVES = {
 }
 
 
-def csv_columns(location: str | os.PathLike) -> list[str]:
-    """The names in the header line of a CSV; BadInput if it cannot be read as one."""
-    return _header(location, _reader(location, HEADER_BYTES))
+def csv_columns(location: str | os.PathLike, content: bytes | None = None) -> list[str]:
+    """The names in the header line of a CSV, in the normal form NFC.
+
+    content: the file's bytes, if they have been read already (a pipe can be read only once).
+    Raises BadInput if the file cannot be read as a CSV.
+    """
+    start = read_content(location, HEADER_BYTES) if content is None else content[:HEADER_BYTES]
+    if len(start) == HEADER_BYTES:  # the last line may be cut, and with it a letter of several bytes
+        start = start[: start.rfind(b"\n") + 1] or start
+    return _header(location, _reader(location, start))
+
+
+def read_content(location: str | os.PathLike, most: int = -1) -> bytes:
+    """The bytes of a file, or its first `most` bytes; BadInput if it has no name or cannot be read."""
+    if not os.fspath(location):
+        raise BadInput("the name of the data file is empty; name a CSV file")
+    try:
+        with Path(location).open("rb") as file:
+            return file.read(most)
+    except (OSError, ValueError) as problem:  # ValueError: a name that no file can have
+        reason = getattr(problem, "strerror", None) or problem
+        raise BadInput(f"cannot read {location}: {reason}; name a CSV file") from None
 
 
 def similar_name(name: str, present: Iterable[str]) -> str | None:
-    """The column of another spelling: equal to `name` but for upper and lower case or blanks."""
+    """The first of `present` that is another spelling of `name`: equal but for upper and lower case, blanks,
+    letters that do not show, and wide or narrow forms of a letter; None if there is none."""
 
     def plain(text: str) -> str:
-        return "".join(text.split()).casefold()
+        letters = unicodedata.normalize("NFKC", text).casefold()
+        return "".join(letter for letter in letters if letter.isprintable() and not letter.isspace())
 
     return next((held for held in present if held != name and plain(held) == plain(name)), None)
+
+
+def composed(text: str) -> str:
+    """The text in Unicode's normal form NFC: é is one letter, and not e with an accent after it."""
+    return unicodedata.normalize("NFC", text)
 
 
 class prepareData:
@@ -52,9 +87,11 @@ class prepareData:
     import_columns: names of the columns to read.
     col_dtypes: column -> type: float, int, bool (of 0 and 1) or str, or a numpy name of a real number such as
         "uint8"; text where nothing is said. Whole numbers with gaps become pandas' nullable type.
+    content: the file's bytes, if they have been read already (a pipe can be read only once).
     Raises BadInput (a ValueError) if the file cannot be read as a CSV, a line has more or fewer fields than
     the header, a column is missing or named twice, a cell holds what its type cannot (text, a fraction, a
     number out of its range, a gap in bool), or the type is none of these (dates, categories).
+    Raises TypeError if import_columns is one text and no list.
     """
 
     def __init__(
@@ -62,24 +99,31 @@ class prepareData:
         data_file_location: str | os.PathLike,
         import_columns: Sequence[str],
         col_dtypes: Mapping[str, type | str],
+        *,
+        content: bytes | None = None,
     ):
+        if isinstance(import_columns, str):
+            raise TypeError(f"import_columns must be a list of names, such as [{import_columns!r}]")
+        content = read_content(data_file_location) if content is None else content
         self.location = Path(data_file_location)
-        self.dataframe = self._read(list(dict.fromkeys(import_columns)))
+        self.dataframe = self._read(list(dict.fromkeys(import_columns)), content)
         for column in self.dataframe.columns:
             self.dataframe[column] = self._typed(self.dataframe[column], col_dtypes.get(column, str))
 
-    def _read(self, columns: list[str]) -> pd.DataFrame:
+    def _read(self, columns: list[str], content: bytes) -> pd.DataFrame:
         """The columns as text. The csv module, not pandas: pandas fills short lines, and takes a column for
         an index where lines are one field longer than the header."""
-        reader = _reader(self.location)
+        reader = _reader(self.location, content)
         present = _header(self.location, reader)
-        for column in columns:
-            if present.count(column) > 1:
-                line = f"{self.location}, line {reader.line_num}"
-                raise BadInput(f"{line}, names the column {column} more than once; rename one")
-            if column not in present:
-                raise BadInput(f"{self.location} has no column {column}{_instead(column, present)}")
-        places = [present.index(column) for column in columns]
+        self.is_like_kaggle = set(present) >= KAGGLE_COLUMNS
+        names = [composed(column) for column in columns]
+        for name in names:
+            if present.count(name) > 1:
+                where = f"{self.location}, line {reader.line_num}"
+                raise BadInput(f"{where}, names the {_column(name)} more than once; rename one")
+            if name not in present:
+                raise BadInput(f"{self.location} has no {_column(name)}{_instead(name, present)}")
+        places = [present.index(name) for name in names]
         rows = []
         try:
             for row in reader:
@@ -96,9 +140,9 @@ class prepareData:
         return pd.DataFrame(rows, columns=columns, dtype=object)
 
     def _typed(self, text: pd.Series, dtype: type | str) -> pd.Series:
-        """Junk becomes missing; a number loses a trailing "_"; whatever does not fit the type is reported."""
+        """What stands for "not known" becomes missing, and a number loses a trailing "_". Whatever does not
+        fit the type is reported."""
         text = text.str.strip()
-        text = text.mask(text.isin(MISSING))
         kind = np.dtype("O")
         if dtype not in (str, "str", "string", "object", object):
             try:
@@ -106,12 +150,14 @@ class prepareData:
             except TypeError:
                 kind = np.dtype("V")
         if kind.kind == "O":
-            return text
+            text = text.map(composed)
+            return text.mask(text.isin(MISSING if self.is_like_kaggle else {""}))
         if kind.kind not in "fiub":
-            raise BadInput(f"column {text.name}: {dtype} is not read; take float, int, bool or str")
+            raise BadInput(f"{_column(text.name)}: {dtype} is not read; take float, int, bool or str")
+        text = text.mask(text.isin(MISSING))
         numbers = pd.to_numeric(text.str.rstrip("_"), errors="coerce").astype(float)
         self._refuse(text, text.notna() & ~np.isfinite(numbers), "are no numbers")
-        if text.name in PLAUSIBLE:
+        if self.is_like_kaggle and text.name in PLAUSIBLE:
             numbers = numbers.where(numbers.between(*PLAUSIBLE[text.name]))
         missing = numbers.isna()
         if kind.kind == "f":
@@ -136,7 +182,7 @@ class prepareData:
             example = text[wrong].iloc[0]
             comma = " (decimal commas, or commas between thousands?)" if "," in str(example) else ""
             raise BadInput(
-                f"{self.location}, column {text.name}: {wrong.sum():,} of {len(text):,} values {why}, such "
+                f"{self.location}, {_column(text.name)}: {wrong.sum():,} of {len(text):,} values {why}, such "
                 f"as {str(example)[:60]!r}{comma}; mend them or read another column"
             )
 
@@ -144,28 +190,39 @@ class prepareData:
         """Keeps the rows in which every named column equals its value; BadInput if there is none."""
         for column, value in wanted.items():
             if column not in self.dataframe:
-                raise BadInput(f"no column {column} was imported from {self.location}")
+                raise BadInput(f"no {_column(column)} was imported from {self.location}")
             held = self.dataframe[column]
+            value = composed(value) if isinstance(value, str) else value
             self.dataframe = self.dataframe[held == value].reset_index(drop=True)
             if self.dataframe.empty:
-                values = ", ".join(map(str, held.dropna().unique()[:12])) or "nothing"
+                values = short(", ".join(map(str, held.dropna().unique()[:12])), 200) or "nothing"
                 raise BadInput(
-                    f"{self.location} has no row with {column} {value!r}; that column holds {values}"
+                    f"{self.location} has no row with {short(column, NAME_LETTERS)} "
+                    f"{short(repr(value), NAME_LETTERS)}; that column holds {values}"
                 )
         return self
 
     def limit_rows(
         self, person: str, most: int | None = None, seed: int | np.random.Generator | None = None
     ) -> "prepareData":
-        """Keeps at most `most` rows of each person, chosen at random. Where `most` is None, a person with
-        several rows is BadInput: whoever takes rows for persons understates what one person can change."""
-        held = self.dataframe[person]
+        """Keeps at most `most` rows of each person, a whole number of at least 1; which ones, is drawn.
+
+        person: the column that says whose a row is. Where `most` is None, a person with several rows is
+        BadInput: whoever takes rows for persons understates what one person can change. A row without a
+        person is BadInput too. A count that is not whole is a TypeError.
+        """
+        if most is not None and (isinstance(most, bool) or operator.index(most) < 1):
+            raise BadInput(f"the number of rows that count of a person must be at least 1, not {most}")
+        held, said = self.dataframe[person], short(person, NAME_LETTERS)
         if held.isna().any():
-            raise BadInput(f"{self.location}: {held.isna().sum():,} rows have no {person}; whose are they?")
+            raise BadInput(
+                f"{self.location}: {held.isna().sum():,} of {len(held):,} rows have no {said}; fill it in, "
+                "or leave these rows out"
+            )
         counts = held.value_counts()
         if most is None and (counts > 1).any():
             raise BadInput(
-                f"{self.location}: {(counts > 1).sum():,} of {len(counts):,} persons ({person}) have several "
+                f"{self.location}: {(counts > 1).sum():,} of {len(counts):,} persons ({said}) have several "
                 f"rows here, up to {counts.max():,}; choose one month, or declare how many rows of a person "
                 f"may count, such as --rows-per-person {counts.max()}"
             )
@@ -175,7 +232,10 @@ class prepareData:
         return self
 
     def settle_missing(self, column: str, value: float | None = None) -> int:
-        """Fills the missing values of a column with `value`, or drops their rows; returns how many."""
+        """Fills the missing values of a column with `value`, a finite number, or drops their rows where it is
+        None. Returns how many were missing; BadInput if none is left."""
+        if value is not None and not math.isfinite(value):
+            raise BadInput(f"a missing value must count as a finite number, not {value}")
         missing = self.dataframe[column].isna()
         if value is None:
             self.dataframe = self.dataframe[~missing].reset_index(drop=True)
@@ -219,24 +279,17 @@ class prepareData:
     def _known(self, column: str) -> np.ndarray:
         values = self.dataframe[column].dropna().to_numpy(float)
         if not len(values):
-            raise BadInput(f"{self.location}, column {column}: no row holds a value; name another column")
+            raise BadInput(f"{self.location}, {_column(column)}: no row holds a value; name another column")
         return values
 
 
-def _reader(location: str | os.PathLike, most: int = -1):
-    """A csv.reader of a file, or of the lines in its first bytes; BadInput for what is no text in UTF-8."""
-    try:
-        with Path(location).open("rb") as file:
-            content = file.read(most)
-    except OSError as problem:
-        raise BadInput(f"cannot read {location}: {problem.strerror or problem}; name a CSV file") from None
+def _reader(location: str | os.PathLike, content: bytes):
+    """A csv.reader of a file's content; BadInput for what is no text in UTF-8."""
     for start, kind in ARCHIVES.items():
         if content.startswith(start):
             raise BadInput(f"{location} is a {kind} archive, not a CSV; unpack it and name the file inside")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadInput(f"{location} is a CSV in UTF-16; save it as UTF-8")
-    if len(content) == most:
-        content = content[: content.rfind(b"\n") + 1] or content
     if b"\0" in content:
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise _unreadable(location, line, "it holds the character 0, which no text does")
@@ -245,18 +298,24 @@ def _reader(location: str | os.PathLike, most: int = -1):
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise _unreadable(location, line, "it is not UTF-8, perhaps Latin-1; save it as UTF-8") from None
+    # The csv module refuses a cell of more than 131,072 letters unless it is told that there may be one.
+    csv.field_size_limit(max(csv.field_size_limit(), min(len(text), LONGEST_FIELD)))
     return csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True)
 
 
 def _header(location: str | os.PathLike, reader) -> list[str]:
-    """The first line that is not empty."""
+    """The names in the first line that is not empty, in the normal form NFC."""
     try:
         names = next((row for row in reader if row), None)
     except csv.Error as problem:
         raise _unreadable(location, reader.line_num, problem) from None
     if names is None:
         raise BadInput(f"{location} is empty; name a CSV file with a header line")
-    return names
+    return [composed(name) for name in names]
+
+
+def _column(name: str) -> str:
+    return f"column {short(name, NAME_LETTERS)}"
 
 
 def _unreadable(location: str | os.PathLike, line: int, problem: object) -> BadInput:
@@ -267,12 +326,13 @@ def _instead(column: str, present: list[str]) -> str:
     """What to say after "has no column": a name of another spelling, a separator, or all names."""
     similar = similar_name(column, present)
     if similar:
-        return f", but {similar!r}: names count to the letter; rename it, or name that one"
+        return f", but {similar[:NAME_LETTERS]!r}: names count to the letter; rename it, or name that one"
     held = ", ".join(present)
     for mark, name in SEPARATORS.items():
         if mark in held:
             return f"; its header is {held[:200]!r}: are its fields separated by {name}? Save it with commas"
-    return f"; it has {held[:400]}; name one of these"
+    names = ", ".join(short(name, NAME_LETTERS) for name in present)
+    return f"; it has {short(names, 400)}; name one of these"
 
 
 def _whole(cell: str) -> int:

@@ -2,6 +2,7 @@
 of it, or of any other CSV: one month, a known number of rows a person."""
 
 import hashlib
+import os
 import shutil
 import socket
 import tempfile
@@ -12,8 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from suite.sources.cleaning import csv_columns, prepareData, similar_name
-from suite.support.command_line import BadInput
+from suite.sources.cleaning import (
+    MISSING,
+    NAME_LETTERS,
+    composed,
+    csv_columns,
+    prepareData,
+    read_content,
+    similar_name,
+)
+from suite.support.command_line import BadInput, short
 
 FOLDER = Path(__file__).resolve().parents[2] / "data"
 READERS_COPY = FOLDER / "test.csv"
@@ -28,10 +37,11 @@ SAMPLE_NAME = "FICTIONAL SAMPLE, not the Kaggle file"
 
 
 class CreditSource(NamedTuple):
-    """A CSV file and what to call it in a caption."""
+    """A CSV file, what to call it in a caption, and its content if it could be read."""
 
     path: Path
     description: str
+    content: bytes | None = None
 
 
 def find_credit_csv() -> CreditSource:
@@ -52,18 +62,26 @@ def find_credit_csv() -> CreditSource:
     return source
 
 
-def describe_csv(path: str | Path) -> CreditSource:
-    """Names a file by its content: Kaggle's file, the fictional sample, or else its own name."""
+def describe_csv(path: str | os.PathLike) -> CreditSource:
+    """Names a file by its content: Kaggle's file, the fictional sample, or else its own name.
+
+    The file is read here and never again, so that a pipe will do. If it cannot be read, the content is None,
+    and csv_columns says why. Raises BadInput if the path is empty.
+    """
+    if not os.fspath(path):
+        raise BadInput("the name of the data file is empty (is a shell variable not set?); name a CSV file")
     path = Path(path)
+    name = "a pipe" if path.is_fifo() else short(path.name or path, NAME_LETTERS)
     try:
-        digest = _sha256(path)
-        if digest == KAGGLE_SHA256:
-            return CreditSource(path, KAGGLE_NAME)
-        if digest == _sha256(SAMPLE):
-            return CreditSource(path, SAMPLE_NAME)
-    except OSError:
-        pass  # whoever reads the file says what is wrong with it
-    return CreditSource(path, path.name)
+        content = read_content(path)
+    except BadInput:
+        return CreditSource(path, name)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest == KAGGLE_SHA256:
+        name = KAGGLE_NAME
+    elif digest == _sha256(SAMPLE):
+        name = SAMPLE_NAME
+    return CreditSource(path, name, content)
 
 
 def _sha256(path: Path) -> str:
@@ -107,7 +125,8 @@ class Column(NamedTuple):
     month: str | None  # None where the file has no months
     usual: np.ndarray  # (n,), the person's most frequent value over all months, the smaller of two; or NaN
     others: np.ndarray  # (n,), the median of the person's other months; or NaN
-    notes: list[str]  # what was assumed, for the console
+    notes: list[str]  # what was assumed and what was left out, for the console
+    n_is_public: bool  # False where rows are left out for what they hold: no value, no month
 
 
 def load_column(
@@ -120,14 +139,18 @@ def load_column(
     missing_as: float | None = None,
     seed: int | np.random.Generator | None = None,
 ) -> Column:
-    """Reads one month of a column.
+    """Reads one month of a column of numbers.
 
-    month: value of the column Month; December where there is such a column. person: the column that says
+    month: a value of the column Month; December where there is such a column. person: the column that says
     whose a row is; Customer_ID where there is such a column. rows_per_person: how many rows of a person
-    count, chosen at random; None refuses a person with several. missing_as: what a missing value counts as;
-    None leaves it out. Raises BadInput for what the file does not hold.
+    count, a whole number of at least 1, chosen at random; None refuses a person with several. missing_as:
+    what a missing value counts as, in the column's unit; None leaves it out. seed: of numpy's generator.
+    Raises BadInput for empty names and for what the file does not hold.
     """
-    present, notes = csv_columns(source.path), []
+    for option, name in {"column": column, "person": person, "month": month}.items():
+        if name is not None and not name.strip():
+            raise BadInput(f"--{option} is empty (is a shell variable not set?); name one, or leave it out")
+    present, notes = csv_columns(source.path, source.content), []
     if person is None and CUSTOMER in present:
         person = CUSTOMER
     elif person is None and (similar := similar_name(CUSTOMER, present)):
@@ -136,18 +159,26 @@ def load_column(
         month = STUDY_MONTH
     elif month is None and (similar := similar_name(MONTH, present)):
         notes.append(f"Note: no column is called {MONTH}, but one {similar!r}: rows of all months are taken.")
+    for task, name in {"say whose a row is": person, "say the month": month and MONTH}.items():
+        if name is not None and composed(name) == composed(column):
+            both = f"the column {short(column, NAME_LETTERS)} cannot hold the values and {task}"
+            raise BadInput(f"{both}; name another with --column or --person")
+    if month is not None and person == MONTH:
+        raise BadInput(f"the column {MONTH} cannot say whose a row is; name another with --person")
 
-    keys = [*([person] if person else []), *([MONTH] if month is not None else [])]
-    prepared = prepareData(source.path, [*keys, column], {column: float})
-    everything = prepared.dataframe
+    keys = [name for name in (person, MONTH if month is not None else None) if name is not None]
+    prepared = prepareData(source.path, [*keys, column], {column: float}, content=source.content)
+    everything, left_out = prepared.dataframe, 0
     if month is not None:
+        month = composed(month)
+        left_out = _note_other_months(everything[MONTH], month, notes)
         prepared.apply_column_filter({MONTH: month})
-    if person:
+    if person is not None:
         try:
-            prepared.limit_rows(person, rows_per_person, seed)
+            _limit(prepared, person, rows_per_person, seed, notes)
         except BadInput as problem:
             raise BadInput(" ".join([*notes, str(problem)])) from None
-    elif rows_per_person:
+    elif rows_per_person is not None:
         raise BadInput("--rows-per-person needs the column that says whose a row is: give --person COLUMN")
     else:
         notes.append("Note: no column says whose a row is, so each counts as a person; else give --person.")
@@ -161,9 +192,55 @@ def load_column(
     elif missing:
         notes.append(f"Note: {missing:,} of {rows:,} values are missing and count as {missing_as:g}.")
     usual = others = np.full(rows, np.nan)
-    if person and month is not None and not rows_per_person:
+    if person is not None and month is not None and rows_per_person is None:
         usual, others = _other_months(everything, prepared.dataframe[person], month, column)
-    return Column(prepared, month, usual, others, notes)
+    n_is_public = not left_out and not (missing and missing_as is None)
+    return Column(prepared, month, usual, others, notes, n_is_public)
+
+
+def _note_other_months(months: pd.Series, month: str, notes: list[str]) -> int:
+    """Notes the rows that are left out although they may be of the month, and returns how many they are:
+    those without a month, and those with another spelling of it."""
+    without = int((months.isna() | months.isin(MISSING)).sum())
+    if without:
+        notes.append(
+            f"Note: {without:,} of {len(months):,} rows have no {MONTH} and are left out, so n is not "
+            "independent of the data: fill them in."
+        )
+    spellings = [held for held in months.dropna().unique() if similar_name(month, [held]) is not None]
+    misspelt = int(months.isin(spellings).sum())
+    if misspelt:
+        notes.append(
+            f"Note: {misspelt:,} of {len(months):,} rows hold a {MONTH} spelt {spellings[0]!r} or the like, "
+            f"not {month!r}, and are left out."
+        )
+    return without + misspelt
+
+
+def _limit(
+    prepared: prepareData,
+    person: str,
+    rows_per_person: int | None,
+    seed: int | np.random.Generator | None,
+    notes: list[str],
+) -> None:
+    """Leaves at most so many rows of each person, and notes how many went, and persons named like a gap."""
+    before = prepared.dataframe[person]
+    gap = next((text for text in before.dropna().unique() if text in MISSING), None)
+    if gap is not None:
+        count = (before == gap).sum()
+        name = short(person, NAME_LETTERS)
+        notes.append(
+            f"Note: {count:,} of {len(before):,} rows have the {name} {gap!r}, which is taken for one "
+            "person; if it stands for none, fill it in or leave these rows out."
+        )
+    prepared.limit_rows(person, rows_per_person, seed)
+    lost = len(before) - len(prepared.dataframe)
+    if lost:
+        notes.append(
+            f"Note: {lost:,} of {len(before):,} rows are left out, so that no person has more than "
+            f"{rows_per_person}; which ones, is drawn."
+        )
 
 
 def _other_months(
