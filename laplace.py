@@ -414,8 +414,8 @@ def main(
 ) -> Study:
     """Runs the study and writes the four figures; the arguments are those of the command line.
 
-    Returns the study: its `results`, one for each query and data set, and its `figures` by file name. A
-    notebook shows them where the study is the value of a cell.
+    Returns the study: its `results`, one for each query and data set, and its `figures` by file name, which a
+    notebook shows.
     """
     if epsilon > LARGEST_EPSILON:
         raise BadInput(f"epsilon {epsilon:g} hides nothing; take one of at most {LARGEST_EPSILON:g}")
@@ -474,6 +474,7 @@ def main(
     print_conclusion(study)
     study = replace(study, figures=study_figures(study))
     save_figures(folder, study.figures)
+    show_figures(study.figures)
     print_in_short(study, folder)
     return study
 
@@ -496,7 +497,7 @@ def command_line() -> None:
     add("--seed", type=seed_number, default=SEED, help="of the random generator (default: %(default)s)")
     add("--figures", metavar="DIR", help="folder of the PNG files (default: figures, or one in it by column)")
     arguments = vars(parser.parse_args())
-    run(parser.prog, lambda: show_figures(main(**arguments).figures))
+    run(parser.prog, lambda: main(**arguments))
 
 
 if __name__ == "__main__":

@@ -749,8 +749,9 @@ def tell(title: str, act: Study, answers: Sequence[str], remark: str) -> None:
 
 
 def write(folder: Path, study: Study, figures: "Mapping[str, Figure]") -> None:
-    """Writes an act's figures, and the tables of the study so far."""
+    """Writes an act's figures, and the tables of the study so far; in a notebook the figures are shown."""
     save_figures(folder, figures)
+    show_figures(figures)
     for name, table in study.files().items():
         write_whole(folder / name, table.to_csv(index=False, float_format="%.6g").encode())
     print(in_lines(f"{', '.join(figures)} and {len(study.files())} tables are in {folder}"))
@@ -883,7 +884,7 @@ def main(
 
 
 def command_line() -> None:
-    """Forwards the command line to main; in a notebook the figures are shown."""
+    """Forwards the command line to main."""
     parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="mia.py")
     parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
     parser.add_argument(
@@ -902,7 +903,7 @@ def command_line() -> None:
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that trains")
     arguments = vars(parser.parse_args())
     kept = "stopped; finished trainings are kept, and the same command goes on from there"
-    run(parser.prog, lambda: show_figures(main(**arguments).figures), stopped=kept)
+    run(parser.prog, lambda: main(**arguments), stopped=kept)
 
 
 if __name__ == "__main__":

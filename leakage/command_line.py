@@ -23,6 +23,10 @@ class BadInput(ValueError):
         """The message in one line, also where a file's name or a cell of it has line breaks."""
         return " ".join(str(self).split())
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a traceback: whoever gave the input need not see where it was met."""
+        return [f"{type(self).__name__}: {self.shown()}"]
+
 
 def short(text: object, letters: int) -> str:
     """A text on one line, without letters that do not print, its middle cut out to leave so many letters."""
@@ -46,7 +50,16 @@ class OneLineParser(argparse.ArgumentParser):
         return super().parse_args(spaced, namespace)
 
     def error(self, message: str) -> None:
+        if ipython_shell():
+            raise BadInput(f"{message}; see --help")
         self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
+def ipython_shell() -> Any:
+    """The shell of IPython that this runs in, which has a `kernel` in a notebook; None outside of IPython."""
+    # Whoever runs in IPython has it loaded, so that it need not be imported to find out.
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
 
 
 def finite_number(text: str) -> float:
@@ -71,7 +84,8 @@ def positive_number(text: str) -> float:
 def run(program: str, study: Callable[[], object], stopped: str = "stopped") -> None:
     """Calls the study; turns BadInput into its line and status 2, Ctrl-C and SIGTERM into the line `stopped`
     and status 130 and 143, and ends quietly, with status 141, when nobody reads the report to its end, as in
-    `python laplace.py | head`. A character that the console cannot show becomes a question mark."""
+    `python laplace.py | head`. A character that the console cannot show becomes a question mark. In
+    IPython, by %run, BadInput is left to the shell, which shows its line and no more."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # an editor's console may be no file, a closed one is None
             stream.reconfigure(errors="replace")
@@ -81,6 +95,8 @@ def run(program: str, study: Callable[[], object], stopped: str = "stopped") -> 
         study()
         print(end="", flush=True)
     except BadInput as problem:
+        if ipython_shell():
+            raise
         _leave(f"{program}: {problem.shown()}", 2)
     except KeyboardInterrupt as stop:
         _leave(f"{program}: {stopped}", 143 if isinstance(stop, Terminated) else 130)

@@ -689,11 +689,6 @@ def test_kinds_and_memorisation_are_those_of_all_models_and_images(first_run):
     }
 
 
-def test_the_study_shows_its_figures_in_a_notebook(first_run):
-    html = first_run.study._repr_html_()
-    assert len(re.findall(r'src="data:image/png;base64,iVBORw0KGgo', html)) == len(FIGURES)
-
-
 def test_three_acts_are_told_in_order(first_run):
     places = [first_run.printed.index(f"Act {act}") for act in ("one", "two", "three")]
     assert places == sorted(places)

@@ -13,6 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+import laplace
+import mia
+from leakage.command_line import BadInput, OneLineParser, run
 from suite.support.notebook import figures_html, show_figures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,14 +41,56 @@ def test_figures_are_images_in_their_order(figures):
             assert image.size == tuple(figure.get_size_inches() * 100)
 
 
-@pytest.mark.parametrize(("kernel", "shown"), [("a kernel", 1), (None, 0)], ids=["notebook", "terminal"])
-def test_a_script_shows_them_in_a_notebook_and_not_in_a_terminal(figures, monkeypatch, kernel, shown):
-    published = []
-    shell = SimpleNamespace(kernel=kernel, display_pub=SimpleNamespace(publish=published.append))
+@pytest.fixture
+def shell(monkeypatch):
+    """IPython's shell in a notebook, and `shown`: how many pictures each thing that it showed has."""
+    shown = []
+    publisher = SimpleNamespace(publish=lambda content: shown.append(content["text/html"].count("<img")))
+    shell = SimpleNamespace(kernel="a kernel", display_pub=publisher, shown=shown)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    return shell
+
+
+@pytest.mark.parametrize(("kernel", "shown"), [("a kernel", [2]), (None, [])], ids=["notebook", "terminal"])
+def test_they_are_shown_in_a_notebook_and_not_in_a_terminal(figures, shell, kernel, shown):
+    shell.kernel = kernel
     show_figures(figures)
     show_figures({})
-    assert [content["text/html"].count("<img") for content in published] == [2] * shown
+    assert shell.shown == shown
+
+
+def test_laplace_shows_its_figures(figures, shell, tmp_path, monkeypatch, capsys):
+    drawn = {f"{number}.png": figure for number, figure in enumerate(figures.values())}
+    monkeypatch.setattr(laplace, "study_figures", lambda study: drawn)
+    study = laplace.main(data=ROOT / "data" / "credit_sample.csv", iterations=10, figures=tmp_path)
+    assert study.figures == drawn
+    assert shell.shown == [2]
+
+
+def test_each_act_of_mia_shows_its_figures(shell, tmp_path, capsys):
+    mia.write(tmp_path, SimpleNamespace(files=dict), {"act_one.png": Figure(figsize=(1, 1))})
+    mia.write(tmp_path, SimpleNamespace(files=dict), {"act_two.png": Figure(figsize=(1, 1))})
+    assert shell.shown == [1, 1]
+
+
+def test_bad_input_is_one_line_and_no_traceback(shell, capsys):
+    """From a call in a cell, and by %run: from the study, and from the command line's words. What IPython
+    shows of an exception is what its method `_render_traceback_` gives."""
+
+    def study():
+        raise BadInput("the column\nis not there; name another")
+
+    parser = OneLineParser(prog="a.py")
+    calls = {
+        "the column is not there; name another": lambda: run("a.py", study),
+        "unrecognized arguments: --nothing; see --help": lambda: parser.parse_args(["--nothing"]),
+        "epsilon 5000 hides nothing; take one of at most 1000": lambda: laplace.main(epsilon=5000),
+    }
+    for line, call in calls.items():
+        with pytest.raises(BadInput) as caught:
+            call()
+        assert caught.value._render_traceback_() == [f"BadInput: {line}"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_outside_of_ipython_nothing_is_shown(figures, monkeypatch, capsys):

@@ -146,7 +146,7 @@ def test_the_parts_about_an_attack_and_about_models():
     assert len(part.memorisation) == len(calibrated.memorisation) == 1
 
 
-def test_figures_are_added_and_shown_in_a_notebook():
+def test_figures_are_added_and_the_study_is_told_in_a_line():
     study = act("threshold", {"a": 0.6}, {})
     wide, narrow = Figure(figsize=(3, 1)), Figure(figsize=(2, 1))
     more = study.with_figures({"one.png": wide}).with_figures({"two.png": wide, "one.png": narrow})
@@ -157,7 +157,6 @@ def test_figures_are_added_and_shown_in_a_notebook():
         "one.png",
         "two.png",
     }
-    assert more._repr_html_().count("data:image/png;base64,") == 2
     words = (
         "mia_results.csv (2 rows), mia_curves.csv (4 rows), mia_kinds.csv (2 rows), mia_pairs.csv (0 rows)"
     )

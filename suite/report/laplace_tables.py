@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 
 from leakage.command_line import show
 from suite.support.command_line import in_lines
-from suite.support.notebook import figures_html
 
 DELTA = 1e-6  # of the total: far below one in n
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one
@@ -86,10 +85,6 @@ class Study:
 
     def __repr__(self) -> str:
         return f"Study: {self.column}, {self.where}; {len(self.results)} results, {len(self.figures)} figures"
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return figures_html(self.figures)
 
     def of(self, query: str, data_set: str) -> Result:
         """The result of one query on one data set."""

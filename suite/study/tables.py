@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from suite.support.notebook import figures_html
-
 # What every table of pairs has, the one without any pair too.
 PAIR_COLUMNS = ("experiment", "attack", "equal", "variant", "first", "second", "trainings", "verdict")
 KEYS = {  # what tells the rows of a table apart
@@ -68,10 +66,6 @@ class Study:
     def __repr__(self) -> str:
         lengths = [f"{name} ({len(table):,} rows)" for name, table in self.files().items()]
         return f"Study: {', '.join(lengths)}; {len(self.figures)} figures"
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return figures_html(self.figures)
 
 
 def joined(first: Study, second: Study) -> Study:
