@@ -16,9 +16,13 @@ from leakage.command_line import BadInput
 from leakage.estimates import CONFIDENCE, checked, refuse_confidence
 
 # How many examples with the lowest scores are guessed to be in, and how many with the highest to be out: k
-# and 0, 0 and k, or k and k, for each k. They are fixed before any score is seen. A few guesses find the few
-# who are surely remembered, many guesses find a small leak of many.
-GUESSES = (10, 20, 50, 200, 1000, 5000, 20_000, 100_000)
+# and 0, 0 and k, or k and k, for each k from a thousandth to a quarter of the examples. They are fixed before
+# any score is seen. Few guesses find the few who are surely remembered, many find a small leak of many.
+GUESSES = (10, 50, 200, 1000, 5000, 20_000, 100_000)
+FEWEST_SHARE, LARGEST_SHARE = 1 / 1000, 1 / 4
+# Few guesses are made for the sake of a large epsilon. Where not even this one could be shown if all of them
+# were right, because the delta could be the reason, they are left out, and the others share the error.
+WORTH_SHOWING = 1.0
 FAR_FROM_FAIR = (
     5  # standard deviations of the difference between the sides; a fair coin goes as far in 1 of 10^6
 )
@@ -58,9 +62,10 @@ def epsilon_lower_bound(
         P(V >= v) <= P(B >= v) + 2 N delta max over i of P(v > B >= v - i) / i
 
     (theorem 5.2 and corollary 5.4), where N = n + m counts every example with a coin, guessed or not. The
-    bound is the largest epsilon for which this is too unlikely, over a fixed grid of numbers of guesses with
-    Bonferroni's correction (GUESSES). Ordinary examples are no canaries made to be remembered, and the score
-    may be a weak one: the true epsilon may be far above the bound.
+    bound is the largest epsilon for which this is too unlikely, over a fixed grid of numbers of guesses
+    (GUESSES), which share the error, 1 - confidence, equally. It takes 40 examples. Ordinary examples are no
+    canaries made to be remembered, and the score may be a weak one: the true epsilon may be far above the
+    bound.
 
     Returns `epsilon_low`, at least 0; `guesses`, r; `right`, v; `guessed_in` and `guessed_out`, which add up
     to r, and all of which are 0 if nothing is shown; `examples`, N; `delta`; `confidence`.
@@ -143,20 +148,18 @@ def _members_in_order(members: np.ndarray, nonmembers: np.ndarray, seed: int) ->
 
 
 def _grid(examples: int, delta: float, error: float) -> list[tuple[int, int]]:
-    """Numbers of guesses "in" and "out", by the number of examples, delta and the error allowed alone.
+    """Numbers of guesses "in" and "out" (GUESSES), by the number of examples, delta and the error alone.
 
-    Those that could show nothing, even if every guess were right, are left out, so that the others share the
-    error: a delta may give away more members than there are few guesses.
+    The most guesses come first, and are there wherever there are examples enough.
     """
-    pairs = [pair for k in _numbers(examples) for pair in ((k, 0), (0, k), (k, k))]
-    pairs.sort(key=sum, reverse=True)
-    while pairs and p_value(examples, sum(pairs[-1]), sum(pairs[-1]), 0.0, delta) > error / len(pairs):
+    numbers = [k for k in GUESSES if FEWEST_SHARE * examples <= k <= LARGEST_SHARE * examples]
+    pairs = sorted((pair for k in numbers for pair in ((k, 0), (0, k), (k, k))), key=sum, reverse=True)
+    while len(pairs) > 1:
+        fewest = sum(pairs[-1])
+        if p_value(examples, fewest, fewest, WORTH_SHOWING, delta) <= error / len(pairs):
+            break
         pairs.pop()
     return pairs
-
-
-def _numbers(examples: int) -> list[int]:
-    return [k for k in GUESSES if 2 * k <= examples]
 
 
 def p_value(examples: int, guesses: int, right: int, epsilon: float, delta: float) -> float:
