@@ -9,8 +9,13 @@ from leakage.command_line import BadInput
 
 
 def output_folder(folder: str | os.PathLike, mend: str = "name another") -> Path:
-    """Makes the folder if need be, tries to write into it, and returns it; BadInput, which ends with the
-    words of `mend`, if either fails."""
+    """Makes the folder if need be, tries to write into it, and returns it.
+
+    Raises BadInput, which ends with the words of `mend`, if either fails or if the folder's name is empty: it
+    would stand for the folder in which the program was started.
+    """
+    if not os.fspath(folder):
+        raise BadInput(f"the folder to write into has an empty name; {mend}")
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

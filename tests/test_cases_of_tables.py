@@ -69,6 +69,8 @@ def test_what_is_no_count_is_not_taken_for_one(written, most, kind):
     with pytest.raises(kind):
         load_column(describe_csv(path), "x", person="who", rows_per_person=most)
     assert values_of(path, person="who", rows_per_person=np.int64(2))[0] == [1, 2]
+    with pytest.raises(BadInput, match="give --person COLUMN"):
+        load_column(describe_csv(path), "x", rows_per_person=most)
 
 
 def test_a_missing_value_counts_as_a_finite_number(written):
@@ -149,9 +151,10 @@ def test_rows_without_a_month_are_counted(written, gap):
 
 def test_rows_of_a_month_in_another_spelling_are_counted(written):
     rows = [["a", "December", 1], ["b", "december", 2], ["c", "DECEMBER", 3], ["d", "december", 4]]
-    values, notes = values_of(written(["Customer_ID", "Month", "x"], *rows))
-    assert values == [1]
-    assert notes == [
+    read = load_column(describe_csv(written(["Customer_ID", "Month", "x"], *rows)), "x")
+    assert read.prepared.dataframe.x.tolist() == [1]
+    assert not read.n_is_public
+    assert read.notes == [
         "Note: 3 of 4 rows hold a Month spelt 'december' or the like, not 'December', and are left out."
     ]
 
@@ -170,7 +173,11 @@ def test_one_letter_written_in_two_ways_is_one(written):
     for held, wanted in ((COMPOSED, TAKEN_APART), (TAKEN_APART, COMPOSED)):
         path = written(["Customer_ID", "Month", held], ["a", "Février", 1], ["b", "Mars", 2])
         month = unicodedata.normalize("NFD" if held == COMPOSED else "NFC", "Février")
-        assert values_of(path, wanted, month=month)[0] == [1]
+        read = load_column(describe_csv(path), wanted, month=month)
+        assert read.prepared.dataframe[wanted].tolist() == [1]
+        assert np.isnan(read.others).all()  # no other month of a is there
+        filtered = prepareData(path, ["Month"], {}).apply_column_filter({"Month": month})
+        assert filtered.dataframe.Month.tolist() == [unicodedata.normalize("NFC", "Février")]
     with pytest.raises(BadInput, match="names the column Prénom more than once"):
         values_of(written([COMPOSED, TAKEN_APART], [1, 2]), COMPOSED)
 

@@ -55,3 +55,10 @@ def test_new_files_go_into_the_first_folder_that_can_be_written(tmp_path):
     assert not other.exists()
     with pytest.raises(BadInput, match=r"file/below: .*; take another"):
         writable_folder([never, tmp_path / "file"], "take another")
+
+
+def test_a_folder_without_a_name_is_not_the_one_the_program_was_started_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="the folder to write into has an empty name; name another"):
+        writable_folder([""], "name another")
+    assert list(tmp_path.iterdir()) == []

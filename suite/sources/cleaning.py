@@ -331,8 +331,7 @@ def _instead(column: str, present: list[str]) -> str:
     for mark, name in SEPARATORS.items():
         if mark in held:
             return f"; its header is {held[:200]!r}: are its fields separated by {name}? Save it with commas"
-    names = ", ".join(short(name, NAME_LETTERS) for name in present)
-    return f"; it has {short(names, 400)}; name one of these"
+    return f"; it has {short(held, 400)}; name one of these"
 
 
 def _whole(cell: str) -> int:
