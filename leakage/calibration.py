@@ -19,6 +19,7 @@ member. So what must be checked is that the references do not know the target's 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def calibrated(target: Losses, references: Sequence[Losses]) -> Losses:
     own = np.concatenate([target.members, target.nonmembers]).astype(float)
     score = _calibrate(own, losses, weights)
     split = len(target.members)
-    return Losses(score[:split], score[split:], target.member_ids, target.nonmember_ids)
+    return replace(target, members=score[:split], nonmembers=score[split:])
 
 
 def calibrated_trainings(trainings: Sequence[Losses]) -> list[Losses]:
@@ -105,8 +106,7 @@ def calibrated_trainings(trainings: Sequence[Losses]) -> list[Losses]:
             _refuse_informed_references(known_trained, known, members)
             weights = _half_each(known_trained, known)
             score = _calibrate(losses[row, place], losses[np.ix_(references, place)], weights)
-            target = trainings[row]
-            scores.append(Losses(score[:members], score[members:], target.member_ids, target.nonmember_ids))
+            scores.append(replace(trainings[row], members=score[:members], nonmembers=score[members:]))
     return scores
 
 

@@ -33,6 +33,9 @@ count.
   spread then says too little. The intervals allow for a correlation within pairs of IN_PAIR.
 
 A statement about two *trained* models needs the images alone (paired_contrast).
+
+Where several rows belong to one person, the person takes the place of the image: influences are summed by
+person, in all trainings, and the degrees of freedom are at most those of the persons.
 """
 
 import math
@@ -40,6 +43,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from leakage.calibration import calibrated_trainings
@@ -55,6 +59,7 @@ from leakage.estimates import (
     interval_of_auc,
     refuse_confidence,
 )
+from leakage.persons import Persons, joined, persons_of
 
 NO_DIFFERENCE = "no difference can be shown"
 NO_VERDICT = "no verdict: one training of a kind says nothing about kinds"
@@ -90,13 +95,25 @@ def _ids_of(losses: Losses) -> np.ndarray:
     return both
 
 
+def _persons_in(trainings: Sequence[Losses]) -> np.ndarray | None:
+    """Whose the rows of all trainings are, members and then non-members, training by training; None if each
+    is a person of its own."""
+    sides = [side for losses in trainings for side in (losses.member_persons, losses.nonmember_persons)]
+    if all(side is None for side in sides):
+        return None
+    if any(side is None for side in sides):
+        raise BadInput("give the persons of all trainings, of members and of non-members, or none")
+    return joined(sides)
+
+
 @dataclass(frozen=True)
 class _Design:
-    """Which examples the trainings of a kind have in common, and as what."""
+    """Which examples the trainings of a kind have in common, and as what; or which persons."""
 
-    ids: np.ndarray  # (k,) of all examples, each once, in rising order
+    ids: np.ndarray  # (k,) of all examples, each once, in rising order; of persons in any
     places: np.ndarray  # among these: of each training's members, then its non-members, training by training
     in_pairs: float  # share of the trainings that have a complement among them
+    by_person: bool = False
 
 
 def _design(trainings: Sequence[Losses]) -> _Design:
@@ -113,7 +130,10 @@ def _design(trainings: Sequence[Losses]) -> _Design:
         # Complements differ in all examples that both know, and know some.
         agreement = roles * of_training
         in_pairs += ((agreement.max(axis=1) <= 0) & (agreement.min(axis=1) < 0)).any()
-    return _Design(every_id, places, in_pairs / len(trainings))
+    persons = _persons_in(trainings)
+    if persons is not None:
+        places, every_id = pd.factorize(persons)
+    return _Design(every_id, places, in_pairs / len(trainings), persons is not None)
 
 
 @dataclass(frozen=True)
@@ -121,9 +141,10 @@ class _Kind:
     """One measure of the trainings of one kind of model."""
 
     estimates: Sequence[Estimate]
-    ids: np.ndarray  # (k,) of all examples, in rising order
-    influences: np.ndarray  # (k,) of these examples on the mean of the trainings
+    ids: np.ndarray  # (k,) of all examples, or of all persons
+    influences: np.ndarray  # (k,) of these on the mean of the trainings
     in_pairs: float  # share of the trainings that have a complement among them
+    by_person: bool = False
 
     @property
     def trainings(self) -> int:
@@ -148,6 +169,11 @@ class _Kind:
         """
         alike = IN_PAIR * self.in_pairs
         return spread / self.trainings * (1 + alike) / (1 - alike / (self.trainings - 1))
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of what is over examples; infinite unless over persons."""
+        return min(estimate.degrees for estimate in self.estimates)
 
     @property
     def of_one(self) -> float:
@@ -187,11 +213,16 @@ def _kind(estimates: Sequence[Estimate | None], design: _Design) -> _Kind | None
         return None
     influences = [part for estimate in estimates for part in (estimate.members, estimate.nonmembers)]
     summed = np.bincount(design.places, np.concatenate(influences), len(design.ids))
-    return _Kind(estimates, design.ids, summed / len(estimates), design.in_pairs)
+    return _Kind(estimates, design.ids, summed / len(estimates), design.in_pairs, design.by_person)
 
 
 def _shared(first: _Kind, second: _Kind) -> float:
     """Covariance over examples of the means of two kinds: of all pairs of a training of either."""
+    if first.by_person != second.by_person:
+        raise BadInput("give the persons of both models, or of none")
+    if first.by_person:
+        here = pd.Index(first.ids).get_indexer(second.ids)
+        return float(first.influences[here[here >= 0]] @ second.influences[here >= 0])
     _, here, there = np.intersect1d(first.ids, second.ids, assume_unique=True, return_indices=True)
     return float(first.influences[here] @ second.influences[there])
 
@@ -212,7 +243,7 @@ def _variance(first: _Kind, second: _Kind | None = None) -> tuple[float, float]:
         covariance, over_examples = covariance - 2 * shared, over_examples - 2 * shared
     variance = max(over_trainings + max(covariance, 0.0), over_examples)
     # Only the parts over trainings are estimated from few values.
-    most = 4.0 * (min(kind.trainings for kind in kinds) - 1)
+    most = min(4.0 * (min(kind.trainings for kind in kinds) - 1), *(kind.degrees for kind in kinds))
     uncertainty = sum(kind.over_trainings**2 / (kind.trainings - 1) for kind in kinds)
     return variance, min(variance**2 / uncertainty, most) if uncertainty else most
 
@@ -250,8 +281,8 @@ def _over_examples(name: str, estimate: Estimate, confidence: float) -> tuple[fl
         return auc_interval(estimate, confidence)
     if name == "heldout_advantage":
         return heldout_interval(estimate, confidence)
-    members = len(estimate.members)
-    return clopper_pearson(round(estimate.value * members), members, confidence)
+    members = estimate.sizes[0]
+    return clopper_pearson(round(estimate.value * members, 6), members, confidence)
 
 
 def interval_of_kind(
@@ -323,7 +354,8 @@ def paired_contrast(
         variance = minuend.over_examples + subtrahend.over_examples
         if math.isfinite(variance):
             variance = max(variance - 2 * _shared(minuend, subtrahend), 0.0)
-        contrast |= _difference(name, minuend.mean - subtrahend.mean, variance, math.inf, confidence)
+        degrees = min(minuend.degrees, subtrahend.degrees)
+        contrast |= _difference(name, minuend.mean - subtrahend.mean, variance, degrees, confidence)
     return contrast
 
 
@@ -409,7 +441,7 @@ def gain_of_attack(
     for scores in zip(stronger, weaker, strict=True):
         better, worse = (estimates_of(losses, ["auc"])["auc"] for losses in scores)
         influences = better.members - worse.members, better.nonmembers - worse.nonmembers
-        gains.append(Estimate(better.value - worse.value, *influences))
+        gains.append(Estimate(better.value - worse.value, *influences, better.persons))
     kind, low, high, degrees = _kind(gains, design), None, None, None
     if kind.trainings > 1:
         variance, degrees = _variance(kind)
@@ -481,7 +513,7 @@ def groups_differ(
         ends_of_aucs = means[:, None] + _over_examples_of_groups(kinds, confidence)
     else:
         # Half of the risk for what is common to all groups, half for all differences from it.
-        common = _mean_of_groups(kinds)
+        common = _mean_of_groups(kinds, _persons_of_groups(groups))
         variance, degrees = _variance(common)
         half = float(special.stdtrit(degrees, 1 - (1 - confidence) / 4)) * math.sqrt(variance)
         distances = np.hypot(_ends_of_differences(kinds, (1 + confidence) / 2), half)
@@ -509,10 +541,11 @@ def _ends_of_differences(kinds: Sequence[_Kind], confidence: float) -> np.ndarra
     count, trainings = len(kinds), kinds[0].trainings
     each = 1 - (1 - confidence) / count
     # A difference is 1 - 1 / G times the own AUC and -1 / G times each other, whose ends are turned round.
-    # The groups share no example.
+    # The groups share no example, but perhaps persons.
     squares = np.square(_over_examples_of_groups(kinds, confidence))
     turned = squares[:, ::-1]
     over_examples = (1 - 1 / count) ** 2 * squares + (turned.sum(axis=0) - turned) / count**2
+    over_examples *= _by_shared_persons(kinds)[:, None]
     if trainings == 1:
         return np.sqrt(over_examples) * [-1, 1]
 
@@ -530,13 +563,30 @@ def _over_examples_of_groups(kinds: Sequence[_Kind], confidence: float) -> np.nd
     for kind in kinds:
         # The mean of several trainings tells as much as one training with more examples would.
         more = kind.of_one / kind.over_examples if 0 < kind.over_examples < math.inf else 1.0
-        n, m = (
-            more * np.mean([len(getattr(estimate, side)) for estimate in kind.estimates])
-            for side in ("members", "nonmembers")
-        )
-        low, high = interval_of_auc(kind.mean, math.sqrt(kind.over_examples), n, m, each)
+        n, m = (more * size for size in np.mean([estimate.told for estimate in kind.estimates], axis=0))
+        error = math.sqrt(kind.over_examples)
+        low, high = interval_of_auc(kind.mean, error, n, m, each, kind.degrees)
         distances.append((low - kind.mean, high - kind.mean))
     return np.array(distances)
+
+
+def _by_shared_persons(kinds: Sequence[_Kind]) -> np.ndarray:
+    """What the variances of G differences from the mean are multiplied by (G,), where persons have rows in
+    several groups: at least 1. A person whose member's row in one group is easy and whose non-member's row in
+    another is easy too moves both AUCs, apart from each other."""
+    count = len(kinds)
+    of_groups = np.array([kind.over_examples for kind in kinds])
+    if not kinds[0].by_person or not np.isfinite(of_groups).all():
+        return np.ones(count)
+    places = pd.factorize(joined([kind.ids for kind in kinds]))[0]
+    summed = np.bincount(places, np.concatenate([kind.influences for kind in kinds]))
+    sizes = np.cumsum([len(kind.ids) for kind in kinds])[:-1]
+    shared = np.array(
+        [kind.influences @ summed[at] for kind, at in zip(kinds, np.split(places, sizes), strict=True)]
+    )
+    found = of_groups - 2 / count * shared + np.square(summed).sum() / count**2
+    apart = (1 - 2 / count) * of_groups + of_groups.sum() / count**2
+    return np.maximum(found / np.where(apart > 0, apart, 1.0), 1.0)
 
 
 def _own_of_groups(kinds: Sequence[_Kind]) -> float:
@@ -560,16 +610,36 @@ def _own_of_groups(kinds: Sequence[_Kind]) -> float:
     return max(float((np.array(in_all) + covariances - over_examples).mean()), 0.0)
 
 
-def _mean_of_groups(kinds: Sequence[_Kind]) -> _Kind:
-    """The mean of the AUCs of groups that share no example, as a measure of the same trainings."""
+def _persons_of_groups(groups: Sequence[Sequence[Losses]]) -> list[Persons | None]:
+    """Of each training, whose the rows of all groups are: members, group by group, then non-members."""
+    found = []
+    for training in zip(*groups, strict=True):
+        if _persons_in(training) is None:
+            found.append(None)
+            continue
+        sides = [
+            [getattr(losses, f"{side}_persons") for losses in training] for side in ("member", "nonmember")
+        ]
+        sizes = (sum(map(len, side)) for side in sides)
+        found.append(persons_of(*map(joined, sides), *sizes))
+    return found
+
+
+def _mean_of_groups(kinds: Sequence[_Kind], persons: Sequence[Persons | None]) -> _Kind:
+    """The mean of the AUCs of groups that share no example, as a measure of the same trainings. persons: of
+    each training, see _persons_of_groups."""
     estimates = []
-    for of_groups in zip(*(kind.estimates for kind in kinds), strict=True):
+    for of_groups, whose in zip(zip(*(kind.estimates for kind in kinds), strict=True), persons, strict=True):
         value = math.fsum(estimate.value for estimate in of_groups) / len(kinds)
         members, nonmembers = (
             np.concatenate([getattr(estimate, side) for estimate in of_groups]) / len(kinds)
             for side in ("members", "nonmembers")
         )
-        estimates.append(Estimate(value, members, nonmembers))
+        estimates.append(Estimate(value, members, nonmembers, whose))
     influences = np.concatenate([kind.influences for kind in kinds]) / len(kinds)
     in_pairs = min(kind.in_pairs for kind in kinds)
-    return _Kind(estimates, np.arange(len(influences)), influences, in_pairs)
+    ids = np.arange(len(influences))
+    if kinds[0].by_person:
+        places, ids = pd.factorize(joined([kind.ids for kind in kinds]))
+        influences = np.bincount(places, influences)
+    return _Kind(estimates, ids, influences, in_pairs, kinds[0].by_person)

@@ -12,14 +12,16 @@ that is all there is to a comparison of two trained models.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special
 
 from leakage.command_line import BadInput
+from leakage.persons import Persons, effective_rows, persons_of
 
 CONFIDENCE = 0.95
 Z = float(special.ndtri(0.5 + CONFIDENCE / 2))  # half-width of the interval, in standard errors
@@ -32,6 +34,15 @@ PERMUTATIONS = 200  # of the labels; the chance level that they give has a stand
 FEWEST_FOR_THE_LIMIT = (
     1000  # members or non-members; of fewer the chance level is 1% and more below its limit
 )
+# Of a verdict that reads several measures, the confidence of each one's interval. A model that leaks nothing
+# is said to leak with a probability of half of what is left: 2.5 + 1 + 0.5 + 0.5 + 0.5 = 5%, all together.
+FAMILY = {
+    "auc": 0.95,
+    "heldout_advantage": 0.98,
+    "tpr_at_1pct_fpr": 0.99,
+    "tpr_at_0p1pct_fpr": 0.99,
+    "epsilon": 0.99,  # of its lower bound alone: 0.995
+}
 # Correlation between the errors of the two folds of the held-out advantage, at most. The influences count the
 # thresholds as given, but each half judges what the other has chosen and chooses for it. Say that nothing
 # leaks, and that a half chooses between two attacks alone, of which one is the other turned round: it takes
@@ -52,37 +63,88 @@ class Losses:
     a training image and a test image never share an id, and an image that is a member of one model and a
     non-member of another keeps its id. Where ids are not given, examples at the same place are the same
     example: members are numbered 0, 1, 2 ..., non-members -1, -2, -3 ...
+
+    member_persons (n,), nonmember_persons (m,): whose row each is, an integer, name or other hashable, where
+    several rows may belong to one person; the same on both sides, and in all models that are compared. Then
+    the person is the unit of everything, see leakage.persons. Where not given, each row is a person.
     """
 
     members: np.ndarray
     nonmembers: np.ndarray
     member_ids: np.ndarray | None = None
     nonmember_ids: np.ndarray | None = None
+    member_persons: Sequence | np.ndarray | None = None
+    nonmember_persons: Sequence | np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, and the influence of each member (n,) and non-member (m,) on it."""
+    """A number, and the influence of each member (n,) and non-member (m,) on it; persons, if these are rows
+    of persons."""
 
     value: float
     members: np.ndarray
     nonmembers: np.ndarray
+    persons: Persons | None = None
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """Of the members and the non-members: as how many independent ones they tell.
+
+        Of persons, the fewest that can be: as if all rows of one were the same."""
+        if self.persons is None:
+            return len(self.members), len(self.nonmembers)
+        return tuple(rows.sum() ** 2 / float(np.square(rows).sum()) for rows in self.persons.rows)
+
+    @property
+    def told(self) -> tuple[float, float]:
+        """As many independent members and non-members have the variance that these rows of persons have: at
+        most the rows, at least `sizes`."""
+        counts, error = (len(self.members), len(self.nonmembers)), self.standard_error
+        if self.persons is None or math.isinf(error) or not error:
+            return self.sizes
+        independent = sum(
+            float(np.square(influences / correction).sum())
+            for influences, correction in zip(
+                (self.members, self.nonmembers), self.persons.corrections, strict=True
+            )
+        )
+        share = min(independent / error**2, 1.0)
+        return tuple(max(count * share, size) for count, size in zip(counts, self.sizes, strict=True))
 
     @property
     def standard_error(self) -> float:
-        """Over examples; infinite for fewer than 10 of either kind."""
-        if min(len(self.members), len(self.nonmembers)) < FEWEST_EXAMPLES:
+        """Over examples, or over persons; infinite for fewer than 10 of either kind."""
+        kinds = self.members, self.nonmembers
+        if self.persons is not None:
+            few = self.persons.fewest < FEWEST_EXAMPLES
+            return math.inf if few else math.sqrt(float(np.square(self.persons.summed(*kinds)).sum()))
+        if min(map(len, kinds)) < FEWEST_EXAMPLES:
             return math.inf
-        return math.sqrt(sum(float(np.square(of_kind).sum()) for of_kind in (self.members, self.nonmembers)))
+        return math.sqrt(sum(float(np.square(of_kind).sum()) for of_kind in kinds))
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of the standard error; infinite, which is normal, unless over persons."""
+        return math.inf if self.persons is None else self.persons.degrees(self.members, self.nonmembers)
 
 
 def measure_leakage(
-    member_losses: np.ndarray, nonmember_losses: np.ndarray, *, seed: int = 0, confidence: float = CONFIDENCE
+    member_losses: np.ndarray,
+    nonmember_losses: np.ndarray,
+    *,
+    seed: int = 0,
+    confidence: float | Mapping[str, float] = CONFIDENCE,
+    member_persons: Sequence | np.ndarray | None = None,
+    nonmember_persons: Sequence | np.ndarray | None = None,
 ) -> dict[str, float | int | None]:
     """Measures a threshold attack on member_losses (n,) and nonmember_losses (m,).
 
     seed: of the splits into halves for the held-out advantage. confidence: of the intervals, all of them over
-        examples, between 0 and 1.
+        examples, between 0 and 1; or one for each measure by its name, such as FAMILY (0.95 where none is).
+    member_persons (n,), nonmember_persons (m,): whose the rows are, see Losses. Then intervals are over
+        persons, halves are halves of the persons, and what is expected if nothing leaks is by permutation of
+        the persons. One row a person gives the same numbers as none of these.
     Returns members, nonmembers: n and m; and, each with `_low` and `_high` where an interval is given:
         auc: see auc_with_interval.
         advantage: largest |TPR - FPR| over all thresholds (Yeom et al. 2018), chosen and judged on the same
@@ -90,49 +152,160 @@ def measure_leakage(
         chance_advantage: its mean then. For many losses with hardly a tie, the mean of the two-sided
             Kolmogorov-Smirnov statistic in the limit of large n and m, sqrt(pi / 2) ln 2 sqrt(1 / n + 1 / m).
             Where more than 1% of the losses repeat others, or where there are fewer than 1,000 of a kind, the
-            mean of 200 permutations of who is a member (always the same ones), with a standard error of 2%.
+            mean of 200 permutations of who is a member (always the same ones), with a standard error of 2%;
+            of persons always.
         heldout_advantage: TPR - FPR at thresholds chosen on other examples, see heldout_estimate; 0 is to be
             expected if nothing leaks. Its interval is for the thresholds chosen (the best possible one does a
             little better).
         tpr_at_1pct_fpr, tpr_at_0p1pct_fpr: the largest TPR whose FPR is at most that (Carlini et al. 2022).
-            Losses that tie are called together, so that the FPR may be less than allowed. The threshold is
+            Losses that tie are put in an order by chance; this is the mean over all orders. The threshold is
             estimated too, so the interval adds two distances as squares (MOVER, Zou and Donner 2008): that of
             the exact binomial interval of the members below this threshold, and that to the TPR at the
             thresholds that the binomial interval of the non-members' quantile allows. It covers 95% to 99%
-            (simulated). chance_tpr_at_1pct_fpr, ...: its mean if nothing leaks and no losses tie,
-            (a + 1) / (m + 1) with a = allowed(fpr, m); realised_fpr_at_1pct, ...: the share of non-members
-            really accused.
+            (simulated). Of persons both binomials have as many trials as the rows tell (effective_rows).
+            chance_tpr_at_1pct_fpr, ...: its mean if nothing leaks, (a + 1) / (m + 1) with
+            a = allowed(fpr, m), ties or not; realised_fpr_at_1pct, ...: the share of non-members accused.
         tnr_at_1pct_fnr, chance_tnr_at_1pct_fnr: the same attack the other way round, the share of non-members
             recognised while at most 1% of the members are missed.
     What cannot be given is None: a TPR if fewer than 10 non-members fit below the FPR, a TNR if fewer than 10
-    members do; nonmembers_needed says how many it takes.
+    members do (nonmembers_needed says how many it takes), and both if there are fewer than 10 persons of a
+    kind.
     Raises BadInput for input that is empty, not one-dimensional, or holds NaN, and for a confidence that is
     none. Infinite losses are losses.
     """
-    refuse_confidence(confidence)
-    ranked = _rank(checked(member_losses, "member"), checked(nonmember_losses, "non-member"))
+    confidences = _confidences(confidence)
+    ranked = _rank(
+        checked(member_losses, "member"),
+        checked(nonmember_losses, "non-member"),
+        member_persons,
+        nonmember_persons,
+    )
     auc, heldout = _auc(ranked), _heldout(ranked, seed)
-    auc_low, auc_high = auc_interval(auc, confidence)
-    heldout_low, heldout_high = heldout_interval(heldout, confidence)
-    members, nonmembers = ranked.sorted_losses
+    auc_low, auc_high = auc_interval(auc, confidences["auc"])
+    heldout_low, heldout_high = heldout_interval(heldout, confidences["heldout_advantage"])
+    n, m = ranked.sizes
+    chances = _chances(ranked)
     report = {
-        "members": len(members),
-        "nonmembers": len(nonmembers),
+        "members": n,
+        "nonmembers": m,
         "auc": auc.value,
         "auc_low": auc_low,
         "auc_high": auc_high,
         "advantage": _advantage(ranked),
-        "chance_advantage": _chance_advantage(ranked),
+        "chance_advantage": chances["advantage"],
         "heldout_advantage": heldout.value,
         "heldout_advantage_low": heldout_low,
         "heldout_advantage_high": heldout_high,
     }
     for name, fpr in LOW_FPRS.items():
-        report |= _low_rate_report(f"tpr_at_{name}_fpr", members, nonmembers, fpr, confidence)
-        accused = _caught_at(members, nonmembers, fpr)[1] / len(nonmembers)
-        report[f"realised_fpr_at_{name}"] = accused if report[f"tpr_at_{name}_fpr"] is not None else None
-    others_first = -nonmembers[::-1], -members[::-1]
-    return report | _low_rate_report("tnr_at_1pct_fnr", *others_first, LOW_FNR, confidence)
+        measure = f"tpr_at_{name}_fpr"
+        report |= _rate_report(measure, ranked.sides, fpr, confidences[measure], chances)
+        report[f"realised_fpr_at_{name}"] = None if report[measure] is None else allowed(fpr, m) / m
+    measure = "tnr_at_1pct_fnr"
+    return report | _rate_report(measure, ranked.turned_sides, LOW_FNR, confidences[measure], chances)
+
+
+def _confidences(confidence: float | Mapping[str, float]) -> dict[str, float]:
+    """That of each measure."""
+    measures = "auc", "heldout_advantage", *(f"tpr_at_{name}_fpr" for name in LOW_FPRS), "tnr_at_1pct_fnr"
+    if isinstance(confidence, Mapping):
+        confidences = dict.fromkeys(measures, CONFIDENCE) | dict(confidence)
+    else:
+        confidences = dict.fromkeys(measures, confidence)
+    for each in confidences.values():
+        refuse_confidence(each)
+    return confidences
+
+
+def evidence_of_leak(found: Mapping[str, float | None], epsilon_low: float | None = None) -> list[str]:
+    """Which measures show a leak: whose interval lies above what is expected if nothing leaks.
+
+    found: of measure_leakage, or of interval_of_kind for several trainings, with the confidence FAMILY.
+    epsilon_low: a lower bound on epsilon with the confidence (1 + FAMILY["epsilon"]) / 2, of several
+        trainings the largest, each with its share of what is left; None if there is none.
+    Returns names among those of FAMILY, the AUC first. Of models that leak nothing at most 5% get any
+    (Bonferroni), whatever the measures have to do with each other.
+    """
+    evidence = []
+    for measure in FAMILY:
+        low, chance = found.get(f"{measure}_low"), found.get(f"chance_{measure}")
+        if measure == "epsilon":
+            low, chance = epsilon_low, 0.0
+        elif measure in ("auc", "heldout_advantage"):
+            chance = 0.5 if measure == "auc" else 0.0
+        if low is not None and chance is not None and low > chance:
+            evidence.append(measure)
+    return evidence
+
+
+def detectable_auc(
+    found: Mapping[str, float | None], *, confidence: float = CONFIDENCE, power: float = 0.8
+) -> float | None:
+    """The smallest AUC that the interval of such an audit would have lain above 0.5 for with this power.
+
+    found: of measure_leakage or interval_of_kind, with this confidence. From the half-width of its interval,
+    which is so many standard errors of a normal estimate (or of Student's, with its degrees of freedom): an
+    AUC is found with a power of 80% if it is that far above 0.5, and 0.84 standard errors more. None without
+    an interval; at most 1.
+    """
+    low, high = found["auc_low"], found["auc_high"]
+    if low is None or high is None:
+        return None
+    width = quantile(confidence, found.get("auc_degrees") or math.inf)
+    half = (high - low) / 2
+    return min(0.5 + half * (1 + float(special.ndtri(power)) / width), 1.0)
+
+
+def mean_by_person(losses: Losses) -> Losses:
+    """One mean loss a person: a person is what was in the training set or not, and what is at risk.
+
+    losses: with persons. A person with rows on both sides is neither in nor out, and is left out. So the rest
+    says nothing of a split by row, in which few persons are in or out with all their rows.
+    Returns the means, in the order in which the persons first appear, with numbers of theirs as ids.
+    Raises BadInput without persons, if more than half of them are on both sides, and if fewer than 10 members
+    or non-members are left.
+    """
+    n, m = len(losses.members), len(losses.nonmembers)
+    persons = persons_of(losses.member_persons, losses.nonmember_persons, n, m)
+    if persons is None:
+        if losses.member_persons is None and losses.nonmember_persons is None:
+            raise BadInput("the mean loss a person takes persons: say whose each row is")
+        return Losses(losses.members, losses.nonmembers, losses.member_ids, losses.nonmember_ids)
+    both = persons.on_both_sides
+    split_by_row = (
+        f"{np.count_nonzero(both):,} of {len(both):,} persons have rows among members and among others"
+    )
+    if both.mean() > 0.5:
+        raise BadInput(f"{split_by_row}: who was in the training set was decided by row, not by person")
+    means, numbers = [], []
+    for side, rows, codes in zip(
+        (losses.members, losses.nonmembers), persons.rows, np.split(persons.codes, [n]), strict=True
+    ):
+        numbers.append(np.flatnonzero((rows > 0) & ~both))
+        sums = np.bincount(codes, np.asarray(side, float), len(rows))
+        means.append(sums[numbers[-1]] / rows[numbers[-1]])
+    if min(map(len, means)) < FEWEST_EXAMPLES:
+        raise BadInput(
+            f"only {min(map(len, means))} persons are members, or non-members, with all their rows"
+        )
+    return Losses(*means, *numbers)
+
+
+def rows_a_person(losses: Losses) -> tuple[float, float, float]:
+    """Whether members have fewer rows a person than non-members: the AUC of these numbers, and its interval.
+
+    Of persons on one side alone. It must hold 0.5: means of few rows have another spread than means of many,
+    so that even a model that leaks nothing would part them; and persons drawn from one source by chance have
+    equally many. (0.5, 0, 1) if each row is a person of its own.
+    Raises BadInput if no person has all rows among members, or among non-members.
+    """
+    persons = persons_of(
+        losses.member_persons, losses.nonmember_persons, len(losses.members), len(losses.nonmembers)
+    )
+    if persons is None:
+        return 0.5, 0.0, 1.0
+    rows = [of_side[(of_side > 0) & ~persons.on_both_sides] for of_side in persons.rows]
+    return auc_with_interval(*rows)
 
 
 def estimates_of(losses: Losses, measures: Iterable[str], *, seed: int = 0) -> dict[str, Estimate | None]:
@@ -142,17 +315,21 @@ def estimates_of(losses: Losses, measures: Iterable[str], *, seed: int = 0) -> d
     those of measure_leakage with the same seed. None where measure_leakage gives None.
     Raises BadInput as measure_leakage does.
     """
-    ranked = _rank(checked(losses.members, "member"), checked(losses.nonmembers, "non-member"))
+    ranked = _rank(
+        checked(losses.members, "member"),
+        checked(losses.nonmembers, "non-member"),
+        losses.member_persons,
+        losses.nonmember_persons,
+    )
     return {measure: _ESTIMATES[measure](ranked, seed) for measure in measures}
 
 
-def _low_rate_report(
-    name: str, members: np.ndarray, nonmembers: np.ndarray, fpr: float, confidence: float
+def _rate_report(
+    measure: str, sides: tuple["_Side", "_Side"], rate: float, confidence: float, chances: Mapping[str, float]
 ) -> dict[str, float | None]:
-    value, low, high = _tpr_at_fpr(members, nonmembers, fpr, confidence)
-    m = len(nonmembers)
-    chance = None if value is None else (allowed(fpr, m) + 1) / (m + 1)
-    return {name: value, f"{name}_low": low, f"{name}_high": high, f"chance_{name}": chance}
+    value, low, high = _tpr_at_fpr(*sides, rate, confidence)
+    chance = None if value is None else chances[measure]
+    return {measure: value, f"{measure}_low": low, f"{measure}_high": high, f"chance_{measure}": chance}
 
 
 def checked(losses: np.ndarray, kind: str) -> np.ndarray:
@@ -178,7 +355,22 @@ def normal_quantile(confidence: float) -> float:
     return float(special.ndtri(0.5 + confidence / 2))
 
 
+def quantile(confidence: float, degrees: float) -> float:
+    """The same for an error with these degrees of freedom: Student's, or the normal one if infinite."""
+    if math.isinf(degrees):
+        return normal_quantile(confidence)
+    return float(special.stdtrit(degrees, 0.5 + confidence / 2))
+
+
 # ------------------------------------------------------------------------------------ both kinds in one order
+
+
+class _Side(NamedTuple):
+    """Members or non-members from the lowest loss to the highest: losses (n,), and whose each is (n,), or
+    None if each is a person of its own."""
+
+    losses: np.ndarray
+    codes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -187,13 +379,14 @@ class _Ranked:
 
     losses (n + m,): in this order; order (n + m,): where each stands among all losses, members first;
     is_member (n + m,): what it is; last (k,): the place of the last of each run of equal losses. A threshold
-    can only fall behind one of these.
+    can only fall behind one of these. persons: whose the losses are, None if each is a person of its own.
     """
 
     losses: np.ndarray
     order: np.ndarray
     is_member: np.ndarray
     last: np.ndarray
+    persons: Persons | None
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -201,10 +394,18 @@ class _Ranked:
         n = int(np.count_nonzero(self.is_member))
         return n, len(self.is_member) - n
 
+    @cached_property
+    def sides(self) -> tuple[_Side, _Side]:
+        """Members and non-members."""
+        codes = None if self.persons is None else self.persons.codes[self.order]
+        kinds = self.is_member, ~self.is_member
+        return tuple(_Side(self.losses[kind], None if codes is None else codes[kind]) for kind in kinds)
+
     @property
-    def sorted_losses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Those of the members (n,) and of the non-members (m,)."""
-        return self.losses[self.is_member], self.losses[~self.is_member]
+    def turned_sides(self) -> tuple[_Side, _Side]:
+        """Non-members and members from the highest loss to the lowest: the attack the other way round."""
+        turned = [(-losses[::-1], None if codes is None else codes[::-1]) for losses, codes in self.sides]
+        return _Side(*turned[1]), _Side(*turned[0])
 
     def back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values in this order, back to the members (n,) and the non-members (m,) as they were given."""
@@ -214,12 +415,18 @@ class _Ranked:
         return given[:n], given[n:]
 
 
-def _rank(members: np.ndarray, nonmembers: np.ndarray) -> _Ranked:
+def _rank(
+    members: np.ndarray,
+    nonmembers: np.ndarray,
+    member_persons: Sequence | np.ndarray | None = None,
+    nonmember_persons: Sequence | np.ndarray | None = None,
+) -> _Ranked:
+    persons = persons_of(member_persons, nonmember_persons, len(members), len(nonmembers))
     losses = np.concatenate([members, nonmembers])
     order = np.argsort(losses)
     ordered = losses[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return _Ranked(ordered, order, order < len(members), last)
+    return _Ranked(ordered, order, order < len(members), last, persons)
 
 
 # ------------------------------------------------------------------------------------------------------- AUC
@@ -263,26 +470,41 @@ def _auc(ranked: _Ranked) -> Estimate:
     # An example's placement: the share of the other kind that it is on the right side of.
     of_members = 1 - (nonmembers_upto + nonmembers_before) / (2 * m)
     of_nonmembers = (members_upto + members_before) / (2 * n)
+    # The roots divide by n and m, and make up for deviating from the losses' own AUC; by person, see below.
+    persons = ranked.persons
+    divisors = [math.sqrt(count * max(count - 1, 1)) if persons is None else count for count in (n, m)]
     influences = np.where(
         ranked.is_member,
-        np.repeat((of_members - auc) / math.sqrt(n * max(n - 1, 1)), run_sizes),
-        np.repeat((of_nonmembers - auc) / math.sqrt(m * max(m - 1, 1)), run_sizes),
+        np.repeat((of_members - auc) / divisors[0], run_sizes),
+        np.repeat((of_nonmembers - auc) / divisors[1], run_sizes),
     )
-    return Estimate(auc, *ranked.back(influences))
+    return _estimate(auc, *ranked.back(influences), persons)
+
+
+def _estimate(value: float, members: np.ndarray, nonmembers: np.ndarray, persons: Persons | None) -> Estimate:
+    """An estimate from influences that make up for few rows, but not yet for few persons."""
+    if persons is None:
+        return Estimate(value, members, nonmembers)
+    corrections = persons.corrections
+    return Estimate(value, members * corrections[0], nonmembers * corrections[1], persons)
 
 
 def auc_interval(auc: Estimate, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The interval of an AUC over examples, see auc_with_interval."""
-    return interval_of_auc(auc.value, auc.standard_error, len(auc.members), len(auc.nonmembers), confidence)
+    """The interval of an AUC over examples, see auc_with_interval; or over persons.
+
+    Newcombe's is for independent examples, as many as the rows of persons tell; DeLong's is Student's then.
+    """
+    error = auc.standard_error
+    return interval_of_auc(auc.value, error, *auc.told, confidence, auc.degrees)
 
 
 def interval_of_auc(
-    auc: float, standard_error: float, n: float, m: float, confidence: float
+    auc: float, standard_error: float, n: float, m: float, confidence: float, degrees: float = math.inf
 ) -> tuple[float, float]:
-    """The same, of an AUC from 0 to 1 with this standard error (DeLong's, or inf), of n members and m
-    non-members. n and m need not be whole: a mean of AUCs that tell as much as one of more examples has the
-    interval of so many."""
-    width = normal_quantile(confidence)
+    """The same, of an AUC from 0 to 1 with this standard error (DeLong's, or inf) and its degrees of freedom,
+    of n members and m non-members. n and m need not be whole: a mean of AUCs that tell as much as one of more
+    examples has the interval of so many."""
+    width = quantile(confidence, degrees)
     low, high = _newcombe_low(auc, n, m, width), 1 - _newcombe_low(1 - auc, n, m, width)
     if math.isinf(standard_error) or auc in (0.0, 1.0):
         return low, high
@@ -319,11 +541,16 @@ def _advantage(ranked: _Ranked) -> float:
     return int(np.abs(_curve(ranked.is_member, ranked.last, n, m)).max()) / (n * m)
 
 
-def _chance_advantage(ranked: _Ranked) -> float:
-    """See measure_leakage."""
+def _chances(ranked: _Ranked) -> dict[str, float]:
+    """The mean of "advantage" and of the rates if nothing leaks, see measure_leakage."""
     n, m = ranked.sizes
+    if ranked.persons is not None:
+        return _chances_of_persons(ranked)
+    chances = {f"tpr_at_{name}_fpr": (allowed(fpr, m) + 1) / (m + 1) for name, fpr in LOW_FPRS.items()}
+    chances["tnr_at_1pct_fnr"] = (allowed(LOW_FNR, n) + 1) / (n + 1)
     if min(n, m) >= FEWEST_FOR_THE_LIMIT and len(ranked.last) >= 0.99 * (n + m):
-        return math.sqrt(math.pi / 2) * math.log(2) * math.sqrt((n + m) / (n * m))
+        limit = math.sqrt(math.pi / 2) * math.log(2) * math.sqrt((n + m) / (n * m))
+        return chances | {"advantage": limit}
     generator = np.random.default_rng(0)
     # It is enough to draw where the fewer of both kinds stand: for |TPR - FPR| the kinds can change places.
     fewer = min(n, m)
@@ -332,7 +559,24 @@ def _chance_advantage(ranked: _Ranked) -> float:
         is_fewer = np.zeros(n + m, bool)
         is_fewer[generator.choice(n + m, fewer, replace=False, shuffle=False)] = True
         advantages.append(np.abs(_curve(is_fewer, ranked.last, fewer, n + m - fewer)).max() / (n * m))
-    return float(np.mean(advantages))
+    return chances | {"advantage": float(np.mean(advantages))}
+
+
+def _chances_of_persons(ranked: _Ranked) -> dict[str, float]:
+    """The same by permutation of persons. Rows that tie stand in an order that no membership decides."""
+    found = []
+    for is_member in ranked.persons.permutations(0, PERMUTATIONS):
+        is_member = is_member[ranked.order]
+        members, nonmembers = np.flatnonzero(is_member), np.flatnonzero(~is_member)
+        n, m = len(members), len(nonmembers)
+        advantage = np.abs(_curve(is_member, ranked.last, n, m)).max() / (n * m)
+        # Members before the first non-member that must not be accused; and the other way round.
+        of_run = [(nonmembers[allowed(fpr, m)] - allowed(fpr, m)) / n for fpr in LOW_FPRS.values()]
+        missed = allowed(LOW_FNR, n)
+        recognised = n + m - 1 - members[n - 1 - missed] - missed
+        found.append([advantage, *of_run, recognised / m])
+    keys = "advantage", *(f"tpr_at_{name}_fpr" for name in LOW_FPRS), "tnr_at_1pct_fnr"
+    return dict(zip(keys, np.mean(found, axis=0).tolist(), strict=True))
 
 
 def heldout_estimate(members: np.ndarray, nonmembers: np.ndarray, seed: int = 0) -> Estimate:
@@ -352,14 +596,14 @@ def heldout_interval(heldout: Estimate, confidence: float = CONFIDENCE) -> tuple
     """The interval of a held-out advantage over examples, for the thresholds chosen.
 
     On the logit scale of its place between -1 and 1, which it cannot leave then. A perfect separation has no
-    spread to measure: then as for n hits out of n, n the fewer of both kinds.
+    spread to measure: then as for n hits out of n, n the fewer of both kinds. Over persons it is Student's.
     """
     place = (heldout.value + 1) / 2
     if place in (0.0, 1.0):
-        end = ((1 - confidence) / 2) ** (1 / min(len(heldout.members), len(heldout.nonmembers)))
+        end = ((1 - confidence) / 2) ** (1 / min(heldout.sizes))
         low, high = (end, 1.0) if place else (0.0, 1 - end)
     else:
-        half = normal_quantile(confidence) * heldout.standard_error / 2 / (place * (1 - place))
+        half = quantile(confidence, heldout.degrees) * heldout.standard_error / 2 / (place * (1 - place))
         low, high = special.expit(special.logit(place) + np.array([-half, half]))
     return 2 * float(low) - 1, 2 * float(high) - 1
 
@@ -377,7 +621,9 @@ def _halves(n: int, m: int, seed: int) -> Iterator[np.ndarray]:
 def _heldout(ranked: _Ranked, seed: int) -> Estimate:
     n, m = ranked.sizes
     if min(n, m) < 2:
-        return Estimate(0.0, np.zeros(n), np.zeros(m))
+        return Estimate(0.0, np.zeros(n), np.zeros(m), ranked.persons)
+    if ranked.persons is not None:
+        return _heldout_of_persons(ranked, ranked.persons, seed)
     # Members and non-members of the second half, and of the first.
     sizes = np.array([[n // 2, m // 2], [(n + 1) // 2, (m + 1) // 2]])
     # What an example adds to TPR - FPR in its half, times the sizes of both kinds there: whole numbers, so
@@ -413,6 +659,32 @@ def _heldout(ranked: _Ranked, seed: int) -> Estimate:
     )
 
 
+def _heldout_of_persons(ranked: _Ranked, persons: Persons, seed: int) -> Estimate:
+    """The same with halves of the persons, which may have unequal numbers of rows."""
+    is_member, places = ranked.is_member, np.arange(len(ranked.order))
+    value, influences = 0.0, np.zeros(len(places))
+    for in_first in persons.halves(seed, SPLITS):
+        in_half = [~in_first[ranked.order], in_first[ranked.order]]
+        rows = [(half & is_member, half & ~is_member) for half in in_half]
+        sizes = [(np.count_nonzero(members), np.count_nonzero(nonmembers)) for members, nonmembers in rows]
+        if 0 in (*sizes[0], *sizes[1]):
+            continue  # a kind with so few persons that all are in one half
+        # Either half chooses the place of a threshold for the other, as without persons.
+        chosen = [
+            _best_place(np.where(is_member, m, -n) * half, ranked.last)
+            for (n, m), half in zip(sizes, in_half, strict=True)
+        ]
+        for half in (0, 1):
+            called = places <= chosen[1 - half]
+            for of_kind, size, sign in zip(rows[half], sizes[half], (1, -1), strict=True):
+                rate = np.count_nonzero(called & of_kind) / size
+                value += sign * rate / 2
+                # A row's influence is its deviation from the rate of its half.
+                influences[of_kind] += sign / (2 * size) * (called[of_kind] - rate)
+    scale = math.sqrt(1 + FOLD_CORRELATION) / SPLITS
+    return _estimate(float(value / SPLITS), *ranked.back(scale * influences), persons)
+
+
 def _best_place(steps: np.ndarray, last: np.ndarray) -> int:
     """Behind which place the sum of the steps is the largest, -1 (before all) if it is never above 0."""
     curve = np.cumsum(steps, dtype=steps.dtype)
@@ -437,6 +709,50 @@ def nonmembers_needed(fpr: float) -> int:
     return math.ceil((FEWEST_ACCUSED - 1e-9) / fpr)
 
 
+class _Cut(NamedTuple):
+    """Of one side, from the lowest loss on, who is called a member: the first `below`, and of those that tie
+    with the threshold, up to the place `upto`, a share."""
+
+    below: int
+    upto: int
+    share: float
+
+    @property
+    def called(self) -> float:
+        """How many."""
+        return self.below + (self.upto - self.below) * self.share
+
+    def of_each(self, count: int) -> np.ndarray:
+        """How much of each of `count` losses is called (count,), from 0 to 1."""
+        called = np.zeros(count)
+        called[: self.below] = 1
+        called[self.below : self.upto] = self.share
+        return called
+
+
+def _cuts(members: np.ndarray, nonmembers: np.ndarray, accused: int) -> tuple[_Cut, _Cut]:
+    """Of sorted losses, who is called if `accused` of the non-members are: everybody before the next one.
+
+    Losses that tie stand in an order by chance. With k members and l non-members at the threshold, and b
+    non-members below it, accused - b of the l are called, and of the k on average those before the next of
+    the l: a share of (accused - b + 1) / (l + 1). If nothing leaks that is as if nobody tied.
+    """
+    if accused < 0:
+        return _Cut(0, 0, 0.0), _Cut(0, 0, 0.0)
+    if accused >= len(nonmembers):
+        return _Cut(len(members), len(members), 0.0), _Cut(len(nonmembers), len(nonmembers), 0.0)
+    ends = [
+        (
+            int(np.searchsorted(losses, nonmembers[accused])),
+            int(np.searchsorted(losses, nonmembers[accused], "right")),
+        )
+        for losses in (members, nonmembers)
+    ]
+    below, upto = ends[1]
+    more = accused - below
+    return _Cut(*ends[0], (more + 1) / (upto - below + 1)), _Cut(below, upto, more / (upto - below))
+
+
 def _tpr(ranked: _Ranked, fpr: float) -> Estimate | None:
     """The largest TPR whose FPR is at most `fpr`; None if fewer than 10 non-members may be accused.
 
@@ -444,68 +760,73 @@ def _tpr(ranked: _Ranked, fpr: float) -> Estimate | None:
     -slope (1{y < t} - FPR) / m: other non-members would have moved t, and with it the TPR along the ROC
     curve, whose slope there is that of the density ratio (Hsieh and Turnbull 1996, theorem 2.2). It is taken
     from the members and the non-members between the two thresholds that the interval of measure_leakage looks
-    at.
+    at. Losses that tie with t count as much as is called of them.
     """
-    members, nonmembers = ranked.sorted_losses
-    n, m = len(members), len(nonmembers)
-    if allowed(fpr, m) < FEWEST_ACCUSED:
+    if _too_few(ranked.sides, fpr):
         return None
-    caught, accused = _caught_at(members, nonmembers, fpr)
-    # Shares of either kind in the window: from a non-member that it leaves out, unless that ties with its
-    # last one, to one that it includes.
+    members, nonmembers = (side.losses for side in ranked.sides)
+    n, m = len(members), len(nonmembers)
+    caught, accused = _cuts(members, nonmembers, allowed(fpr, m))
     lower, upper = _quantile_ranks(m, fpr, CONFIDENCE)
-    begin = nonmembers[lower - 1] if lower else -math.inf
-    end = nonmembers[upper] if upper < m else math.inf
-    side = "right" if lower and begin < end else "left"
-    shares = [
-        (np.searchsorted(losses, end, "right") - np.searchsorted(losses, begin, side)) / len(losses)
-        for losses in (members, nonmembers)
-    ]
-    slope = shares[0] / shares[1]
-    called = np.arange(n + m) < caught + accused
-    influences = np.where(ranked.is_member, (called - caught / n) / n, -slope * (called - accused / m) / m)
-    return Estimate(caught / n, *ranked.back(influences))
+    more, fewer = (_cuts(members, nonmembers, rank)[0].called for rank in (upper, lower - 1))
+    slope = ((more - fewer) / n) / ((min(upper + 1, m) - lower) / m)
+    influences = np.empty(n + m)
+    influences[ranked.is_member] = (caught.of_each(n) - caught.called / n) / n
+    influences[~ranked.is_member] = -slope * (accused.of_each(m) - accused.called / m) / m
+    return _estimate(caught.called / n, *ranked.back(influences), ranked.persons)
+
+
+def _too_few(sides: tuple[_Side, _Side], fpr: float) -> bool:
+    """For a TPR: of non-members to be accused, or of persons of a kind."""
+    persons = [np.count_nonzero(np.bincount(codes)) for _, codes in sides if codes is not None]
+    return (
+        allowed(fpr, len(sides[1].losses)) < FEWEST_ACCUSED
+        or min(persons, default=math.inf) < FEWEST_EXAMPLES
+    )
 
 
 def _tpr_at_fpr(
-    members: np.ndarray, nonmembers: np.ndarray, fpr: float, confidence: float
+    members: _Side, nonmembers: _Side, fpr: float, confidence: float
 ) -> tuple[float, float, float] | tuple[None, None, None]:
     """The TPR at an FPR and its interval, see measure_leakage. Of sorted losses."""
-    n, m = len(members), len(nonmembers)
-    if allowed(fpr, m) < FEWEST_ACCUSED:
+    if _too_few((members, nonmembers), fpr):
         return None, None, None
-    caught = _caught_at(members, nonmembers, fpr)[0]
+    losses = members.losses, nonmembers.losses
+    n, m = map(len, losses)
+    accused = allowed(fpr, m)
+    caught = _cuts(*losses, accused)[0].called
     tpr = caught / n
-    from_members = clopper_pearson(caught, n, confidence)
-    # The true threshold lies, with this confidence, between these two of the ordered non-members.
-    lower, upper = _quantile_ranks(m, fpr, confidence)
-    tpr_low = np.searchsorted(members, nonmembers[lower - 1], "left") / n if lower else 0.0
-    tpr_high = np.searchsorted(members, nonmembers[upper], "right") / n if upper < m else 1.0
+    if members.codes is None:
+        from_members = clopper_pearson(caught, n, confidence)
+        # The true threshold lies, with this confidence, between these two of the ordered non-members.
+        lower, upper = _quantile_ranks(m, fpr, confidence)
+    else:
+        # As many members and non-members as these rows of persons tell.
+        of_shares = [_cuts(*losses, rank) for rank in (accused, 2 * accused)]
+        told, told_by_nonmembers = (
+            min(effective_rows(cuts[place].of_each(count), side.codes, confidence) for cuts in of_shares)
+            for place, (side, count) in enumerate(((members, n), (nonmembers, m)))
+        )
+        from_members = clopper_pearson(tpr * told, told, confidence)
+        lower, upper = _quantile_ranks(told_by_nonmembers, fpr, confidence)
+        lower = math.floor(lower * m / told_by_nonmembers)
+        upper = math.ceil(upper * m / told_by_nonmembers)
+    tpr_low, tpr_high = (_cuts(*losses, rank)[0].called / n for rank in (lower - 1, upper))
     low = tpr - math.hypot(tpr - from_members[0], tpr - tpr_low)
     high = tpr + math.hypot(from_members[1] - tpr, tpr_high - tpr)
     return tpr, max(low, 0.0), min(high, 1.0)
 
 
 @lru_cache
-def _quantile_ranks(m: int, fpr: float, confidence: float) -> tuple[int, int]:
+def _quantile_ranks(m: float, fpr: float, confidence: float) -> tuple[int, int]:
     """How many of m non-members fall below their true `fpr` quantile: the binomial's central part."""
     lower, upper = np.ceil(special.bdtrik([(1 - confidence) / 2, (1 + confidence) / 2], m, fpr))
     return int(lower), int(upper)
 
 
-def _caught_at(members: np.ndarray, nonmembers: np.ndarray, fpr: float) -> tuple[int, int]:
-    """Of sorted losses, members and non-members below the largest threshold that accuses at most `fpr` of the
-    latter."""
-    accused = allowed(fpr, len(nonmembers))
-    if accused >= len(nonmembers):
-        return len(members), len(nonmembers)
-    # Everything strictly below the first non-member that must not be accused.
-    threshold = nonmembers[accused]
-    return int(np.searchsorted(members, threshold)), int(np.searchsorted(nonmembers, threshold))
-
-
-def clopper_pearson(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact interval of a proportion (Clopper and Pearson 1934), `hits` of `trials` (at least 1)."""
+def clopper_pearson(hits: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact interval of a proportion (Clopper and Pearson 1934), `hits` of `trials` (at least 1), which need
+    not be whole where they stand for as many trials as others tell."""
     tail = (1 - confidence) / 2
     low = special.betaincinv(hits, trials - hits + 1, tail) if hits else 0.0
     high = special.betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
@@ -513,10 +834,12 @@ def clopper_pearson(hits: int, trials: int, confidence: float = CONFIDENCE) -> t
 
 
 def roc_curve(member_losses: np.ndarray, nonmember_losses: np.ndarray, fprs: np.ndarray) -> np.ndarray:
-    """The largest TPR whose FPR is at most each of `fprs` (k,): members positive, ties called together."""
+    """The largest TPR whose FPR is at most each of `fprs` (k,): members positive, ties in an order by
+    chance."""
     members = np.sort(checked(member_losses, "member"))
     nonmembers = np.sort(checked(nonmember_losses, "non-member"))
-    return np.array([_caught_at(members, nonmembers, fpr)[0] for fpr in fprs]) / len(members)
+    caught = [_cuts(members, nonmembers, allowed(fpr, len(nonmembers)))[0].called for fpr in fprs]
+    return np.array(caught) / len(members)
 
 
 _ESTIMATES: dict[str, Callable[[_Ranked, int], Estimate | None]] = {

@@ -105,15 +105,13 @@ def test_auc_and_advantage_are_those_of_tensorflow_privacy(distance):
     assert report["advantage"] == pytest.approx(result.get_attacker_advantage(), abs=1e-12)
 
 
-@pytest.mark.parametrize("decimals", [1, 2, 15])
-def test_tpr_at_a_low_fpr_is_the_best_of_all_thresholds(decimals):
-    members, nonmembers = (losses.round(decimals) for losses in binormal(2, 1000, 10_000, 1))
+def test_tpr_at_a_low_fpr_is_the_best_of_all_thresholds():
+    members, nonmembers = binormal(2, 1000, 10_000, 1)
     caught, accused = counts(members, nonmembers)
     report = measure_leakage(members, nonmembers)
     for name, most in (("1pct", 100), ("0p1pct", 10)):
-        best = caught[accused <= most].max()
-        assert report[f"tpr_at_{name}_fpr"] == best / 1000
-        assert report[f"realised_fpr_at_{name}"] == accused[accused <= most].max() / 10_000
+        assert report[f"tpr_at_{name}_fpr"] == caught[accused <= most].max() / 1000
+        assert report[f"realised_fpr_at_{name}"] == most / 10_000
         assert report[f"chance_tpr_at_{name}_fpr"] == (most + 1) / 10_001
     # The other way round: a threshold above which at most 10 of the 1,000 members remain.
     remaining, recognised = 1000 - caught, 10_000 - accused
@@ -123,6 +121,43 @@ def test_tpr_at_a_low_fpr_is_the_best_of_all_thresholds(decimals):
     caught, accused = counts(members, nonmembers[:100])
     best = [caught[2 * accused <= halves].max() / 1000 for halves in range(201)]
     assert roc_curve(members, nonmembers[:100], np.arange(201) / 200).tolist() == best
+
+
+TIES = {
+    "rounded": tuple(losses.round(1) for losses in binormal(2, 1000, 1500, 1)),
+    "a tree": (np.zeros(1200), np.append(np.zeros(1100), np.arange(1, 401) / 400)),
+    "a few tied with the threshold": (
+        np.append(np.full(40, 5.0), np.arange(1000) + 20.5),
+        np.arange(1000.0) // 2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("members", "nonmembers"), TIES.values(), ids=TIES)
+def test_ties_are_broken_by_chance(members, nonmembers):
+    """The mean over 400 orders in which losses that tie may stand, within 4 standard errors."""
+    generator, found = np.random.default_rng(30), []
+    n, m = len(members), len(nonmembers)
+    for _ in range(400):
+        losses = np.concatenate([members, nonmembers])
+        order = np.lexsort((generator.random(n + m), losses))
+        places = np.empty(n + m)
+        places[order] = np.arange(n + m)
+        found.append([roc_curve(places[:n], places[n:], [0.01, 0.1])])
+        found[-1] = [*found[-1][0], measure_leakage(places[:n], places[n:])["tnr_at_1pct_fnr"]]
+    expected, errors = np.mean(found, axis=0), np.std(found, axis=0) / 20
+    report = measure_leakage(members, nonmembers)
+    computed = *roc_curve(members, nonmembers, [0.01, 0.1]), report["tnr_at_1pct_fnr"]
+    assert (np.abs(computed - expected) <= 4 * errors + 1e-12).all()
+    assert report["tpr_at_1pct_fpr"] == computed[0]
+    assert report["realised_fpr_at_1pct"] == allowed(0.01, m) / m
+
+
+def test_of_equal_losses_chance_is_found():
+    report = measure_leakage(np.zeros(1000), np.zeros(2000))
+    for rate in ("tpr_at_1pct_fpr", "tnr_at_1pct_fnr"):
+        assert report[rate] == pytest.approx(report[f"chance_{rate}"])
+        assert report[f"{rate}_low"] < report[rate] < report[f"{rate}_high"]
 
 
 def test_a_low_fpr_needs_ten_nonmembers_below_it():
@@ -252,6 +287,11 @@ def test_of_few_examples_the_auc_interval_claims_a_leak_seldom():
 # ---------------------------------------------------------------------------------------- TPR at low FPRs
 
 
+def tpr_at_fpr(members, nonmembers, fpr):
+    """The TPR and its interval, of sorted losses."""
+    return estimates._tpr_at_fpr(estimates._Side(members), estimates._Side(nonmembers), fpr, 0.95)
+
+
 @pytest.mark.parametrize(("n", "m", "fpr"), [(1000, 1000, 0.01), (2000, 10_000, 0.001), (1000, 10_000, 0.01)])
 @pytest.mark.parametrize("distance", [0, 0.2, 1, 3])
 def test_the_interval_of_the_tpr_covers_the_truth(n, m, fpr, distance):
@@ -264,7 +304,7 @@ def test_the_interval_of_the_tpr_covers_the_truth(n, m, fpr, distance):
     for _ in range(replicates):
         members = np.sort(generator.normal(-distance, 1, n))
         nonmembers = np.sort(generator.normal(0, 1, m))
-        tpr, low, high = estimates._tpr_at_fpr(members, nonmembers, fpr, 0.95)
+        tpr, low, high = tpr_at_fpr(members, nonmembers, fpr)
         covered += low <= truth <= high
         found.append(tpr)
     assert 0.95 - four_errors(0.95, replicates) < covered / replicates < 0.999
@@ -278,51 +318,75 @@ def tpr_interval(members, nonmembers, confidence=0.95):
     return tuple(report[f"tpr_at_1pct_fpr{end}"] for end in ("", "_low", "_high"))
 
 
+def caught_by_hand(members, nonmembers, accused):
+    """Before the accused have passed, ties in an order by chance: a member that ties with l non-members is in
+    one of l + 1 places among them, each with the same probability."""
+    threshold = sorted(nonmembers)[accused]
+    places = (nonmembers == threshold).sum() + 1
+    before = accused - (nonmembers < threshold).sum() + 1
+    return (members < threshold).sum() + (members == threshold).sum() * before / places
+
+
 @pytest.mark.parametrize(("decimals", "confidence"), [(1, 0.95), (15, 0.95), (15, 0.8)])
 def test_the_interval_of_the_tpr_is_the_formula(decimals, confidence):
     """MOVER, the parts counted one by one, with and without losses that tie."""
     members, nonmembers = (losses.round(decimals) for losses in binormal(12, 20_000, 2000, 1))
-    ordered = sorted(nonmembers.tolist())
     tpr, low, high = tpr_interval(members, nonmembers, confidence)
     tails = (1 - confidence) / 2, (1 + confidence) / 2
     lower, upper = (int(stats.binom.ppf(q, 2000, 0.01)) for q in tails)
-    least = (members < ordered[lower - 1]).mean()
-    most = (members <= ordered[upper]).mean()
-    at_threshold = beta_interval(round(tpr * 20_000), 20_000, confidence)
-    assert tpr == (members < ordered[20]).mean()
+    least, most = (caught_by_hand(members, nonmembers, rank) / 20_000 for rank in (lower - 1, upper))
+    at_threshold = beta_interval(tpr * 20_000, 20_000, confidence)
+    assert tpr == caught_by_hand(members, nonmembers, 20) / 20_000
     assert low == pytest.approx(max(tpr - math.hypot(tpr - at_threshold[0], tpr - least), 0))
     assert high == pytest.approx(tpr + math.hypot(at_threshold[1] - tpr, most - tpr))
 
 
-def test_the_interval_of_the_tpr_covers_it_where_losses_tie():
-    """Rounded to 0.1, 400 replicates. The truth: the TPR of the largest rounded threshold within the FPR."""
+@pytest.mark.parametrize("ties", ["rounded to 0.1", "most are 0"])
+def test_the_interval_of_the_tpr_covers_it_where_losses_tie(ties):
+    """400 replicates. The truth: of the members that tie with the threshold as large a share as of the
+    non-members that do, so that 1% of the latter are accused."""
     generator, covered = np.random.default_rng(13), 0
-    edges = np.arange(-60, 60) / 10 + 0.05
-    truth = special.ndtr(edges[special.ndtr(edges) <= 0.01].max() + 1)
+    if ties == "rounded to 0.1":
+        edges = np.arange(-60, 60) / 10 + 0.05
+        place = np.flatnonzero(special.ndtr(edges) <= 0.01).max()
+        (below, at), (members_below, members_at) = (
+            (special.ndtr(edges + shift)[place], np.diff(special.ndtr(edges + shift))[place])
+            for shift in (0, 1)
+        )
+        truth = members_below + members_at * (0.01 - below) / at
+        draw = [lambda: generator.normal(-1, 1, 1000).round(1), lambda: generator.normal(0, 1, 2000).round(1)]
+    else:
+        truth = 0.9 * 0.01 / 0.7
+        draw = [
+            lambda: generator.random(1000) * (generator.random(1000) > 0.9),
+            lambda: generator.random(2000) * (generator.random(2000) > 0.7),
+        ]
     for _ in range(400):
-        losses = generator.normal(-1, 1, 1000).round(1), generator.normal(0, 1, 2000).round(1)
-        _, low, high = estimates._tpr_at_fpr(*map(np.sort, losses), 0.01, 0.95)
+        _, low, high = tpr_at_fpr(*(np.sort(losses()) for losses in draw), 0.01)
         covered += low <= truth <= high
     assert covered / 400 > 0.95 - four_errors(0.95, 400)
 
 
-def test_a_third_of_the_losses_tied_at_the_minimum_give_a_tpr_of_nothing():
+def test_a_third_of_the_losses_tied_at_the_minimum_give_a_tpr_of_chance():
     members = np.append(np.zeros(500), np.arange(1.0, 1001))
     tpr, low, high = tpr_interval(members, members)
-    assert (tpr, low) == (0, 0)
-    assert high > 1 / 3
+    assert tpr == pytest.approx(500 / 1500 * 16 / 501)
+    assert 0.003 < low < 0.01 < high < 0.02
 
 
 def tpr_influences_by_hand(members, nonmembers, fpr):
     """Influences of both kinds, counted one by one; the slope is that of the ROC curve between the thresholds
     of the interval."""
-    m, ordered = len(nonmembers), sorted(nonmembers.tolist())
-    threshold = ordered[allowed(fpr, m)]
+    n, m, accused = len(members), len(nonmembers), allowed(fpr, len(nonmembers))
+    threshold = sorted(nonmembers)[accused]
     lower, upper = (int(stats.binom.ppf(q, m, fpr)) for q in (0.025, 0.975))
-    begin, end = ordered[lower - 1], ordered[upper]
-    window = [np.mean([begin < loss <= end for loss in losses]) for losses in (members, nonmembers)]
-    below = [np.array([loss < threshold for loss in losses]) for losses in (members, nonmembers)]
-    slope = window[0] / window[1]
+    caught = [caught_by_hand(members, nonmembers, rank) for rank in (lower - 1, upper, accused)]
+    slope = (caught[1] - caught[0]) / n * m / (upper - lower + 1)
+    below = [(losses < threshold).astype(float) for losses in (members, nonmembers)]
+    # Of those that tie with the threshold as much as is called of them.
+    for of_kind, losses, called in zip(below, (members, nonmembers), (caught[2], accused), strict=True):
+        tied = losses == threshold
+        of_kind[tied] = (called - of_kind.sum()) / max(tied.sum(), 1)
     return (below[0] - below[0].mean()) / len(members), -slope * (below[1] - below[1].mean()) / m
 
 
@@ -338,12 +402,11 @@ def test_the_influences_on_the_tpr_are_the_formula(decimals):
 
 
 def test_a_threshold_among_ties_alone_has_influences_too():
-    """All non-members that the window looks at are equal, and so are half of the members: at 1% FPR nobody
-    below them is accused, and a few accused more would call all of these members."""
+    """All non-members that the window looks at are equal, and so are half of the members."""
     members, nonmembers = np.append(np.zeros(50), np.arange(1.0, 51)), np.append(np.zeros(500), np.ones(500))
     estimate = estimates_of(Losses(members, nonmembers), ["tpr_at_1pct_fpr"])["tpr_at_1pct_fpr"]
-    assert estimate.value == 0
-    assert np.isfinite(estimate.standard_error)
+    assert estimate.value == pytest.approx(0.5 * 11 / 501)
+    assert 0 < estimate.standard_error < estimate.value
 
 
 @pytest.mark.parametrize(("n", "m", "fpr"), [(2000, 2000, "1pct"), (12_000, 12_000, "0p1pct")])
