@@ -291,7 +291,7 @@ def mean_by_person(losses: Losses) -> Losses:
     return Losses(*means, *numbers)
 
 
-def rows_a_person(losses: Losses) -> tuple[float, float, float]:
+def rows_a_person(losses: Losses, *, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
     """Whether members have fewer rows a person than non-members: the AUC of these numbers, and its interval.
 
     Of persons on one side alone. It must hold 0.5: means of few rows have another spread than means of many,
@@ -305,7 +305,7 @@ def rows_a_person(losses: Losses) -> tuple[float, float, float]:
     if persons is None:
         return 0.5, 0.0, 1.0
     rows = [of_side[(of_side > 0) & ~persons.on_both_sides] for of_side in persons.rows]
-    return auc_with_interval(*rows)
+    return auc_with_interval(*rows, confidence=confidence)
 
 
 def estimates_of(losses: Losses, measures: Iterable[str], *, seed: int = 0) -> dict[str, Estimate | None]:
