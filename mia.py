@@ -56,6 +56,7 @@ from leakage.calibration import calibrated_trainings
 from leakage.command_line import OneLineParser, run
 from leakage.estimates import Losses, auc_with_interval, measure_leakage
 from leakage.look import save_figures, styles_of
+from leakage.lower_bound import epsilon_lower_bound
 from leakage.output import output_folder, write_whole
 from leakage.panels import curves_of
 from suite.jobs.lab import Call, Kept, Lab
@@ -103,6 +104,7 @@ from suite.training.members import (
     refuse_a_pool_too_large,
 )
 from suite.training.private import (
+    DELTA,
     PRIVATE_EPOCHS,
     PRIVATE_LEARNING_RATE,
     SAMPLING_RATE,
@@ -504,14 +506,23 @@ def describe_epoch(training: dict, place: int) -> dict[str, object]:
 def attack_last_epoch(
     training: dict, losses: Losses, trainings: int, class_names: Sequence[str]
 ) -> dict[str, float]:
-    """The library's AUC and advantage, which measure_leakage's equal, and its AUC by class; and the placebo:
-    the same scores judged by coins that no training was given."""
+    """The library's AUC and advantage, which measure_leakage's equal, and its AUC by class; `epsilon_low`,
+    the epsilon at DELTA that this training certainly leaks of an image; and the placebo: the same scores
+    judged by coins that no training was given.
+
+    trainings: how many there are of this model. With 95% probability no bound of these trainings by any of
+    the attacks lies above the truth.
+    """
     labels, members = training["labels"], training["is_member"]
     by_slice = all_thresholds(losses, labels[members], labels[~members])
     auc, advantage = by_slice.pop(None)
     report = {"auc": auc, "advantage": advantage}
     for label, (auc_of_class, _) in sorted(by_slice.items()):
         report[f"auc_{class_names[label]}"] = auc_of_class
+    bounds = trainings * (2 if trainings > 2 else 1)  # one for each training and attack; two need references
+    report |= epsilon_lower_bound(
+        losses.members, losses.nonmembers, DELTA, confidence=1 - FALSE_CLAIMS / bounds
+    )
     scores = np.concatenate([losses.members, losses.nonmembers])
     ids = np.concatenate([losses.member_ids, losses.nonmember_ids])
     # The pair after the last: heads for the first of a pair of trainings, tails for its twin.
@@ -521,13 +532,9 @@ def attack_last_epoch(
 
 
 def curves_of_training(training: dict, losses: Losses, attack: str) -> dict[str, list[list[float]]]:
-    """The points [x, y] of a training's curves: ROC, shares of losses, histograms, and the proven bound."""
+    """The points [x, y] of a training's curves: ROC, histograms of the loss, and the proven bound."""
     drawn = curves_of(losses)
-    curves = {
-        "roc": [drawn.fprs, drawn.tprs],
-        "member losses": [drawn.member_losses, drawn.levels],
-        "non-member losses": [drawn.nonmember_losses, drawn.levels],
-    }
+    curves = {"roc": [drawn.fprs, drawn.tprs]}
     if attack == THRESHOLD:
         curves |= loss_histograms(losses)
     if "bound_fprs" in training:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from leakage.contrasts import (
@@ -24,6 +24,7 @@ from suite.study.findings import (
     THRESHOLD,
     compare_kinds,
     describe_kind,
+    detectable_difference,
     loss_histograms,
     losses_at,
     scores_at,
@@ -306,6 +307,18 @@ def test_a_private_model_is_also_set_beside_the_plain_one_at_equal_accuracy():
         assert row["auc_difference"] == pytest.approx(expected[0] - expected[1], abs=1e-12)
     turned = by_variant(compare_kinds(*kinds[::-1], NAMES, "", THRESHOLD, 2))
     assert EQUAL_ACCURACY not in turned
+
+
+@pytest.mark.parametrize("degrees", [6.0, 12.0, 40.0])
+@pytest.mark.parametrize("confidence", [0.95, 1 - 0.05 / 8])
+def test_the_detectable_difference_is_found_in_80_percent_of_runs(degrees, confidence):
+    """By the noncentral t distribution, for a standard error of 0.01: the approximation is off by less than
+    2.5% at 6 degrees of freedom, and by less at more."""
+    wide = stats.t.ppf(0.5 + confidence / 2, degrees)
+    contrast = {"auc_low": -0.01 * wide, "auc_high": 0.01 * wide, "auc_degrees": degrees}
+    smallest = detectable_difference(contrast, confidence)
+    power = stats.nct.sf(wide, degrees, smallest / 0.01)
+    assert power == pytest.approx(0.8, abs=0.025)
 
 
 def test_two_trainings_of_each_are_compared_by_the_threshold_attack():

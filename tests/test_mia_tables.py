@@ -322,9 +322,52 @@ def test_the_answers_of_act_three_are_the_verdicts_the_bound_and_early_stopping(
             assert row["verdict"].lower() in said.lower()
     largest = rows_of(defended.results, model="private", epoch=4)["heldout_advantage"].max()
     assert bound == (
-        f"No attack on private can exceed an advantage of 0.300; the largest held-out one measured is "
-        f"{largest:.3f}."
+        "No attack on private tells whether an image was in by the coin with an advantage above 0.300; that "
+        "is for one training, ideal noise, and a coin that the attacker does not know. The largest held-out "
+        f"advantage measured is {largest:.3f}."
     )
+    assert stopped.endswith(f"{mia_words.stopped_finding(rows)}, but it promises nothing.")
+
+
+@pytest.mark.parametrize(
+    ("intervals", "said"),
+    [
+        (
+            [(-0.1, 0.1)],
+            "No difference can be shown by the threshold attack: early stopping protects as well",
+        ),
+        ([(-0.1, 0.1)] * 2, "No difference can be shown by either attack: early stopping protects as well"),
+        ([(-0.1, 0.1), (0.01, 0.1)], "Early stopping protects less by the calibrated attack"),
+        ([(0.01, 0.1)] * 2, "Early stopping protects less by the threshold and calibrated attack"),
+        ([(-0.1, -0.01), (0.01, 0.1)], "Early stopping protects less by the calibrated attack"),
+        ([(-0.1, -0.01)] * 2, "Early stopping protects better on average by the threshold and calibrated"),
+    ],
+)
+def test_early_stopping_protects_as_well_only_as_far_as_both_attacks_say_so(intervals, said):
+    rows = pd.DataFrame(intervals, columns=["auc_low", "auc_high"])
+    rows["attack"] = [THRESHOLD, CALIBRATED][: len(rows)]
+    assert mia_words.stopped_finding(rows).startswith(said)
+
+
+def test_what_is_certain_what_is_reached_and_what_is_proven(acts):
+    """The largest bound of any training and attack, the largest advantage, and the accountant's numbers."""
+    table = mia_tables.limits_table(acts[2]).set_index("model")
+    for model, row in table.iterrows():
+        last = rows_of(acts[2].results, model=model, epoch=4)
+        assert row["epsilon at least"] == f"{last['epsilon_low'].max():.2f}"
+        assert row["advantage reached"] == f"{last['heldout_advantage'].max():.3f}"
+    assert table["advantage at most"].tolist() == ["1", "0.300"]
+    assert table["epsilon at most"].tolist() == ["no limit", "3"]
+    assert float(table.loc["private", "epsilon at least"]) < 3
+
+
+def test_a_difference_that_would_have_been_found_stands_beside_an_undecided_verdict():
+    rows = pd.DataFrame(
+        {"verdict": [NO_DIFFERENCE, "a leaks", NO_DIFFERENCE], "auc_detectable": [0.1, 0.9, 0.2]}
+    )
+    words = " Where none can be shown, one of 0.2000 would have been found in 80% of runs."
+    assert mia_words.found_otherwise(rows) == words
+    assert mia_words.found_otherwise(rows[1:2]) == ""
 
 
 def test_one_model_alone_without_any_pair():

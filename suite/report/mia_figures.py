@@ -640,7 +640,8 @@ def _short_loss(loss: float) -> str:
 
 
 def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
-    """Advantages beside the bound that none can exceed; ROC curves under it; accuracy and AUC per epoch.
+    """Advantages beside the bound that none can exceed; ROC curves under it; the smallest and the largest
+    epsilon that can be; and what the protection costs in accuracy.
 
     pairs: the experiment's rows of the table of pairs.
     """
@@ -665,14 +666,12 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
     handles = _model_handles(study, models, drawing.styles)
     figure = new_figure(7.4 + 0.25 * len(models), drawing.title(title), caption, handles=handles)
     panels = figure.subplot_mosaic(
-        [["advantage", "roc"], ["accuracy", "auc"]], height_ratios=[3.0, 2.6], width_ratios=[1, 1]
+        [["advantage", "roc"], ["limits", "cost"]], height_ratios=[3.0, 2.6], width_ratios=[1, 1]
     )
     _advantage_panel(panels["advantage"], study, models, stopped, drawing.styles)
     _bounded_roc_panel(panels["roc"], study, models, drawing.styles)
-    _accuracy_panel(panels["accuracy"], study, models, drawing.styles)
-    finish(panels["accuracy"], "(c) Accuracy", "epoch", "share classified correctly")
-    _auc_panel(panels["auc"], study, models, drawing.styles)
-    finish(panels["auc"], f"(d) {_auc_title(study)}", "epoch", "AUC")
+    _limits_panel(panels["limits"], study, models, drawing.styles)
+    _cost_panel(panels["cost"], study, models, stopped, drawing.styles)
     return figure
 
 
@@ -702,6 +701,58 @@ def _advantage_panel(
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
     finish(axes, "(a) Held-out advantage (dotted: chance)", "share of members less share of non-members")
+
+
+def _limits_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
+    """For each model the range in which its epsilon lies: from what is certainly leaked to what is proven,
+    without an end where nothing is."""
+    last = last_epoch(study.results)
+    proven = last.groupby("model")["epsilon"].max()
+    certain = last.groupby("model")["epsilon_low"].max()
+    farthest = 1.25 * max(1.0, certain[models].max(), proven[models].fillna(0).max())
+    for place, model in enumerate(models):
+        colour = styles[model].colour
+        words = [f"at least {certain[model]:.2f} (95%)"]
+        if pd.isna(proven[model]):
+            arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.5}
+            axes.annotate("", (farthest, place), (certain[model], place), arrowprops=arrow)
+            words.append("no limit")
+        else:
+            axes.plot([certain[model], proven[model]], [place] * 2, color=colour, linewidth=1.5)
+            axes.plot(proven[model], place, marker="|", color=colour, markersize=3 * MARK)
+            words.append(f"at most {proven[model]:g} (proven)")
+        axes.plot(certain[model], place, marker="|", color=colour, markersize=3 * MARK)
+        axes.text(certain[model], place - 0.3, f" {', '.join(words)}", va="center", fontsize=SMALL)
+    _model_rows(axes, models)
+    axes.set_xlim(0, farthest)
+    finish(axes, "(c) What is certainly leaked, and what can be", "epsilon at delta 1e-5 of one image")
+
+
+def _cost_panel(
+    axes: Axes, study: Study, models: Sequence[str], stopped: pd.DataFrame, styles: dict[str, Style]
+) -> None:
+    """AUC by accuracy on non-members, epoch after epoch; a line where early stopping is compared.
+
+    stopped: pairs at equal accuracy.
+    """
+    attacks = list(study.results["attack"].unique())
+    for model in models:
+        for attack in attacks:
+            rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
+            means = rows.groupby("epoch")[["test_accuracy", "auc"]].mean()
+            line, style = ATTACK_LINES[attack], styles[model]
+            axes.plot(means["test_accuracy"], means["auc"], line, color=style.colour, linewidth=1.5)
+            filled = attack == attacks[-1]
+            for _, mean in means.iterrows():
+                _mark(axes, mean["test_accuracy"], mean["auc"], style, filled=filled, size=MARK - 2)
+    last = last_epoch(study.results).groupby("model")["test_accuracy"].mean()
+    for model in stopped["second"].unique():
+        axes.axvline(last[model], color=styles[model].colour, linestyle="-.", linewidth=1, zorder=0)
+    axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    grey_key(axes, {f"{attack} attack": ATTACK_LINES[attack] for attack in attacks}, "upper left")
+    title = "(d) Leak and accuracy, epoch after epoch (dotted: chance)"
+    finish(axes, title, "accuracy on non-members", "AUC")
 
 
 def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:

@@ -89,15 +89,38 @@ def _tpr(kind: pd.Series, measure: str, fpr: float) -> str:
 
 
 def pairs_table(study: Study) -> pd.DataFrame:
-    """One row per pair: the first model less the second."""
+    """One row per pair: the first model less the second, and the difference in AUC that would have been found
+    in 80% of runs."""
     return pd.DataFrame(
         {
             "first - second": f"{row['first']} - {row['second']}",
             "AUC": with_interval(row, "auc_difference", "+"),
             "held-out advantage": with_interval(row, "heldout_advantage_difference", "+"),
+            "found in 80%": "" if pd.isna(row["auc_detectable"]) else f"{row['auc_detectable']:.4f}",
         }
         for _, row in reported(study.pairs).iterrows()
     )
+
+
+def limits_table(study: Study) -> pd.DataFrame:
+    """One row per model: at least so large an epsilon, what the attacks reach, and at most so much.
+
+    study: by all attacks.
+    """
+    rows = []
+    for model, last in last_epoch(study.results).groupby("model", sort=False):
+        first = last.iloc[0]
+        private = not pd.isna(first["advantage_bound"])
+        rows.append(
+            {
+                "model": model,
+                "epsilon at least": f"{last['epsilon_low'].max():.2f}",
+                "advantage reached": f"{last['heldout_advantage'].max():z.3f}",
+                "advantage at most": f"{first['advantage_bound']:.3f}" if private else "1",
+                "epsilon at most": f"{first['epsilon']:g}" if private else "no limit",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def sensitivity_table(study: Study) -> pd.DataFrame:

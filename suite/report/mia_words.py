@@ -20,6 +20,7 @@ from suite.report.mia_tables import (
     gains_table,
     given_fprs,
     last_epoch,
+    limits_table,
     models_table,
     pairs_table,
     precisions_table,
@@ -27,7 +28,7 @@ from suite.report.mia_tables import (
     sensitivity_table,
     with_interval,
 )
-from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, THRESHOLD
+from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, POWER, THRESHOLD
 from suite.study.memorisation import RELIABLE
 from suite.study.tables import Study
 from suite.support.command_line import in_lines
@@ -36,6 +37,11 @@ FALSE_ALARM = 1e-4  # probability that one control raises the alarm although not
 ENOUGH_TRAININGS = 12  # with which the intervals are half as wide as with four
 FEW_TRAININGS = 6  # with fewer, "no difference can be shown" says little
 NAMED_FIRST = 10  # images that are shown
+LIMITS_TITLE = (
+    "What is certainly leaked, what the attacks reach, and what none can exceed. At least: the largest lower "
+    "bound on epsilon from one training's coins (95% for each model). Reached: the largest held-out "
+    "advantage of a training. At most: proven, for an image that is in or out by a coin"
+)
 MEDIUM_LEAK = 0.7  # AUC up to which members' losses are "a little" smaller
 # What the first part of a model's name means: "dense4_10c" has four dense layers.
 LAYERS = {"cnn": "CNN of {} layers", "dense": "{} dense layers"}
@@ -139,7 +145,18 @@ def experiment_answer(pairs: pd.DataFrame, question: str) -> str:
         if several_attacks:
             name += f", {row['attack']}"
         differences.append(f"{name} {with_interval(row, 'auc_difference', '+')}")
-    return f"{question} {answer_of(pairs)}. In AUC: {'; '.join(differences)}."
+    return f"{question} {answer_of(pairs)}. In AUC: {'; '.join(differences)}.{found_otherwise(rows)}"
+
+
+def found_otherwise(rows: pd.DataFrame) -> str:
+    """Which difference would have been found, where none can be shown; "" if every verdict shows one."""
+    undecided = rows[rows["verdict"] == NO_DIFFERENCE]
+    if undecided.empty:
+        return ""
+    return (
+        f" Where none can be shown, one of {undecided['auc_detectable'].max():.4f} would have been found in "
+        f"{POWER:.0%} of runs."
+    )
 
 
 # -------------------------------------------------------------------------------------------- above figures
@@ -302,8 +319,10 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
     private = last_epoch(study.results).dropna(subset="advantage_bound")
     for model, rows in private.groupby("model", sort=False):
         answers.append(
-            f"No attack on {model} can exceed an advantage of {rows['advantage_bound'].max():.3f}; the "
-            f"largest held-out one measured is {rows['heldout_advantage'].max():z.3f}."
+            f"No attack on {model} tells whether an image was in by the coin with an advantage above "
+            f"{rows['advantage_bound'].max():.3f}; that is for one training, ideal noise, and a coin that "
+            "the attacker does not know. The largest held-out advantage measured is "
+            f"{rows['heldout_advantage'].max():z.3f}."
         )
     stopped = study.pairs[study.pairs["variant"] == EQUAL_ACCURACY]
     for (first, second), rows in stopped.groupby(["first", "second"], sort=False):
@@ -313,10 +332,25 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
         ]
         answers.append(
             f"{first} stopped early, where its accuracy on non-members is nearest to that of {second}, less "
-            f"{second} (described, not judged): {listed(differences)} in AUC. Early stopping promises "
-            "nothing."
+            f"{second} (described, not judged): {listed(differences)} in AUC. {stopped_finding(rows)}, but "
+            "it promises nothing."
         )
     return answers
+
+
+def stopped_finding(rows: pd.DataFrame) -> str:
+    """Whether early stopping protects as well as private training: only as far as every attack says so.
+
+    rows: of a pair, by each attack, the first stopped early less the private second.
+    """
+    worse = list(rows.loc[rows["auc_low"] > 0, "attack"])
+    better = list(rows.loc[rows["auc_high"] < 0, "attack"])
+    if worse:
+        return f"Early stopping protects less by the {listed(worse)} attack"
+    if len(better) == len(rows):
+        return f"Early stopping protects better on average by the {listed(better)} attack"
+    attacks = "either attack" if len(rows) > 1 else f"the {rows['attack'].iloc[0]} attack"
+    return f"No difference can be shown by {attacks}: early stopping protects as well on average"
 
 
 def _experiments_answers(study: Study, questions: dict[str, str]) -> list[str]:
@@ -439,6 +473,9 @@ def caution(trainings: int) -> str:
 def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence[str]) -> None:
     """Prints the end of an act: its answers, then for each attack the tables and what they say."""
     print("", *map(in_lines, answers), sep="\n")
+    if study.results["advantage_bound"].notna().any() if "advantage_bound" in study.results else False:
+        print(f"\n{in_lines(LIMITS_TITLE)}")
+        show(limits_table(study))
     undecided = (reported(study.pairs)["verdict"] == NO_DIFFERENCE).any() if len(study.pairs) else False
     words = caution(int(study.kinds["trainings"].min()))
     if words and undecided:

@@ -7,10 +7,12 @@ A training is a dict, see mia.judged_training: `image_ids`, `labels` and `is_mem
 The functions return dicts of numbers, texts, lists and arrays.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from leakage.calibration import calibrated_trainings
 from leakage.contrasts import (
@@ -31,6 +33,7 @@ EARLY_STOPPING = "at best epoch"  # of the kind's mean test accuracy
 EQUAL_ACCURACY = "at equal accuracy"  # where the first's mean test accuracy is nearest to the second's last
 
 Training = dict[str, object]
+POWER = 0.8  # share of runs in which a difference worth naming is found
 # Of the loss, in nats, equally wide on a logarithmic axis; the outer bins hold all that lies beyond.
 HISTOGRAM_EDGES = np.geomspace(1e-4, 16, 53).round(7)
 
@@ -184,6 +187,7 @@ def compare_kinds(
             "second_auc": _mean_auc(scores[1]),
         }
         row |= {name: value for name, value in contrast.items() if name.startswith(("auc", "heldout"))}
+        row["auc_detectable"] = detectable_difference(contrast, confidence)
         if variant == EQUAL_ACCURACY:
             stopped = interval_of_kind(scores[0], confidence=confidence)
             for end in ("", "_low", "_high"):
@@ -191,6 +195,20 @@ def compare_kinds(
         row["verdict"] = verdict(contrast, names) if variant == AS_REPORTED else ""
         rows.append(row)
     return {"rows": rows}
+
+
+def detectable_difference(contrast: dict, confidence: float) -> float:
+    """The smallest difference in AUC that an interval as wide as this one leaves 0 out of in 80% of runs.
+
+    contrast: of contrast_of_kinds, with intervals of this confidence. NaN without an interval. With t the
+    quantiles of Student's distribution, half the width is t(0.5 + confidence / 2) standard errors, and the
+    difference t(0.8) more than that, the usual approximation to the power of a t-test.
+    """
+    if contrast["auc_low"] is None:
+        return math.nan
+    half = (contrast["auc_high"] - contrast["auc_low"]) / 2
+    in_errors = special.stdtrit(contrast["auc_degrees"], [0.5 + confidence / 2, POWER])
+    return float(half * (1 + in_errors[1] / in_errors[0]))
 
 
 def _mean_auc(scores: Sequence[Losses]) -> float:
