@@ -284,6 +284,8 @@ def test_a_model_s_name_in_words():
         assert mia_words.model_words(rows.assign(model=name)) == words
     private = mia_words.model_words(rows.assign(model="dense4_10c_dp", epsilon=3.0))
     assert private == "4 dense layers, DP-SGD at epsilon 3, 10 classes, 3,000 members"
+    falling = mia_words.model_words(rows.assign(model="cnn4_10c_falling", falling_rate=True))
+    assert falling == "CNN of 4 layers, learning rate falling, 10 classes, 3,000 members"
 
 
 # -------------------------------------------------------------------------------------- answers and controls
@@ -378,7 +380,7 @@ def test_one_model_alone_without_any_pair():
     interval = f"{kind['auc']:.4f} [{kind['auc_low']:.4f}, {kind['auc_high']:.4f}]"
     assert mia_words.attack_answers(leaking, {}) == [f"one leaks: AUC {interval} (one), where chance is 0.5."]
     assert mia_words.attack_answers(nothing, {})[0] == "one is not shown to leak."
-    assert "First less second" not in printed(leaking)
+    assert "First minus second" not in printed(leaking)
 
 
 def test_the_controls_count_the_intervals_that_miss_chance(four):

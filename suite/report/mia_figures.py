@@ -398,13 +398,15 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
     """Every model's leakage at its last epoch, beside what must leak nothing."""
     caption = (
         f"{_trainings(study)} Bars hold for all models together in 95% of runs. Held-out advantage: share of "
-        "members called members less share of non-members called so, at a threshold chosen on other images. "
+        "members called members minus share of non-members called so, at a threshold chosen on other images. "
         "Placebo: the same losses, judged by coins that no training was given."
     )
     handles = [
         Line2D([], [], color=GREY, marker="|", linestyle="", label="untrained models"),
         Line2D([], [], color=GREY, marker=".", linestyle="", label="placebo"),
-        Line2D([], [], color=BLACK, marker="x", linestyle="", label="accuracy on members, less on others"),
+        Line2D(
+            [], [], color=BLACK, marker="x", linestyle="", label="accuracy on members minus that on others"
+        ),
         Line2D([], [], color=GREY, linestyle=":", label="chance"),
     ]
     kinds = reported(study.kinds).set_index("model")
@@ -431,19 +433,19 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
     _model_rows(auc, _named_in_words(study, models))
     _model_rows(advantage, [""] * len(models))
     finish(auc, "(a) How often a member's loss is below a non-member's", "AUC")
-    finish(advantage, "(b) Held-out advantage", "share of members less share of non-members")
+    finish(advantage, "(b) Held-out advantage", "share of members minus share of non-members")
     return figure
 
 
 def per_class_figure(study: Study, drawing: Drawing) -> Figure:
-    """The AUC within each class less the mean of all classes, a panel for each model in which a class can be
+    """The AUC within each class minus the mean of all classes, a panel for each model in which a class can be
     named; the pictured models where there is none."""
     kinds = reported(study.kinds).set_index("model")
     named = [model for model, kind in kinds.iterrows() if any(class_groups(kind))]
     models = named or pictured_models(study)
     rest = [model for model in kinds.index if model not in models]
     caption = (
-        f"{_trainings(study)} The AUC within each class less the mean of all classes. Bars: the classes' "
+        f"{_trainings(study)} The AUC within each class minus the mean of all classes. Bars: the classes' "
         "intervals hold together for each model in 95% of runs. Coloured: classes whose bar leaves 0 out."
     )
     if rest:
@@ -467,7 +469,7 @@ def per_class_figure(study: Study, drawing: Drawing) -> Figure:
             names = [name for name in order if name in classes[model]]
             _class_panel(axes, kinds.loc[model], names, drawing.styles[model])
             words = "\n".join(_named_in_words(study, [model]))
-            finish(axes, words, "AUC less the mean")
+            finish(axes, words, "AUC minus the mean")
             # The classes of a line are the same, and named once.
             axes.tick_params(axis="y", labelleft=axes is panels[0])
             axes.xaxis.set_major_locator(MaxNLocator(3))
@@ -700,7 +702,7 @@ def _advantage_panel(
             axes.text(bounds[model], begin, words, ha="right", va="center", fontsize=SMALL)
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
-    finish(axes, "(a) Held-out advantage (dotted: chance)", "share of members less share of non-members")
+    finish(axes, "(a) Held-out advantage (dotted: chance)", "share of members minus share of non-members")
 
 
 def _limits_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:

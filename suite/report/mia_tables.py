@@ -89,8 +89,8 @@ def _tpr(kind: pd.Series, measure: str, fpr: float) -> str:
 
 
 def pairs_table(study: Study) -> pd.DataFrame:
-    """One row per pair: the first model less the second, and the difference in AUC that would have been found
-    in 80% of runs."""
+    """One row per pair: the first model minus the second, and the difference in AUC that would have been
+    found in 80% of runs."""
     return pd.DataFrame(
         {
             "first - second": f"{row['first']} - {row['second']}",

@@ -331,7 +331,7 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
             for _, row in rows.iterrows()
         ]
         answers.append(
-            f"{first} stopped early, where its accuracy on non-members is nearest to that of {second}, less "
+            f"{first} stopped early, where its accuracy on non-members is nearest to that of {second}, minus "
             f"{second} (described, not judged): {listed(differences)} in AUC. {stopped_finding(rows)}, but "
             "it promises nothing."
         )
@@ -341,7 +341,7 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
 def stopped_finding(rows: pd.DataFrame) -> str:
     """Whether early stopping protects as well as private training: only as far as every attack says so.
 
-    rows: of a pair, by each attack, the first stopped early less the private second.
+    rows: of a pair, by each attack, the first stopped early minus the private second.
     """
     worse = list(rows.loc[rows["auc_low"] > 0, "attack"])
     better = list(rows.loc[rows["auc_high"] < 0, "attack"])
@@ -497,12 +497,12 @@ def _print_tables(study: Study, attack: str) -> None:
         print("\nMembers named while hardly a non-member is accused")
         show(extremes_table(study))
     if len(study.pairs):
-        print("\nFirst less second; intervals hold for all pairs of the act together in 95% of runs")
+        print("\nFirst minus second; intervals hold for all pairs of the act together in 95% of runs")
         show(pairs_table(study))
     print("\nAUC, looked at in other ways (described, not judged; intervals: mia_kinds.csv, mia_pairs.csv)")
     show(sensitivity_table(study))
     if attack == CALIBRATED:
-        print("\nThe calibrated attack less the threshold attack on the same trainings")
+        print("\nThe calibrated attack minus the threshold attack on the same trainings")
         show(gains_table(study))
         precisions = precisions_table(study)
         if len(precisions):

@@ -159,7 +159,7 @@ def compare_kinds(
     attack: str,
     family: int,
 ) -> dict:
-    """Of two models: `rows`, the first less the second with intervals, one for each variant that there is.
+    """Of two models: `rows`, the first minus the second with intervals, one for each variant that there is.
 
     names: of the two models. equal: what they have in common where more than one thing differs; then they are
     looked at after equally many training steps too, if both were attacked there. family: how many verdicts

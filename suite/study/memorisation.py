@@ -14,8 +14,8 @@ RELIABLE = 0.5  # reliability from which single images may be called memorised
 
 
 class Memorisation(NamedTuple):
-    """Of each image of a pool (N,): `memorisation`, its mean loss where it was out less that where it was in;
-    and `member_loss`, the latter. reliability: see reliability_of; None for a single pair."""
+    """Of each image of a pool (N,): `memorisation`, its mean loss where it was out minus that where it was
+    in; and `member_loss`, the latter. reliability: see reliability_of; None for a single pair."""
 
     memorisation: np.ndarray
     member_loss: np.ndarray
