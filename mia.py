@@ -520,9 +520,10 @@ def attack_last_epoch(
     for label, (auc_of_class, _) in sorted(by_slice.items()):
         report[f"auc_{class_names[label]}"] = auc_of_class
     bounds = trainings * (2 if trainings > 2 else 1)  # one for each training and attack; two need references
-    report |= epsilon_lower_bound(
+    certain = epsilon_lower_bound(
         losses.members, losses.nonmembers, DELTA, confidence=1 - FALSE_CLAIMS / bounds
     )
+    report["epsilon_low"] = certain["epsilon_low"]
     scores = np.concatenate([losses.members, losses.nonmembers])
     ids = np.concatenate([losses.member_ids, losses.nonmember_ids])
     # The pair after the last: heads for the first of a pair of trainings, tails for its twin.

@@ -200,15 +200,17 @@ def compare_kinds(
 def detectable_difference(contrast: dict, confidence: float) -> float:
     """The smallest difference in AUC that an interval as wide as this one leaves 0 out of in 80% of runs.
 
-    contrast: of contrast_of_kinds, with intervals of this confidence. NaN without an interval. With t the
-    quantiles of Student's distribution, half the width is t(0.5 + confidence / 2) standard errors, and the
-    difference t(0.8) more than that, the usual approximation to the power of a t-test.
+    contrast: of contrast_of_kinds, with intervals of this confidence. NaN without an interval. A difference
+    in standard errors has a noncentral t distribution, whose centre is the true one: it must lie so far out
+    that 80% of the distribution lie beyond half the interval's width.
     """
     if contrast["auc_low"] is None:
         return math.nan
     half = (contrast["auc_high"] - contrast["auc_low"]) / 2
-    in_errors = special.stdtrit(contrast["auc_degrees"], [0.5 + confidence / 2, POWER])
-    return float(half * (1 + in_errors[1] / in_errors[0]))
+    degrees = contrast["auc_degrees"]
+    half_in_errors = special.stdtrit(degrees, 0.5 + confidence / 2)
+    centre = special.nctdtrinc(degrees, 1 - POWER, half_in_errors)
+    return float(half * centre / half_in_errors)
 
 
 def _mean_auc(scores: Sequence[Losses]) -> float:
