@@ -14,6 +14,9 @@ placebo 0.5.
 
     python benchmarks/simulations.py [--runs N] [--only CELL ...] [--results FILE]
 
+The cells called bound-... ask something else: of mechanisms whose epsilon is known, how often is the lower
+bound above it? Each of their runs is 10 audits.
+
 Cells that FILE (JSON) holds are not simulated again, so that a run can be stopped and taken up.
 """
 
@@ -27,6 +30,16 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.mechanisms import (
+    Mechanism,
+    bounds_of,
+    gaussian_epsilon,
+    gaussian_noise,
+    many_at_once,
+    noisy_sum,
+    randomised_response,
+)
+from leakage import epsilon_lower_bound, fair_sides
 from leakage.calibration import calibrated_trainings
 from leakage.command_line import OneLineParser
 from leakage.contrasts import (
@@ -44,6 +57,7 @@ ATTACKS = ("threshold", "calibrated")
 # Kinds of one family, as shares of the pool that they know, and the pairs of kinds that are judged.
 FAMILY_POOLS = (1.0, 1.0, 1.0, 0.4, 0.4, 0.4, 0.16)
 FAMILY_PAIRS = ((0, 1), (2, 1), (4, 3), (1, 3), (5, 6), (1, 5), (3, 6))
+AUDITS = 10  # of a mechanism in each run
 SINGLE_GROUPS = ((10, 20), (10, 200), (10, 1000), (200, 20), (1000, 20))  # how many, of how many of each kind
 
 
@@ -245,6 +259,43 @@ def claimed(found: dict[str, float], name: str, truth: float) -> bool:
     return not found[f"{name}_low"] <= truth <= found[f"{name}_high"]
 
 
+def bounds(generator: np.random.Generator, examples: int) -> dict[str, float]:
+    """Lower bounds on epsilon for mechanisms that tell something of so many examples."""
+    # Each with its epsilon, at a delta.
+    mechanisms: dict[str, tuple[Mechanism, float, float]] = {"nothing": (randomised_response(0.0), 0.0, 0.0)}
+    for epsilon in (0.5, 1.0, 2.0):
+        mechanisms[f"response {epsilon}"] = randomised_response(epsilon), epsilon, 0.0
+    normal = gaussian_epsilon(1.0, 1e-5)
+    mechanisms["noise"] = gaussian_noise(1.0), normal, 1e-5
+    mechanisms["noisy sum"] = noisy_sum(1.0, 100), normal, 1e-5
+    for often, revealed in ((0.1, examples // 2), (0.1, examples // 10), (0.2, examples // 50)):
+        delta = often * revealed / examples
+        mechanisms[f"{revealed} at once in {often:.0%}"] = many_at_once(delta, revealed), 0.0, delta
+    delta = 0.1 * 100 / examples
+    mechanisms["response 1.0, or 100 at once in 10%"] = many_at_once(delta, 100, 1.0), 1.0, delta
+    found = {}
+    for name, (mechanism, epsilon, delta) in mechanisms.items():
+        of_audits = bounds_of(mechanism, generator, AUDITS, examples, delta)
+        found[f"{name}: bound"] = of_audits.mean()
+        found[f"{name}: above epsilon"] = (of_audits > epsilon).mean()
+    return found
+
+
+def lopsided_bounds(generator: np.random.Generator) -> dict[str, float]:
+    """The same for a coin that makes 9 of 10 members, which are then drawn down to as many as the others."""
+    found = {}
+    for epsilon in (0.0, 1.0):
+        above = []
+        for seed in range(AUDITS):
+            is_member = generator.random(10_000) < 0.9
+            lie = generator.random(len(is_member)) < 1 / (1 + np.exp(epsilon))
+            scores = (is_member == lie).astype(float)
+            sides = fair_sides(scores[is_member], scores[~is_member], seed=seed)
+            above.append(epsilon_lower_bound(*sides, 0.0)["epsilon_low"] > epsilon)
+        found[f"response {epsilon}: above epsilon"] = np.mean(above)
+    return found
+
+
 # -------------------------------------------------------------------------------------------------- summaries
 
 
@@ -301,6 +352,11 @@ CELLS = {
     "single-groups-leaking": Cell(
         lambda study: groups_of_one_training(study.generator, 1.0), 0, World(images=0)
     ),
+    **{
+        f"bound-{count}": Cell(lambda study, count=count: bounds(study.generator, count), 0, World(images=0))
+        for count in (200, 1000, 10_000)
+    },
+    "bound-lopsided": Cell(lambda study: lopsided_bounds(study.generator), 0, World(images=0)),
 }
 
 

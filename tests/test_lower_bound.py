@@ -6,6 +6,14 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from benchmarks.mechanisms import (
+    bounds_of,
+    gaussian_epsilon,
+    gaussian_noise,
+    many_at_once,
+    noisy_sum,
+    randomised_response,
+)
 from leakage import epsilon_lower_bound, epsilon_lower_bounds, fair_sides
 from leakage.command_line import BadInput
 from leakage.lower_bound import p_value
@@ -130,69 +138,35 @@ def test_several_share_the_error():
 # ---------------------------------------------------------------------------------- where the truth is known
 
 
-def coins(generator, examples):
-    return generator.random(examples) < 0.5
+def audited(mechanism, delta):
+    """Lower bounds of 200 audits of 1,000 examples each.
 
-
-def randomised_response(generator, examples, epsilon):
-    """Every coin is told, and is told truly with probability e^epsilon / (1 + e^epsilon)."""
-    is_member = coins(generator, examples)
-    told = is_member ^ (generator.random(examples) < 1 / (1 + math.exp(epsilon)))
-    return is_member, np.where(told, 0.0, 1.0)
-
-
-def gaussian_noise(generator, examples, sigma):
-    """Every coin is told with noise."""
-    is_member = coins(generator, examples)
-    return is_member, sigma * generator.normal(size=examples) - is_member
-
-
-def many_at_once(generator, examples, delta, revealed):
-    """Some tell nothing, others all of so many coins, so that a coin is told with probability delta."""
-    is_member = coins(generator, examples)
-    scores = generator.random(examples)
-    if generator.random() < delta * examples / revealed:
-        told = generator.choice(examples, revealed, replace=False)
-        scores[told] = np.where(is_member[told], -1.0, 2.0)
-    return is_member, scores
-
-
-def bounds_of(mechanism, audits, delta, *details, examples=1000, seed=11):
-    generator = np.random.default_rng(seed)
-    bounds = []
-    for number in range(audits):
-        is_member, scores = mechanism(generator, examples, *details)
-        sides = scores[is_member], scores[~is_member]
-        bounds.append(epsilon_lower_bound(*sides, delta, seed=number)["epsilon_low"])
-    return np.array(bounds)
+    If a bound were above the truth in 5% of all audits, 19 or more of 200 would be in 1 of 100 tests."""
+    return bounds_of(mechanism, np.random.default_rng(11), 200, 1000, delta)
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 2.0])
 def test_randomised_response_has_at_least_the_bound(epsilon):
-    """Of 200 audits at most 18 say more: if 5% did, one test in 100 would fail. And it is not far below: half
-    of epsilon is lost to 15 numbers of guesses, 1,000 examples and a delta."""
-    bounds = bounds_of(randomised_response, 200, 1e-6, epsilon)
+    """And at most twice the bound, on average."""
+    bounds = audited(randomised_response(epsilon), 1e-6)
     assert (bounds > epsilon).sum() <= 18
     assert bounds.mean() > 0.5 * epsilon
 
 
-@pytest.mark.parametrize(("sigma", "delta"), [(1.0, 1e-3), (2.0, 1e-4)])
-def test_gaussian_noise_has_at_least_the_bound(sigma, delta):
-    """The same; the true epsilon is where the delta of Balle and Wang (2018, theorem 8) is this."""
-
-    def delta_at(epsilon):
-        first = stats.norm.cdf(1 / (2 * sigma) - epsilon * sigma)
-        return first - math.exp(epsilon) * stats.norm.cdf(-1 / (2 * sigma) - epsilon * sigma)
-
-    bounds = bounds_of(gaussian_noise, 200, delta, sigma)
-    assert (bounds > optimize.brentq(lambda epsilon: delta_at(epsilon) - delta, 0, 20)).sum() <= 18
+@pytest.mark.parametrize("mechanism", [gaussian_noise(1.0), noisy_sum(1.0, 100)], ids=["each", "sum"])
+def test_noise_has_at_least_the_bound(mechanism):
+    """And it shows something in more than half of the audits."""
+    bounds = audited(mechanism, 1e-3)
+    assert (bounds > gaussian_epsilon(1.0, 1e-3)).sum() <= 18
+    assert np.count_nonzero(bounds) > 100
 
 
-@pytest.mark.parametrize(("delta", "revealed"), [(0.01, 100), (0.005, 50), (0.001, 20), (0.05, 500)])
+@pytest.mark.parametrize(("delta", "revealed"), [(0.01, 100), (0.005, 50), (0.002, 20), (0.05, 500)])
 def test_a_delta_that_reveals_many_at_once_is_no_epsilon(delta, revealed):
-    """In up to 10% of the audits up to half of all coins are told; the epsilon is 0. As above."""
-    bounds = bounds_of(many_at_once, 200, delta, delta, revealed)
-    assert np.count_nonzero(bounds) <= 18
+    """In a tenth of the audits up to half of all coins are told; the epsilon is 0."""
+    assert np.count_nonzero(audited(many_at_once(delta, revealed), delta)) <= 18
+    # If delta is left out, it is taken for an epsilon each time.
+    assert np.count_nonzero(audited(many_at_once(delta, revealed), 0.0)) > 18
 
 
 def test_sides_drawn_down_are_fair_and_show_nothing_where_nothing_leaks():
