@@ -23,9 +23,7 @@ FEWEST_SHARE, LARGEST_SHARE = 1 / 1000, 1 / 4
 # Few guesses are made for the sake of a large epsilon. Where not even this one could be shown if all of them
 # were right, because the delta could be the reason, they are left out, and the others share the error.
 WORTH_SHOWING = 1.0
-FAR_FROM_FAIR = (
-    5  # standard deviations of the difference between the sides; a fair coin goes as far in 1 of 10^6
-)
+FAR_FROM_FAIR = 5  # standard deviations between the sides; fair coins go as far in 6 of 10 million cases
 HALVINGS = 50  # of the interval in which epsilon is looked for
 
 
@@ -83,17 +81,15 @@ def epsilon_lower_bound(
             "epsilon needs sides of about one size, drawn at random from the larger"
         )
     is_member = _members_in_order(members, nonmembers, seed)
-    found = {"epsilon_low": 0.0, "guesses": 0, "right": 0, "guessed_in": 0, "guessed_out": 0}
     grid = _grid(examples, delta, 1 - confidence)
+    found = {"epsilon_low": 0.0, "guesses": 0, "right": 0, "guessed_in": 0, "guessed_out": 0}
     for lowest, highest in grid:
         guesses = lowest + highest
-        outside = highest - np.count_nonzero(is_member[examples - highest :])
-        right = int(np.count_nonzero(is_member[:lowest]) + outside)
-        epsilon = _epsilon(
-            examples, guesses, right, delta, (1 - confidence) / len(grid), found["epsilon_low"]
-        )
-        if epsilon > found["epsilon_low"]:
-            found = dict(zip(found, (epsilon, guesses, right, lowest, highest), strict=True))
+        right = np.count_nonzero(is_member[:lowest]) + np.count_nonzero(~is_member[examples - highest :])
+        least, error = found["epsilon_low"], (1 - confidence) / len(grid)
+        epsilon = _epsilon(examples, guesses, right, delta, error, least)
+        if epsilon > least:
+            found = dict(zip(found, (epsilon, guesses, int(right), lowest, highest), strict=True))
     return found | {"examples": examples, "delta": delta, "confidence": confidence}
 
 
@@ -196,7 +192,7 @@ def p_value(examples: int, guesses: int, right: int, epsilon: float, delta: floa
 
 def _epsilon(examples: int, guesses: int, right: int, delta: float, error: float, least: float) -> float:
     """The largest epsilon for which so many right guesses are too unlikely, `least` if that is larger."""
-    if right == 0 or p_value(examples, guesses, right, least, delta) > error:
+    if p_value(examples, guesses, right, least, delta) > error:
         return least
     # With delta 0 the answer is known, and with more it is smaller.
     low, high = least, max(float(special.logit(special.betaincinv(right, guesses - right + 1, error))), least)
