@@ -7,6 +7,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from suite.training.repeatable import start_tensorflow
@@ -28,11 +29,16 @@ from suite.training.private import (
     BOUND_FPRS,
     CLIPPING_NORM,
     DELTA,
+    GRID,
     NOISE_TOLERANCE,
+    PRIVATE_EPOCHS,
+    PRIVATE_LEARNING_RATE,
     SAMPLING_RATE,
+    SPARE,
     advantage_bound,
     clipped_sums,
     noise_multiplier,
+    noisy_sums,
     privacy_accountant,
     private_epochs,
     private_training,
@@ -118,6 +124,47 @@ def test_no_image_moves_the_sum_by_more_than_the_clipping_norm():
         assert np.linalg.norm(full - rest) == pytest.approx(0.01, rel=1e-3)
 
 
+def broken_network(scale, before_last="linear"):
+    """For images of 2 x 2 pixels, of which a bright one makes numbers that float32 cannot hold: its one
+    hidden unit is `scale` times its last channel, which is black in other images."""
+    keras.utils.set_random_seed(2)
+    stack = [keras.Input((2, 2, 3)), layers.Rescaling(1.0), layers.Flatten()]
+    stack += [layers.Dense(5, activation=before_last), layers.Dense(4)]
+    network = keras.Sequential(stack)
+    kernel = network.trainable_variables[0]
+    kernel.assign(np.concatenate([kernel.numpy()[:-1], np.full((1, 5), scale, np.float32)]))
+    return network
+
+
+@pytest.mark.parametrize(
+    ("scale", "spoilt"),
+    [
+        (1e38, "logits"),  # 1e38 times 255 is infinite, and its loss is not a number
+        (1e36, "loss"),  # the logits are just finite
+        (1e25, "squared norm"),  # all is finite but the squared norm
+    ],
+)
+def test_an_image_whose_gradient_is_not_finite_contributes_nothing_and_poisons_nothing(scale, spoilt):
+    network = broken_network(scale)
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (6, 2, 2, 3)).astype(np.uint8)
+    images[:, -1, -1, -1] = 0
+    labels = tf.constant(generator.integers(0, 4, 6), tf.int32)
+    images[2, -1, -1, -1] = 255
+    logits = network(images).numpy()
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits).numpy()
+    bad = {"logits": ~np.isfinite(logits).all(axis=1), "loss": ~np.isfinite(losses)}
+    if spoilt in bad:
+        assert bad[spoilt].nonzero()[0].tolist() == [2]
+    else:
+        assert np.isfinite(losses).all()
+    found = flat(clipped_sums(network, tf.constant(images), labels, 1.0))
+    others = np.delete(np.arange(6), 2)
+    expected = flat(clipped_sums(network, tf.constant(images[others]), tf.gather(labels, others), 1.0))
+    assert np.linalg.norm(expected) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_an_empty_batch_has_the_sum_zero():
     images, labels = random_images(3)
     assert not flat(clipped_sums(small_network(), images[:0], labels[:0], 1.0)).any()
@@ -171,10 +218,14 @@ def test_noise_has_the_stated_spread_and_is_new_in_each_step_epoch_and_seed(reco
     settings |= {"batch_size": 10, "sampling_rate": 0.5}
     noise = 10 * (recorded(network, **settings, noise_multiplier=1.7) - recorded(network, **settings))
     assert noise.shape == (4, network.count_params())
-    # The standard deviation of 6,243 numbers has a relative standard error of 0.9%; four of them, 5e-4.
+    # The standard deviation of 6,247 numbers has a relative standard error of 0.9%; four of them, 5e-4.
     tolerance = 4 * math.sqrt(0.5 / network.count_params())
     np.testing.assert_allclose(noise.std(axis=1), 1.7 * 0.5, rtol=tolerance)
     assert stats.kstest(noise.ravel() / (1.7 * 0.5), "norm").pvalue > 1e-4
+    # The biases too, of which each layer has few. A false alarm in 6e-4 of seeds, six tensors together.
+    ends = np.cumsum([math.prod(variable.shape) for variable in network.trainable_variables])
+    for part in np.split(noise, ends[:-1], axis=1):
+        assert stats.kstest(part.ravel() / (1.7 * 0.5), "norm").pvalue > 1e-4
     # Every layer gets noise of its own: no number comes twice in a step.
     assert all(len(np.unique(row.round(5))) > 0.9 * len(row) for row in noise)
     # 22 pairs of steps, |z| < 4.5, together 2e-4; of the second seed's the sums are still a part.
@@ -244,6 +295,134 @@ def test_an_attacker_sees_of_an_image_what_the_accountant_assumes(recorded):
 
     # A false alarm in 1% of seeds. A clipping norm exceeded by a half, or a quarter less noise, is noticed.
     assert stats.kstest(seen, mixture).pvalue > 0.01
+
+
+def sums_with_and_without(generator, weights, others):
+    """What a step's sum can be, float32 (weights,), as the attacker knows it: the sum of the other images'
+    gradients, of norm `others`, and the same with one image more, whose gradient has the norm 1."""
+    two = generator.standard_normal((2, weights)) / math.sqrt(weights)
+    without, image = (
+        (others * two[0]).astype(np.float32),
+        (two[1] / np.linalg.norm(two[1])).astype(np.float32),
+    )
+    return without, without + image
+
+
+def box_muller_steps(noise):
+    """How far noise (n,) is from what TensorFlow's float32 generator can give, from 0 to 1/4 on average.
+
+    It makes two numbers of two uniform ones, which have 23 bits, by Box and Muller's method: their angle is
+    a whole number of 2^23ths of a circle.
+    """
+    angles = np.arctan2(noise[0::2], noise[1::2]) / (2 * np.pi) * 2**23
+    return np.abs(angles - angles.round()).mean()
+
+
+def as_noisy(total, generator, sigma):
+    noise = tf.constant(generator.standard_normal(len(total)))
+    return noisy_sums([tf.constant(total)], noise, sigma, 1.0)[0].numpy()
+
+
+def test_the_lattice_of_the_noise_does_not_tell_which_sum_it_was_added_to():
+    """With sigma 50, no attack on one ideal noisy sum has an advantage above 0.008. On float32 noise, as
+    tf.random.stateless_normal gives it, an attacker is right always; on noisy_sums in a half of cases."""
+    generator, sigma, weights = np.random.default_rng(0), 50.0, 1000
+    assert advantage_bound(privacy_accountant(sigma, 1.0, 1)) == pytest.approx(0.008, abs=5e-5)
+
+    def right(noisy, sums, inside):
+        """The guess is the sum that leaves the noise nearer to the lattice."""
+        distances = [box_muller_steps((np.float64(noisy) - total) / sigma) for total in sums]
+        return np.argmin(distances) == inside
+
+    of_float32, ours = 0, 0
+    for number in range(430):
+        sums, inside = sums_with_and_without(generator, weights, 20.0), generator.integers(2)
+        if number < 30:
+            noise = tf.random.stateless_normal([weights], [number, 0], alg="philox")
+            of_float32 += right((sums[inside] + sigma * noise).numpy(), sums, inside)
+        else:
+            ours += right(as_noisy(sums[inside], generator, sigma), sums, inside)
+    assert of_float32 == 30
+    assert abs(ours - 200) <= 40  # four standard deviations: a false alarm in 6e-5 of seeds
+
+
+def test_the_last_bits_do_not_tell_which_sum_the_noise_was_added_to():
+    """If no other image is in the batch, the sum is 0 or the image's gradient g. Where the noisy sum is
+    smaller than g / 8, it is noise alone, as fine as float64 is there, or a difference of two numbers of the
+    size of g, which is a multiple of g's last bit (Mironov 2012). One sum gives it away in plain float64
+    arithmetic, whatever the noise; by noisy_sums never."""
+    generator, sigma, weights = np.random.default_rng(0), 1.31, 20_000
+
+    def right(noisy, image, inside):
+        near = np.abs(noisy) < np.abs(image) / 8
+        last_bits = noisy[near] / (np.spacing(np.abs(image[near]).astype(np.float64)) / 2)
+        return inside == (last_bits == last_bits.round()).all()
+
+    plain, ours = 0, 0
+    for _ in range(100):
+        sums, inside = sums_with_and_without(generator, weights, 0.0), generator.integers(2)
+        noise = sigma * generator.standard_normal(weights)
+        plain += right(sums[inside] + noise, sums[1], inside)
+        ours += right(as_noisy(sums[inside], generator, sigma), sums[1], inside)
+    assert plain == 100
+    assert abs(ours - 50) <= 20  # four standard deviations: 6e-5 of seeds
+
+
+def test_sum_and_noise_are_whole_numbers_of_the_grid_and_added_exactly():
+    generator = np.random.default_rng(0)
+    sums = [tf.constant(30 * generator.standard_normal(shape), tf.float32) for shape in ((40, 9), (9,))]
+    noise = generator.standard_normal(369)
+    for clipping_norm in (1.0, 0.3):
+        grid = GRID * clipping_norm
+        noisy = noisy_sums(sums, tf.constant(noise), 1.31, clipping_norm)
+        assert [(part.shape, part.dtype) for part in noisy] == [((40, 9), tf.float64), ((9,), tf.float64)]
+        # In whole numbers, which Python adds exactly.
+        of_sums = np.rint(flat(sums).astype(np.float64) / grid).astype(int)
+        of_noise = np.rint(noise * 1.31 / GRID).astype(int)
+        np.testing.assert_array_equal(flat(noisy), (of_sums + of_noise) * grid)
+
+
+def test_a_step_gets_the_rounded_sum_and_an_image_moves_it_by_no_more_than_the_clipping_norm(recorded):
+    """All weights are clipped to a little less, so that rounding has room."""
+    network, (images, labels) = small_network(), random_images(5)
+    settings = {"epochs": 1, "steps": 1, "batch_size": 16, "sampling_rate": 1.0, "clipping_norm": 1 / 1024}
+    with_all = 16 * 1024 * recorded(network, images, labels, **settings)[0]
+    for left_out in (0, 3):
+        kept = np.delete(np.arange(5), left_out)
+        rest = recorded(network, tf.gather(images, kept), tf.gather(labels, kept), **settings)[0]
+        moved = np.linalg.norm(with_all - 16 * 1024 * rest)
+        assert 1 - 1.01 * SPARE < moved < 1 - 0.9 * SPARE
+    # Divided by 16 and turned into float32, numbers below the clipping norm are still whole on the grid.
+    assert np.abs(with_all).max() < 1
+    np.testing.assert_array_equal(with_all / GRID, (with_all / GRID).round())
+    noisy = 16 * 1024 * recorded(network, images, labels, **settings, noise_multiplier=0.1)[0]
+    noisy = noisy[np.abs(noisy) < 1]
+    assert len(noisy) > 0.99 * network.count_params()
+    np.testing.assert_array_equal(noisy / GRID, (noisy / GRID).round())
+
+
+def test_cells_that_differ_in_epsilon_alone_share_neither_noise_nor_batches(recorded):
+    """As mia.py trains them: the seed of a training is that of its settings."""
+    import mia
+
+    row = mia.settings_of({model.name: model for model in mia.MODELS}["dense4_10c_dp"], 0, None, 1.0)
+    cells = [row, replace(row, model=replace(row.model, epsilon=4.0))]
+    # 4,000 black images of one class have one gradient: the sum is their number times it, and tells how many
+    # were drawn; all else is noise.
+    network = linear_network(40)
+    images, labels = tf.zeros((4000, 2, 2, 3), tf.uint8), tf.zeros(4000, tf.int32)
+    settings = {"epochs": 1, "steps": 200, "batch_size": 80, "sampling_rate": 0.02}
+    first, second = (
+        recorded(network, images, labels, **settings, noise_multiplier=1.3, seed=cell.seed) for cell in cells
+    )
+    # Kernels: 96,000 numbers each. |z| < 4, 6e-5 of seeds.
+    noise = [given[:, :-40].ravel() for given in (first, second)]
+    assert abs(np.corrcoef(noise)[0, 1]) < 4 / math.sqrt(len(noise[0]))
+    # Numbers drawn: 200 each, with a standard deviation of 9 and noise of 1.3.
+    drawn = [-given[:, -40] for given in (first, second)]
+    assert abs(np.corrcoef(drawn)[0, 1]) < 4 / math.sqrt(200)
+    same = recorded(network, images, labels, **settings, noise_multiplier=0.9, seed=row.seed)
+    assert np.corrcoef(noise[0], same[:, :-40].ravel())[0, 1] > 0.99  # one seed for both would be noticed
 
 
 def trained_weights(seed):
@@ -375,6 +554,108 @@ def test_epsilon_is_that_of_opacus_prv_accountant(sigma, sampling_rate, steps, t
     assert ours == pytest.approx(theirs, abs=0.002)
 
 
+def delta_by_convolution(sigma, sampling_rate, steps, epsilon, exchanged=False):
+    """Delta by definition, the larger of both directions: the privacy loss on a grid, its distribution over
+    all steps by Fourier transform, and the mean of 1 - e^(epsilon - loss) where that is above 0."""
+    places = np.linspace(-12 * sigma - 1, 12 * sigma + 1, 400_001)
+
+    def density(shift):
+        drawn, empty = (stats.norm.pdf(places, mean, sigma) for mean in (shift, 0))
+        return sampling_rate * drawn + (1 - sampling_rate) * empty
+
+    width, cells = 5e-4, 2**17
+    pair = density(1.0), density(-1.0) if exchanged else density(0.0)
+    deltas = []
+    for one, other in (pair, pair[::-1]):
+        losses, masses = (np.log(one) - np.log(other)) / width, one / one.sum()
+        below = np.floor(losses).astype(int)
+        # Each place's mass goes to the two cells beside its loss, so that the mean stays.
+        mass = np.bincount(below % cells, masses * (below + 1 - losses), cells)
+        mass += np.bincount((below + 1) % cells, masses * (losses - below), cells)
+        mass = np.fft.irfft(np.fft.rfft(mass) ** steps, cells)
+        loss = width * np.fft.fftfreq(cells, 1 / cells)
+        deltas.append((mass * -np.expm1(np.minimum(epsilon - loss, 0))).sum())
+    return max(deltas)
+
+
+def test_both_games_of_the_study_s_private_training():
+    """An image in or out by a coin, or this image or another: the numbers that README states."""
+    import mia
+
+    [model] = [model for model in mia.MODELS if model.name == "dense4_10c_dp"]
+    row = mia.settings_of(model, 0, None, 1.0)
+    steps = row.epochs * row.steps
+    noise = noise_multiplier(model.epsilon, DELTA, SAMPLING_RATE, steps)
+    assert (model.epsilon, DELTA, SAMPLING_RATE, steps) == (3.0, 1e-5, 1 / 50, 1500)
+    for exchanged, epsilon, advantage, tprs in [
+        (False, 3.00, 0.266, [0.0085, 0.0516]),
+        (True, 5.45, 0.453, [0.0296, 0.1308]),
+    ]:
+        accountant = privacy_accountant(noise, SAMPLING_RATE, steps, exchanged=exchanged)
+        assert accountant.get_epsilon(DELTA) == pytest.approx(epsilon, abs=0.005)
+        assert advantage_bound(accountant) == pytest.approx(advantage, abs=0.0005)
+        assert tpr_bound(accountant, np.array([0.001, 0.01])) == pytest.approx(tprs, abs=0.00005)
+        # By another way: never above the accountant's, which is an upper bound, and hardly below.
+        for at in (0.0, 1.0, epsilon):
+            exact = delta_by_convolution(noise, SAMPLING_RATE, steps, at, exchanged)
+            assert 0.985 * accountant.get_delta(at) < exact < 1.001 * accountant.get_delta(at)
+
+
+def test_a_private_training_does_what_the_accountant_was_told(recorded, monkeypatch):
+    """Measured on the steps themselves, on each weight and bias, and accounted for by another way."""
+    images, labels = tf.zeros((3000, 2, 2, 3), tf.uint8), tf.zeros(3000, tf.int32)
+    network = linear_network(40)
+    train, fields = private_training(
+        network, images, labels, epsilon=2.0, epochs=4, steps=50, batch_size=64, learning_rate=0.1, seed=1
+    )
+    for number in range(1, 5):
+        train(number)
+    steps = int(Recorder.last.steps)
+    given = 64 / CLIPPING_NORM * Recorder.last.given.numpy()[:steps].astype(np.float64)
+    # Black images of class 0 have the gradient 1 / 40 at each bias, but 1 / 40 - 1 at that of class 0. Its
+    # norm is below C, so that a step's sum is that times the number drawn; the rest is noise.
+    gradient = np.concatenate([np.zeros(12 * 40), np.full(40, 1 / 40)])
+    gradient[-40] -= 1
+    drawn = given @ gradient / (gradient @ gradient)
+    # 200 batches of 60 on average, |z| < 4: half the rate, or twice, is far outside.
+    rate = drawn.mean() / 3000
+    assert rate == pytest.approx(fields["sampling_rate"], abs=4 * math.sqrt(0.02 / 200 / 3000))
+    noise = given - np.outer(drawn, gradient)
+    for part in (noise[:, :-40], noise[:, -39:]):  # the kernel, and all biases but that of class 0
+        spread = 4 * math.sqrt(0.5 / part.size)
+        # One of 40 directions of the biases was taken for the number drawn.
+        expected = fields["noise_multiplier"] * (1 if part.shape[1] > 40 else math.sqrt(1 - 1 / 40 / 39))
+        assert part.std() == pytest.approx(expected, rel=spread + 0.001)
+    assert steps == fields["private_steps"] == 200
+    exact = delta_by_convolution(fields["noise_multiplier"], SAMPLING_RATE, steps, fields["epsilon"])
+    assert 0.95 * DELTA < exact <= DELTA
+
+
+def test_no_number_of_a_private_training_depends_on_how_many_heads_fell(monkeypatch):
+    """The row of the table alone decides them: four trainings, each with other members."""
+    import mia
+    from tests.test_mia import SMALL, fake_cifar10
+
+    data, members, asked = fake_cifar10(), [], []
+
+    class Stopped(Exception):
+        pass
+
+    def recorder(network, images, labels, **settings):
+        members.append(len(images))
+        asked.append({name: value for name, value in settings.items() if name != "seed"})
+        raise Stopped
+
+    monkeypatch.setattr(mia, "private_training", recorder)
+    for number in range(4):
+        with pytest.raises(Stopped):
+            settings = mia.settings_of(SMALL["dense4_10c_dp"], number, None, 1.0)
+            mia.train_privately(settings, data, 1, lambda: None)
+    assert len(set(members)) > 2
+    expected = {"epsilon": 3.0, "epochs": PRIVATE_EPOCHS, "steps": 50, "batch_size": 6}
+    assert asked == [expected | {"learning_rate": PRIVATE_LEARNING_RATE}] * 4
+
+
 @pytest.mark.parametrize("epsilon", [0.1, 3.0])
 def test_noise_multiplier_is_the_smallest_that_keeps_epsilon(epsilon):
     multiplier = noise_multiplier(epsilon, 1e-5, 0.02, 1500)
@@ -413,6 +694,7 @@ def test_a_training_spends_what_it_says_however_many_members_there_are(monkeypat
     spends = {"sampling_rate": SAMPLING_RATE, "noise_multiplier": noise, "clipping_norm": CLIPPING_NORM}
     assert given == [settings | spends] * 2
     accountant = privacy_accountant(noise, SAMPLING_RATE, 120)
+    of_exchange = privacy_accountant(noise, SAMPLING_RATE, 120, exchanged=True)
     assert accountant.get_epsilon(DELTA) <= 2.0
     bounds = fields[0].pop("bound_fprs"), fields[0].pop("bound_tprs")
     np.testing.assert_array_equal(bounds, [BOUND_FPRS, tpr_bound(accountant, BOUND_FPRS)])
@@ -422,7 +704,10 @@ def test_a_training_spends_what_it_says_however_many_members_there_are(monkeypat
         "noise_multiplier": noise,
         "sampling_rate": SAMPLING_RATE,
         "private_steps": 120,
+        "expected_batch_size": 9,
         "advantage_bound": advantage_bound(accountant),
+        "exchange_epsilon": of_exchange.get_epsilon(DELTA),
+        "exchange_advantage_bound": advantage_bound(of_exchange),
     }
 
 
@@ -431,12 +716,14 @@ def test_a_training_spends_what_it_says_however_many_members_there_are(monkeypat
 FPRS = np.array([0, 1e-6, 1e-4, 0.001, 0.01, 0.1, 0.3, 0.5, 0.9, 0.999, 1])
 
 
+@pytest.mark.parametrize("exchanged", [False, True])
 @pytest.mark.parametrize(("sigma", "steps"), [(1.0, 1), (20.0, 100), (2.0, 9)])
-def test_bound_of_full_batches_is_the_closed_form_of_gaussian_privacy(sigma, steps):
+def test_bound_of_full_batches_is_the_closed_form_of_gaussian_privacy(sigma, steps, exchanged):
     """Dong, Roth, Su 2022, "Gaussian Differential Privacy", equation 6 and corollary 2: TPR =
-    Phi(Phi^-1(FPR) + mu), mu = sqrt(steps) / sigma; the advantage is 2 Phi(mu / 2) - 1."""
-    mu = math.sqrt(steps) / sigma
-    accountant = privacy_accountant(sigma, 1.0, steps)
+    Phi(Phi^-1(FPR) + mu), mu = sqrt(steps) / sigma; the advantage is 2 Phi(mu / 2) - 1. An exchanged image
+    moves the sum twice as far."""
+    mu = math.sqrt(steps) / sigma * (2 if exchanged else 1)
+    accountant = privacy_accountant(sigma, 1.0, steps, exchanged=exchanged)
     exact = stats.norm.cdf(stats.norm.ppf(FPRS) + mu)
     bound = tpr_bound(accountant, FPRS)
     assert (bound >= exact - 1e-9).all()
@@ -444,23 +731,28 @@ def test_bound_of_full_batches_is_the_closed_form_of_gaussian_privacy(sigma, ste
     assert advantage_bound(accountant) == pytest.approx(2 * stats.norm.cdf(mu / 2) - 1, rel=1e-3)
 
 
+@pytest.mark.parametrize("exchanged", [False, True])
 @pytest.mark.parametrize(("sigma", "rate", "steps"), [(4.0, 1.0, 25), (1.2, 0.2, 20)])
-def test_the_best_attack_on_a_simulated_mechanism_lies_on_the_bound(sigma, rate, steps):
+def test_the_best_attack_on_a_simulated_mechanism_lies_on_the_bound(sigma, rate, steps, exchanged):
     """The likelihood ratio of a whole training's noisy sums, as in the test of what an attacker sees, of an
-    image in the data and of one that is not; no attack is better (Neyman and Pearson 1933)."""
+    image in the data and of one that is not, or of the opposite one; no attack is better (Neyman and Pearson
+    1933)."""
     generator = np.random.default_rng(0)
     count = 200_000
 
     def log_ratios(member):
         ratios = np.zeros(count)
         for _ in range(steps):
-            drawn = generator.random(count) < rate if member else 0.0
-            seen = drawn + sigma * generator.standard_normal(count)
+            moved = 1.0 if member else -1.0 if exchanged else 0.0
+            drawn = generator.random(count) < rate
+            seen = moved * drawn + sigma * generator.standard_normal(count)
             ratios += np.log1p(rate * np.expm1((seen - 0.5) / sigma**2))
+            if exchanged:
+                ratios -= np.log1p(rate * np.expm1((-seen - 0.5) / sigma**2))
         return ratios
 
     members, nonmembers = log_ratios(True), log_ratios(False)
-    accountant = privacy_accountant(sigma, rate, steps)
+    accountant = privacy_accountant(sigma, rate, steps, exchanged=exchanged)
     for fpr in (0.001, 0.01, 0.1, 0.2):
         threshold = np.quantile(nonmembers, 1 - fpr)
         tpr, bound = (members > threshold).mean(), tpr_bound(accountant, np.array(fpr))
@@ -535,6 +827,12 @@ def test_layers_for_which_the_clipping_is_wrong_are_refused(stack):
     assert "\n" not in str(refused.value)
     with pytest.raises(BadInput, match="cannot be trained privately"):
         refuse_layers(network)
+
+
+def test_more_weights_than_the_rounding_allows_are_refused(monkeypatch):
+    monkeypatch.setattr(private, "SPARE", 2 * math.sqrt(small_network().count_params() - 1) * GRID)
+    with pytest.raises(BadInput, match="rounds too coarsely for 6,247 weights"):
+        private_epochs(small_network(), *random_images(4), sampling_rate=0.5, **ANY)
 
 
 @pytest.mark.parametrize("sampling_rate", [0.0, -0.1, 1.1, math.nan])
