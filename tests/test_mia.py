@@ -21,9 +21,10 @@ from leakage.contrasts import NO_DIFFERENCE
 from suite.jobs import workers
 from suite.jobs.lab import Lab, _task
 from suite.sources.cifar10 import CLASS_NAMES, Cifar10
-from suite.study.findings import CALIBRATED, THRESHOLD, Pair
+from suite.study.findings import CALIBRATED, THRESHOLD, Pair, scores_at
 from suite.support.command_line import BadInput
 from suite.training.members import coins, is_member, pool_of
+from suite.training.private import DELTA
 from suite.training.repeatable import start_tensorflow
 from tests.made_up import Kind, training_of
 
@@ -533,6 +534,19 @@ def test_the_placebo_judges_by_coins_that_no_training_was_given(attack, count):
         assert row["auc"] == pytest.approx(aucs[number // 2], abs=1e-12)
         assert np.isclose(aucs, row["placebo_auc"], atol=1e-9).sum() == 1
         assert row["placebo_auc_low"] < row["placebo_auc"] < row["placebo_auc_high"]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_is_certainly_leaked_holds_for_all_trainings_and_attacks_together(count):
+    """Each bound has its share of 5%: of as many as there are trainings, and of two attacks if there are."""
+    trainings = [training_of(Kind("leaky", 10, 4000, 1.5), number) for number in range(count)]
+    attacks = (THRESHOLD, CALIBRATED) if count > 2 else (THRESHOLD,)
+    rows = [row for attack in attacks for row in mia.attack_trainings(trainings, attack, CLASS_NAMES)["rows"]]
+    last = [row["epsilon_low"] for row in rows if row["epoch"] == 4]
+    scores = [losses for attack in attacks for losses in scores_at(trainings, -1, attack)]
+    bounds = leakage.epsilon_lower_bounds([(losses.members, losses.nonmembers) for losses in scores], DELTA)
+    assert last == [bound["epsilon_low"] for bound in bounds]
+    assert max(last) > 0.3
 
 
 def test_curves_are_those_of_the_last_epoch():

@@ -21,6 +21,7 @@ from leakage.look import Style, looked_at
 from leakage.panels import Point, Shown, curves_of, loss_panel, no_leak_band, roc_panel
 from suite.report import mia_figures
 from suite.report.mia_figures import attack_figures, defence_figures, stronger_figures
+from suite.report.mia_tables import last_epoch
 from suite.sources.cifar10 import CLASS_NAMES
 from suite.study.findings import AS_REPORTED, CALIBRATED, EQUAL_ACCURACY, THRESHOLD, Pair
 from tests.made_up import (
@@ -414,7 +415,31 @@ def test_the_defence_under_its_bound(drawn):
         assert has(markers(advantage, DRAWING.styles["dense$4$"]), (rows["heldout_advantage"].mean(), place))
         ends = pair["stopped_advantage_low"], pair["stopped_advantage_high"]
         assert has(bars(advantage, DRAWING.styles["dense$4$"].colour), ends)
-    assert f"DP-SGD at epsilon 3 at delta {DELTA:g}." in " ".join(figure.get_supxlabel().split())
+    caption = " ".join(figure.get_supxlabel().split())
+    assert f"DP-SGD at epsilon 3 at delta {DELTA:g}: whether one image was in, by its coin" in caption
+
+
+def test_what_is_certain_and_what_it_costs(drawn):
+    """(c): from the largest lower bound of any training to epsilon, or without an end. (d): mean AUC by mean
+    accuracy, a point for each attacked epoch, and the accuracy at which early stopping is compared."""
+    figure, study = drawn["defence"], drawn.defended
+    limits, cost = panel(figure, "(c) How much is certainly"), panel(figure, "(d) Leak and accuracy")
+    certain = last_epoch(study.results).groupby("model")["epsilon_low"].max()
+    words = [text.get_text().strip() for text in limits.texts if text.get_text()]
+    assert words == [
+        f"at least {certain['dense$4$']:.2f} (95%), no limit",
+        f"at least {certain['private']:.2f} (95%), at most 3 (proven)",
+    ]
+    [bar] = [line for line in limits.lines if len(line.get_xdata()) == 2]
+    assert list(bar.get_xdata()) == [certain["private"], 3]
+    for model in ("dense$4$", "private"):
+        for attack in (THRESHOLD, CALIBRATED):
+            rows = rows_of(study.results, model=model, attack=attack).groupby("epoch").mean(numeric_only=True)
+            marked = markers(cost, DRAWING.styles[model])
+            assert all(has(marked, point) for point in rows[["test_accuracy", "auc"]].to_numpy())
+    [line] = [line for line in cost.lines if line.get_linestyle() == "-."]
+    accuracy = last_epoch(study.results).groupby("model")["test_accuracy"].mean()["private"]
+    assert list(line.get_xdata()) == [accuracy] * 2
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -657,13 +657,13 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
     epsilons = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])
     stopped = pairs[pairs["variant"] == EQUAL_ACCURACY]
     caption = (
-        f"{_trainings(study)} Bars hold for all models together in 95% of runs, and so do verdicts. DP-SGD "
-        f"at epsilon {epsilons}."
+        f"{_trainings(study)} Bars hold for all models together in 95% of runs. DP-SGD at epsilon "
+        f"{epsilons}: whether one image was in, by its coin; for one training and ideal noise."
     )
     if len(stopped):
         caption += (
-            " Stopped: at the epoch where the accuracy on non-members is nearest to the private model's; "
-            "described, not judged, and it promises nothing."
+            " Stopped: at the epoch where the accuracy on non-members is nearest to the private model's, the "
+            "line in (d); described, not judged, and it promises nothing."
         )
     handles = _model_handles(study, models, drawing.styles)
     figure = new_figure(7.4 + 0.25 * len(models), drawing.title(title), caption, handles=handles)
@@ -727,7 +727,9 @@ def _limits_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[
         axes.text(certain[model], place - 0.3, f" {', '.join(words)}", va="center", fontsize=SMALL)
     _model_rows(axes, models)
     axes.set_xlim(0, farthest)
-    finish(axes, "(c) What is certainly leaked, and what can be", "epsilon at delta 1e-5 of one image")
+    delta = last["delta"].max()
+    title = "(c) How much is certainly leaked, and how much can be"
+    finish(axes, title, f"epsilon of one image, at delta {delta:g}")
 
 
 def _cost_panel(
@@ -753,8 +755,7 @@ def _cost_panel(
     axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     grey_key(axes, {f"{attack} attack": ATTACK_LINES[attack] for attack in attacks}, "upper left")
-    title = "(d) Leak and accuracy, epoch after epoch (dotted: chance)"
-    finish(axes, title, "accuracy on non-members", "AUC")
+    finish(axes, "(d) Leak and accuracy, by epoch", "accuracy on non-members", "AUC")
 
 
 def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
