@@ -29,6 +29,7 @@ Figures and tables go into figures/, the findings to the console.
 import hashlib
 import importlib.util
 import math
+import numbers
 import os
 import random
 import re
@@ -556,8 +557,8 @@ def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> 
             if not re.fullmatch(r"[\w.-]+", name):  # it goes into names of files
                 raise BadInput(f"{table} has a row named {name!r}; use letters, digits, _, . and - only")
     for model in models:
-        numbers = (model.convolutional, model.dense, model.classes, model.each)
-        if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        sizes = (model.convolutional, model.dense, model.classes, model.each)
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
             raise BadInput(f"the model {model.name}: layers, classes and images are whole numbers")
         if model.epsilon is not None and not (
             isinstance(model.epsilon, int | float) and 0 < model.epsilon < math.inf
@@ -798,15 +799,18 @@ def main(
     trainings and findings, data/cache/cells/ if not given. Returns the study: its tables, which are also
     written as CSV files, and its figures, which a notebook shows.
     """
-    if trainings < 2 or trainings % 2:
+    if not isinstance(trainings, numbers.Integral) or trainings < 2 or trainings % 2:
         raise BadInput(f"trainings come in pairs: --trainings must be an even number, not {trainings}")
-    if jobs is not None and jobs < 1:
-        raise BadInput(f"jobs must be at least 1, not {jobs}")
+    for name, count in (("epochs", epochs), ("jobs", jobs)):
+        if count is not None and (not isinstance(count, numbers.Integral) or count < 1):
+            raise BadInput(f"{name} must be a whole number of at least 1, not {count!r}")
+    if dask == "":
+        raise BadInput("--dask: the address is empty; leave it out to train on this machine")
     if importlib.util.find_spec("tensorflow") is None:
         raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
     check_tables(MODELS, EXPERIMENTS)
     models, experiments = chosen([only] if isinstance(only, str) else only)
-    folder = output_folder(figures or (REHEARSAL if quick else FIGURES))
+    folder = output_folder((REHEARSAL if quick else FIGURES) if figures is None else figures)
     try:
         images = data or load_cifar10()
     except DataNotFound as problem:

@@ -966,6 +966,8 @@ def test_networks_are_built_before_anything_is_trained(refused):
         (["--only"], "--only"),
         (["--figures", "a_file"], "cannot write into the folder"),
         (["--figures", "a_file/below"], "cannot write into the folder"),
+        (["--figures", ""], "the folder to write into has an empty name"),
+        (["--dask", ""], "--dask: the address is empty"),
         (["--seeds", "3"], "unrecognized arguments: --seeds 3"),
     ],
 )
@@ -976,9 +978,17 @@ def test_bad_options_are_refused(refused, tmp_path, monkeypatch, arguments, word
 
 
 def test_odd_trainings_are_refused_by_main_too(fake, tmp_path):
-    for number in (0, 1, 3, -2):
+    for number in (0, 1, 3, -2, 4.0):
         with pytest.raises(BadInput, match=f"must be an even number, not {number}"):
             mia.main(trainings=number, data=fake, figures=tmp_path / "figures", kept_in=tmp_path / "cells")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, "2"])
+@pytest.mark.parametrize("name", ["epochs", "jobs"])
+def test_counts_that_are_none_are_refused_by_main_too(fake, tmp_path, name, count):
+    with pytest.raises(BadInput, match=f"{name} must be a whole number of at least 1, not {count!r}"):
+        mia.main(**{name: count}, data=fake, figures=tmp_path / "figures", kept_in=tmp_path / "cells")
     assert list(tmp_path.iterdir()) == []
 
 
