@@ -31,11 +31,12 @@ from leakage.estimates import (
     measure_leakage,
     nonmembers_needed,
 )
-from leakage.files import Columns, Source, read_examples, read_references, short
+from leakage.files import Columns, read_references, read_training
 from leakage.look import looked_at, new_figure, save_figures, styles_of
 from leakage.lower_bound import epsilon_lower_bounds, fair_sides
 from leakage.output import output_folder, write_whole
 from leakage.panels import loss_panel, roc_panel, shown_of
+from leakage.tables import Notes, Source
 
 FOLDER = "audit"  # for the report, in the working directory
 DELTA = 1e-5  # of the lower bound on epsilon; at a larger delta it is lower, so it holds for smaller ones too
@@ -83,7 +84,7 @@ def audit(
     """
     if len(reference_members) and not len(references):
         raise BadInput("the members of references are given, but no references; see --references")
-    columns = Columns(column, member_column, id_column, group_column, header)
+    columns = Columns(column, member_column, id_column, group_column, header=header)
     attack = "calibrated" if len(references) else "loss"
     warnings: list[str] = []
     frames = _trainings(sources, labels, columns, warnings)
@@ -135,21 +136,10 @@ def _trainings(
     if not sources or len(sources) % sides or len(labels) not in (0, sides):
         given = f"{len(sources)} files and {len(labels)} of labels"
         raise BadInput(f"{given}; give members and non-members in turn, or tables and a --member-column")
-    frames = []
-    for start in range(0, len(sources), sides):
-        parts = []
-        for place in range(sides):
-            labels_of_side = labels[place] if len(labels) else None
-            part, found = read_examples(sources[start + place], columns, labels_of_side)
-            remarks += found
-            parts.append(part if columns.member is not None else part.assign(member=place == 0))
-        frame = pd.concat(parts, ignore_index=True)
-        if frame["member"].nunique() < 2:
-            raise BadInput(f"all {len(frame):,} examples are of one kind; members and non-members are needed")
-        if "id" in frame and not frame["id"].is_unique:
-            twice = short(frame["id"][frame["id"].duplicated()].iloc[0], 40)
-            raise BadInput(f"the id {twice} stands there twice; members and non-members share one numbering")
-        frames.append(frame)
+    notes = Notes()
+    starts = range(0, len(sources), sides)
+    frames = [read_training(sources[start : start + sides], columns, labels, notes=notes) for start in starts]
+    remarks += notes.remarks
     return frames
 
 

@@ -1,31 +1,24 @@
-"""What people have, read as losses: one for each example, with nothing dropped and nothing invented.
+"""The examples of a training, from what people have: a loss for each, and who was a member.
 
-A source is a file (CSV, .npy or .npz, told apart by what it holds, not by its name), an array or a data
-frame. FILE:NAME is one array of a .npz, or one column of a CSV. What is not understood is refused in one
-line: which file, what it holds, and the option or the line of numpy that helps.
+The sources are read by leakage.tables, probabilities and logits by leakage.scores. Members and non-members
+are judged together, so that no fault of one side's file becomes a difference between the two.
 """
 
-import io
-import os
-import warnings
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from leakage.command_line import BadInput, short
+from leakage.scores import known_scores, losses_of, losses_of_known, numbered_classes
+from leakage.suspicions import refuse_logs_and_summaries, refuse_means
+from leakage.tables import MISSING, Notes, Source, Table, listed, read_table
 
-Source = str | os.PathLike | np.ndarray | pd.DataFrame
-
-MISSING = {"", "na", "<na>", "nan", "n/a", "#n/a", "null", "none", "-", ".", "?"}
 TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
-SUM_TOLERANCE = 0.01  # of a row of probabilities, which may have been rounded to float16
-WHICH = "say which: --column NAME, --member-column NAME, or FILE:NAME"
-FORMATS = "np.save(FILE, losses), or write a CSV in UTF-8 with the same fields in each line"
+WHOSE = {"members": True, "non-members": False}
+WHOLE = 2.0**53  # from which on float64 does not tell whole numbers apart
+ONE_COLUMN = "name its column: FILE:NAME"  # of labels and persons, for which there is no option
 
 
 @dataclass(frozen=True)
@@ -36,122 +29,248 @@ class Columns:
     member: str | None = None
     id: str | None = None
     group: str | None = None
+    person: str | None = None
     header: bool | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns by name: texts of a CSV, arrays of any shape of a .npz. What has no name has the name ""."""
-
-    source: str  # for messages
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-
-    def refuse(self, what: object, advice: str) -> NoReturn:
-        raise BadInput(f"{short(self.source, 70)}: {short(what, 120)}; {short(advice, 100)}")
-
-    def remark(self, what: str) -> None:
-        self.remarks.append(f"{short(self.source, 70)}: {what}")
-
-    def add(self, names: Sequence[object], columns: Iterable[np.ndarray]) -> None:
-        names = [str(name) for name in names]
-        if len(set(names)) < len(names):
-            self.refuse(f"several columns have the same name: {', '.join(names)}", "name each differently")
-        self.columns.update(zip(names, columns, strict=True))
-
-    def left(self, taken: Collection[str | None]) -> list[str]:
-        """The columns that are not taken, without the index that pandas and R write, if there are others."""
-        left = [name for name in self.columns if name not in taken]
-        return [name for name in left if name and not name.startswith("Unnamed:")] or left
-
-    def chosen(self, wanted: str | None, taken: Collection[str | None] = ()) -> str:
-        """The column that is wanted; if none is said, the only one left, or the only one called loss."""
-        if wanted is not None:
-            if wanted not in self.columns:
-                there = ", ".join(filter(None, self.columns)) or "one without a name"
-                self.refuse(f"has no column {short(wanted, 40)}, but {there}", WHICH)
-            return wanted
-        left = self.left(taken)
-        called = [name for name in left if name.lower() == "loss"] if len(left) > 1 else left
-        if len(called) != 1:
-            self.refuse(f"has {len(self.columns):,} columns or arrays: {', '.join(self.columns)}", WHICH)
-        return called[0]
 
 
 # ------------------------------------------------------------------------------------------------- examples
 
 
-def read_examples(
-    source: Source, columns: Columns | None = None, labels: Source | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """The examples of a source, and remarks on what was found there.
+def read_training(
+    sources: Sequence[Source],
+    columns: Columns | None = None,
+    labels: Sequence[Source] = (),
+    persons: Sequence[Source] = (),
+    notes: Notes | None = None,
+) -> pd.DataFrame:
+    """The examples of one training.
 
-    labels: if given, the source holds probabilities or logits (n, classes), see losses_of.
-    Returns a frame of n rows in the source's order: `loss` (float64), and if columns name them `member`
-    (bool), `id` and `group` (texts). Raises BadInput for missing values, and for what is not understood.
+    sources: of the members and of the non-members, or one table with a member column. labels: if given, one
+    for each source, which then holds probabilities or logits (n, classes), see losses_of. persons: one for
+    each source, if no column of the source says whose each example is. notes: what is noticed is added there.
+    Returns a frame with a row for each example, in the order given: `loss` (float64), `member` (bool), and
+    where there are such columns `id`, `group` and `person` (texts), with labels also `label` (text) and
+    `correct` (bool: the true class has the highest score). Raises BadInput for missing values, for what is
+    not understood, and for what is no loss of an example.
     """
     columns = columns or Columns()
-    table = read_table(source, columns.header)
-    roles = {"member": columns.member, "id": columns.id, "group": columns.group}
-    roles = {role: table.chosen(name) for role, name in roles.items() if name is not None}
+    notes = Notes() if notes is None else notes
+    sides = 2 if columns.member is None else 1
+    if len(sources) != sides or len(labels) not in (0, sides) or len(persons) not in (0, sides):
+        given = f"{len(sources)} files, {len(labels)} of labels and {len(persons)} of persons"
+        raise BadInput(f"{given}; give members and non-members in turn, or tables and a --member-column")
+    parts = read_examples(sources, columns, labels, persons, notes)
+    if columns.member is None:
+        parts = [part.assign(member=place == 0) for place, part in enumerate(parts)]
+    frame = pd.concat(parts, ignore_index=True)
+    if frame["member"].nunique() < 2:
+        raise BadInput(f"all {len(frame):,} examples are of one kind; members and non-members are needed")
+    if "id" in frame:
+        _refuse_repeated_ids(frame, columns)
+    kinds = {whose: frame["loss"][frame["member"] == member].to_numpy() for whose, member in WHOSE.items()}
+    for (whose, losses), source in zip(kinds.items(), [sources[0], sources[-1]], strict=True):
+        refuse_means(Table(_name_of(source), notes), losses, whose)
+    if min(map(len, kinds.values())) > 1 and all(np.unique(losses).size == 1 for losses in kinds.values()):
+        one, other = (losses[0] for losses in kinds.values())
+        constant = f"all members have the same value, {one:g}, and all non-members, {other:g}"
+        raise BadInput(f"{constant}; give the loss of each example, not the mean of all")
+    if "group" in frame:
+        _remark_on_groups(frame, notes)
+    return frame
+
+
+def read_examples(
+    sources: Sequence[Source],
+    columns: Columns | None = None,
+    labels: Sequence[Source] = (),
+    persons: Sequence[Source] = (),
+    notes: Notes | None = None,
+) -> list[pd.DataFrame]:
+    """The examples of each source, see read_training, whose members are not known without a member column."""
+    columns = columns or Columns()
+    notes = Notes() if notes is None else notes
+    tables = [read_table(source, columns.header, notes) for source in sources]
+    roles = [_roles(table, columns) for table in tables]
+    if len(labels):
+        label_tables = [read_table(source, columns.header, notes) for source in labels]
+        parts = _losses_of_scores(sources, tables, roles, labels, label_tables, columns)
+    else:
+        names = [
+            table.chosen(columns.loss, taken.values()) for table, taken in zip(tables, roles, strict=True)
+        ]
+        parts = [
+            pd.DataFrame({"loss": _one_each(table, _numbers(table, name))})
+            for table, name in zip(tables, names, strict=True)
+        ]
+        for table, part, name, taken in zip(tables, parts, names, roles, strict=True):
+            refuse_logs_and_summaries(table, part["loss"].to_numpy(), {name, *taken.values()})
+    for place, (table, part) in enumerate(zip(tables, parts, strict=True)):
+        for role, name in roles[place].items():
+            values = _truths(table, name) if role == "member" else names_of(table, name)
+            part[role] = _for_each(table, values, len(part), name)
+        if len(persons):
+            if columns.person is not None:
+                raise BadInput("persons are given, and a column of persons too; leave out one of them")
+            table = read_table(persons[place], columns.header, notes)
+            name = table.chosen(None, roles[place].values(), ONE_COLUMN)
+            part["person"] = _for_each(table, names_of(table, name), len(part), "persons")
+    return parts
+
+
+def _roles(table: Table, columns: Columns) -> dict[str, str]:
+    """The names of the columns that hold no losses, by what they hold."""
+    wanted = {"member": columns.member, "id": columns.id, "group": columns.group, "person": columns.person}
+    roles = {role: table.chosen(name) for role, name in wanted.items() if name is not None}
     if "member" not in roles and "member" in table.left(roles.values()):
         table.refuse("has a column member", "say --member-column member, or leave that column out")
-    if labels is None:
-        losses = _one_each(table, _numbers(table, table.chosen(columns.loss, roles.values())))
-    else:
-        label_table = read_table(labels, columns.header)
-        classes = _one_each(label_table, _numbers(label_table, label_table.chosen(None), "labels"))
+    return roles
+
+
+def _for_each(table: Table, values: np.ndarray, n: int, what: str) -> np.ndarray:
+    """Values of any shape as (n,)."""
+    if values.size != n:
+        table.refuse(f"{n:,} losses, but {values.size:,} in {short(what, 40)}", "give one for each loss")
+    return values.ravel()
+
+
+def _name_of(source: Source) -> str:
+    return str(source) if isinstance(source, str | bytes) or hasattr(source, "__fspath__") else "array"
+
+
+def _refuse_repeated_ids(frame: pd.DataFrame, columns: Columns) -> None:
+    repeated = frame["id"].duplicated()
+    if not repeated.any():
+        return
+    name = frame["id"][repeated].iloc[0]
+    kinds = frame["member"][frame["id"] == name].nunique()
+    where = "among members and non-members" if kinds == 2 else "or more often"
+    advice = "give each example its own id, members and non-members in one numbering"
+    if "person" not in frame:
+        advice += f"; for persons with several rows say --person-column {columns.id} instead"
+    raise BadInput(f"the id {short(name, 40)} stands there twice, {where}; {advice}")
+
+
+def _remark_on_groups(frame: pd.DataFrame, notes: Notes) -> None:
+    """Tells of groups that seem to be written differently on the two sides."""
+    groups = [pd.Index(frame["group"][frame["member"] == member].unique()) for member in (True, False)]
+    spelled = different_spelling(*groups)
+    if spelled is not None:
+        notes.remarks.append(f"Groups are written in two ways, {spelled}, and taken for different ones.")
+    elif groups[0].intersection(groups[1]).empty:
+        examples = " and ".join(short(names[0], 40) for names in groups)
+        notes.remarks.append(f"No group has both members and non-members; are {examples} of one kind?")
+
+
+def different_spelling(first: pd.Index, second: pd.Index) -> str | None:
+    """Two names that may mean the same, "00017 and 17": one is missing among the second, the other among the
+    first, and they differ in zeros before them, in capitals or blanks alone. None if there are none."""
+    alone = first.difference(second, sort=False), second.difference(first, sort=False)
+    if min(map(len, alone)) == 0:
+        return None
+    same = [
+        pd.Series(names, names.str.replace(r"\s+", "", regex=True).str.lower().str.lstrip("0"), dtype=object)
+        for names in alone
+    ]
+    common = same[0].index.intersection(same[1].index)
+    if common.empty:
+        return None
+    return " and ".join(short(names[names.index == common[0]].iloc[0], 40) for names in same)
+
+
+# --------------------------------------------------------------------------------------------------- scores
+
+
+def _losses_of_scores(
+    sources: Sequence[Source],
+    tables: Sequence[Table],
+    roles: Sequence[dict[str, str]],
+    labels: Sequence[Source],
+    label_tables: Sequence[Table],
+    columns: Columns,
+) -> list[pd.DataFrame]:
+    """`loss`, `label` and `correct` of each source's examples; all sources hold the same kind of scores."""
+    found, names_of_classes = [], []
+    for source, table, taken, label in zip(sources, tables, roles, labels, strict=True):
+        known = set(taken.values())
+        if isinstance(label, str):
+            known.add(label.removeprefix(f"{source}:"))  # a column of the same file
+        scores, names = _scores(table, columns.loss, known)
+        if names and found and sorted(names) == sorted(names_of_classes[0]):
+            scores = scores[:, [names.index(name) for name in names_of_classes[0]]]
+            names = names_of_classes[0]
         try:
-            losses = losses_of(_scores(table, columns.loss, roles.values()), classes)
+            found.append(known_scores(scores, names))
+        except BadInput as problem:
+            table.refuse(*str(problem).rsplit("; ", 1))
+        names_of_classes.append(names)
+    kinds = {
+        f"{'probabilities' if kind else 'logits'} of {scores.shape[1]} classes" for scores, kind in found
+    }
+    if len(kinds) > 1:
+        raise BadInput(
+            f"the sources hold {' and '.join(sorted(kinds))}; give the same kind of scores in both"
+        )
+
+    texts = [_labels(*side, columns) for side in zip(label_tables, tables, roles, strict=True)]
+    classes = found[0][0].shape[1]
+    try:
+        numbers, order = numbered_classes(np.concatenate(texts), names_of_classes[0], classes)
+    except BadInput as problem:
+        label_tables[0].refuse(*str(problem).rsplit("; ", 1))
+    if (order != np.arange(classes)).any():
+        tables[0].remark("the columns of the classes are taken in the order of the numbers in their names.")
+    parts = []
+    for table, (scores, are_probabilities), labels_of_side in zip(tables, found, texts, strict=True):
+        numbers_of_side, numbers = np.split(numbers, [len(labels_of_side)])
+        scores = scores[:, order]
+        try:
+            losses = losses_of_known(scores, are_probabilities, numbers_of_side)
         except BadInput as problem:
             table.refuse(*str(problem).rsplit("; ", 1))
         saturated = np.count_nonzero((losses == 0) | np.isinf(losses))
         if saturated:
             certain = f"{saturated:,} of {len(losses):,} examples have probability 0 or 1 of their true class"
             table.remark(f"{certain}. If their dtype has saturated, logits keep what is lost here.")
-    frame = pd.DataFrame({"loss": losses})
-    for role, name in roles.items():
-        values = (_truths if role == "member" else _texts)(table, name)
-        if values.size != len(losses):
-            table.refuse(f"{len(losses):,} losses, but {values.size:,} in {name}", "give one for each loss")
-        frame[role] = values.ravel()
-    return frame, table.remarks
+        correct = scores.argmax(axis=1) == numbers_of_side
+        parts.append(pd.DataFrame({"loss": losses, "label": labels_of_side, "correct": correct}))
+    return parts
 
 
-def losses_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Losses (n,), -log p(true class) in float64, from scores (n, classes) and labels (n,) from 0 on.
+def _scores(table: Table, wanted: str | None, taken: Collection[str]) -> tuple[np.ndarray, list[str]]:
+    """Scores (n, classes): one array, or all columns but those taken, and the names of these columns."""
+    names = table.left(taken) if wanted is None else [table.chosen(wanted)]
+    scores = [_numbers(table, name, "scores") for name in names]
+    if len({values.shape for values in scores}) != 1 or scores[0].ndim > 2 or not scores[0].size:
+        table.refuse(f"holds {', '.join(names)}", "give one array (n, classes), or FILE:NAME")
+    if len(scores) == 1:
+        return scores[0], []
+    return np.column_stack(scores), names if table.named else []
 
-    Rows within 0 and 1 that sum to 1 are probabilities, other rows logits. One column is that of a binary
-    classifier: p(class 1) or its logit. The loss of logits is log(1 + sum over other classes of
-    exp(logit - true logit)), which neither overflows nor cancels. Raises BadInput.
-    """
-    scores, labels = np.asarray(scores, dtype=float), np.asarray(labels)
-    scores = scores.reshape(len(scores), -1)
-    are_probabilities = scores.min() >= 0 and scores.max() <= 1 + SUM_TOLERANCE
-    if scores.shape[1] == 1:
-        scores = np.hstack([1 - scores if are_probabilities else 0 * scores, scores])
-    n, classes = scores.shape
-    if labels.shape != (n,):
-        raise BadInput(f"{n:,} rows of scores, but {labels.size:,} labels; give one label for each row")
-    if not np.isin(labels, np.arange(classes)).all():
-        least, most = labels.min(), labels.max()
-        raise BadInput(f"{classes} classes, but labels from {least:g} to {most:g}; count them from 0 on")
-    if are_probabilities and np.abs(scores.sum(axis=1) - 1).max() > SUM_TOLERANCE:
-        raise BadInput("scores within 0 and 1 do not sum to 1 in each row; give softmax outputs or logits")
-    true = np.arange(n), labels.astype(int)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if are_probabilities:
-            return 0 - np.log(np.minimum(scores[true], 1))  # 0 and not -0 for p = 1
-        differences = scores - scores[true][:, None]
-        differences[true] = -np.inf
-        losses = np.logaddexp(0, special.logsumexp(differences, axis=1))
-    if np.isnan(losses).any():
-        raise BadInput("no loss follows from infinite logits; give finite ones")
-    return losses
+
+def _labels(labels: Table, table: Table, roles: dict[str, str], columns: Columns) -> np.ndarray:
+    """Labels as texts, in the order of the table's examples: by their ids if both have these."""
+    name = labels.chosen(None, [columns.id, columns.group, columns.person], ONE_COLUMN, "label")
+    values = labels.columns[name]
+    if values.dtype == bool:
+        values = values.astype(int)
+    texts = names_of(labels, name, _one_each(labels, values))
+    if "id" in roles and columns.id in labels.columns:
+        places = _places(labels, names_of(table, roles["id"]).ravel(), columns.id)
+        if (places < 0).any():
+            labels.refuse(f"{(places < 0).sum():,} examples have no label", "give one for each id")
+        texts = texts[places]
+    return texts
+
+
+# ----------------------------------------------------------------------------------------------- references
 
 
 def read_references(
-    sources: Sequence[Source], memberships: Sequence[Source], examples: pd.DataFrame, columns: Columns
+    sources: Sequence[Source],
+    memberships: Sequence[Source],
+    examples: pd.DataFrame,
+    columns: Columns,
+    notes: Notes | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Losses (K, n) of K reference models on the n examples, and whether each was trained on them (K, n).
 
@@ -159,20 +278,23 @@ def read_references(
     the same source says which examples they were trained on, or else memberships, of the same shapes; the
     single word "none" stands for references that were trained on no example.
     Rows are matched by id where both have ids, else by their order. A loss is NaN where a reference was not
-    judged on the example. Raises BadInput.
+    judged on the example. notes: what is noticed is added there. Raises BadInput.
     """
     losses, trained = [], []
     trained_on_none = len(memberships) == 1 and isinstance(memberships[0], str) and memberships[0] == "none"
+    taken = [columns.id, columns.group, columns.person]
     for place, source in enumerate([*sources, *([] if trained_on_none else memberships)]):
-        table = read_table(source, columns.header)
+        table = read_table(source, columns.header, notes)
         member = columns.member or "member"
         told = [name for name, values in table.columns.items() if values.dtype == bool or name == member]
         if place < len(sources):
             wanted = columns.loss if columns.loss in table.columns else None
-            name = table.chosen(wanted, [*told, columns.id, columns.group])
-            losses.extend(_aligned(table, _numbers(table, name), examples, columns.id))
+            values = _numbers(table, table.chosen(wanted, [*told, *taken]))
+            for losses_of_one in np.atleast_2d(_one_each(table, values) if 1 in values.shape else values):
+                refuse_means(table, losses_of_one, "losses of a reference")
+            losses.extend(_aligned(table, values, examples, columns.id))
         else:
-            told = told or [table.chosen(None, [columns.id, columns.group])]
+            told = told or [table.chosen(None, taken)]
         for name in told:
             trained.extend(_aligned(table, _truths(table, name), examples, columns.id))
     if trained_on_none:
@@ -189,14 +311,26 @@ def _aligned(table: Table, values: np.ndarray, examples: pd.DataFrame, id_column
     values = np.atleast_2d(_one_each(table, values) if 1 in values.shape else values).astype(float)
     places = np.arange(values.shape[1])
     if id_column in table.columns and "id" in examples:
-        ids = pd.Index(_texts(table, id_column).ravel())
-        if not ids.is_unique or len(ids) != len(places):
-            table.refuse(f"{len(places):,} examples, {ids.nunique():,} different ids", "give each its own")
-        places = ids.get_indexer(examples["id"])
+        places = _places(table, examples["id"], id_column, len(places))
     elif values.shape[1:] != (len(examples),):
         what = f"its shape is {values.shape}, but {len(examples):,} examples are audited"
         table.refuse(what, "(models, members then non-members), or match rows by --id-column")
     return np.where(places >= 0, values[:, places], np.nan)
+
+
+def _places(table: Table, wanted: Sequence[str], id_column: str, n: int | None = None) -> np.ndarray:
+    """The rows of the ids that are wanted, -1 where the table lacks one; n: how many rows it has."""
+    ids, wanted = pd.Index(names_of(table, id_column).ravel()), pd.Index(wanted)
+    if not ids.is_unique or len(ids) != (len(ids) if n is None else n):
+        table.refuse(f"{n or len(ids):,} examples, {ids.nunique():,} different ids", "give each its own")
+    spelled = different_spelling(wanted, ids)
+    if spelled is not None:
+        table.refuse(f"its ids are written in another way: {spelled}", "write them alike in all files")
+    places = ids.get_indexer(wanted)
+    if (places < 0).all():
+        examples = f"{short(wanted[0], 30)} here and {short(ids[0], 30)} there"
+        table.refuse(f"none of its ids is that of an example: {examples}", "write them alike in all files")
+    return places
 
 
 # --------------------------------------------------------------------------------------------------- values
@@ -205,6 +339,11 @@ def _aligned(table: Table, values: np.ndarray, examples: pd.DataFrame, id_column
 def _numbers(table: Table, name: str, what: str = "losses") -> np.ndarray:
     """A column in float64, of any shape; refuses what is no number, and missing values."""
     values = table.columns[name]
+    if values.dtype.kind in "OUS" and pd.api.types.infer_dtype(values.ravel(), skipna=False) == "string":
+        try:  # at a third of the time, if no value is missing
+            values = values.astype(float)
+        except ValueError:
+            values = table.columns[name]
     if values.dtype.kind in "OUS":
         texts = pd.Series(values.ravel()).astype(str)
         missing = texts.str.strip().str.lower().isin(MISSING)
@@ -214,11 +353,13 @@ def _numbers(table: Table, name: str, what: str = "losses") -> np.ndarray:
     try:
         values = values.astype(float)
     except ValueError as problem:
-        table.refuse(problem, "write numbers as 0.53")
-    missing = np.isnan(values.ravel())
+        table.refuse(problem, "write numbers as 0.53; name an --id-column if it is one")
+    missing = np.isnan(np.atleast_1d(values))
     if missing.any():
-        what = f"{missing.sum():,} of {missing.size:,} {what} are missing or NaN, first in row"
-        table.refuse(f"{what} {missing.argmax() + 1:,}", "find out why, then leave these examples out")
+        row, *further = (index + 1 for index in np.unravel_index(missing.argmax(), missing.shape))
+        where = f"first in row {row:,}" + (f", column {further[0]:,}" if further else "")
+        what = f"{missing.sum():,} of {missing.size:,} {what} are missing or NaN, {where}"
+        table.refuse(what, "find out why, then leave these examples out")
     return values
 
 
@@ -230,22 +371,40 @@ def _one_each(table: Table, values: np.ndarray) -> np.ndarray:
     return values.ravel()
 
 
-def _scores(table: Table, wanted: str | None, taken: Collection[str]) -> np.ndarray:
-    """Scores (n, classes): one array, or all columns of a CSV but those taken."""
-    names = table.left(taken) if wanted is None else [table.chosen(wanted)]
-    scores = [_numbers(table, name, "scores") for name in names]
-    if len({values.shape for values in scores}) != 1 or scores[0].ndim > 2 or not scores[0].size:
-        table.refuse(f"holds {', '.join(names)}", "give one array (n, classes), or FILE:NAME")
-    return scores[0] if len(scores) == 1 else np.column_stack(scores)
+def names_of(table: Table, name: str, values: np.ndarray | None = None) -> np.ndarray:
+    """A column of ids, groups, persons or labels as texts, of any shape; refuses missing ones.
+
+    A whole number is written without a point: what is 17 in one file is 17.0 in another, where pandas has
+    made numbers of a column with missing ones, or numpy saved it.
+    """
+    texts = _texts(table, name, values)
+    given = table.columns[name] if values is None else values
+    if given.dtype.kind in "OUSf":
+        texts = _without_points(texts.ravel()).reshape(texts.shape)
+    return texts
 
 
-def _texts(table: Table, name: str) -> np.ndarray:
-    """A column of ids, groups or memberships as texts, of any shape."""
-    values = table.columns[name]
+def _without_points(texts: np.ndarray) -> np.ndarray:
+    """Texts (n,), in which 17.0 and 1.7e+01 become 17 if all of them are numbers."""
+    written = pd.Series(texts)
+    pointed = written.str.contains(r"[.eE]")
+    if pointed.any():
+        numbers = pd.to_numeric(written, errors="coerce").to_numpy(float)
+        whole = pointed & (numbers == np.floor(numbers)) & (np.abs(numbers) < WHOLE)
+        if np.isfinite(numbers).all():
+            texts = texts.copy()
+            texts[whole] = numbers[whole].astype(np.int64).astype(str)
+    return texts
+
+
+def _texts(table: Table, name: str, values: np.ndarray | None = None) -> np.ndarray:
+    """A column as texts, of any shape; refuses missing ones."""
+    values = table.columns[name] if values is None else values
     texts = pd.Series(values.ravel()).astype(str).str.strip()
-    blank = texts.isin(["", "nan", "None", "<NA>"]).sum()
-    if blank:
-        table.refuse(f"{blank:,} rows have nothing in {short(name, 40)}", "fill them in")
+    blank = texts.isin(["", "nan", "None", "<NA>", "NaT"]).to_numpy()
+    if blank.any():
+        what = f"{blank.sum():,} rows have nothing in {short(name, 40)}, first row {blank.argmax() + 1:,}"
+        table.refuse(what, "fill them in")
     return texts.to_numpy(object).reshape(values.shape)
 
 
@@ -257,83 +416,3 @@ def _truths(table: Table, name: str) -> np.ndarray:
         wrong = short(texts.ravel()[truths.isna().argmax()], 40)
         table.refuse(f"{wrong!r} in {short(name, 40)} is no membership", "write 1 or 0")
     return truths.to_numpy(bool).reshape(texts.shape)
-
-
-# ---------------------------------------------------------------------------------------------------- files
-
-
-def read_table(source: Source, header: bool | None = None) -> Table:
-    """All columns of a source. header: whether a CSV begins with one; None: found out. Raises BadInput."""
-    if isinstance(source, pd.DataFrame):
-        table = Table("data frame")
-        table.add(source.columns, [column.to_numpy() for _, column in source.items()])
-        return table
-    if not isinstance(source, str | os.PathLike):
-        return Table("array", {"": np.asarray(source)})
-    path, wanted = os.fspath(source), None
-    table = Table(path)
-    try:
-        if not Path(path).exists() and Path(path.rpartition(":")[0]).is_file():
-            path, _, wanted = path.rpartition(":")
-        with warnings.catch_warnings(action="ignore"):  # of Python's parser, about a damaged array's header
-            contents = _contents(Path(path).read_bytes())
-    except Exception as problem:  # whatever the parsers of numpy, pandas, zipfile and Python raise
-        table.refuse(f"cannot be read: {getattr(problem, 'strerror', None) or problem}", FORMATS)
-    if isinstance(contents, pd.DataFrame):
-        _name_columns(table, contents, header)
-    else:
-        table.add(list(contents), contents.values())
-    if wanted is not None:
-        return Table(path, {wanted: table.columns[table.chosen(wanted)]}, table.remarks)
-    return table
-
-
-def _contents(content: bytes) -> dict[str, np.ndarray] | pd.DataFrame:
-    """The arrays of a file by name, or all cells of a CSV as texts, its first line and empty ones too."""
-    if content.startswith((b"PK", b"\x93NUMPY")):
-        stream = io.BytesIO(content)
-        found = np.load(stream, allow_pickle=False)
-        found = {"": found} if isinstance(found, np.ndarray) else dict(found)
-        if "" in found and stream.read(1):
-            raise ValueError("more than one array, or something after it")
-        if not all(isinstance(array, np.ndarray) for array in found.values()):
-            raise ValueError(f"an archive of {', '.join(found)}")
-        return found
-    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    return pd.read_csv(
-        io.StringIO(text), sep=separator, header=None, dtype=str, na_filter=False, skip_blank_lines=False
-    )
-
-
-def _name_columns(table: Table, cells: pd.DataFrame, header: bool | None) -> None:
-    """Adds the columns of a CSV to the table, by the names of its header if it has one.
-
-    A first line is a header if one of its cells is neither a number nor what stands for a missing one. pandas
-    calls columns without names 0, 1, 2 ..., which could be losses. Where no other row has a whole number they
-    are taken for names, and that is told; where it cannot be known, they are refused.
-    """
-    first = [cell.strip().removeprefix("#").strip() for cell in cells.iloc[0]]  # numpy writes # before names
-    counted = [str(place) for place in range(len(first))]
-    if header is None:
-        header = not all(map(_is_number, first)) or (len(first) > 1 and first == ["", *counted[:-1]])
-        if all(name.isdecimal() for name in first):
-            whole = cells.iloc[1:].map(lambda cell: cell.strip().lstrip("+-").isdecimal()).any(axis=None)
-            line = f"the first line, {short(','.join(first), 40)}"
-            if whole == (first == counted):
-                table.refuse(f"{line}, could be a header or losses", "say --header yes or --header no")
-            header = not whole
-            if header:
-                told = "was taken for the header that pandas writes. If it is a loss, say --header no."
-                table.remark(f"{line}, {told}")
-    if not header:
-        first = [""] if len(first) == 1 else [str(place + 1) for place in range(len(first))]
-    table.add(first, cells.iloc[int(header) :].to_numpy(object).T)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text.lower() in MISSING
-    return True

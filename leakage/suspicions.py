@@ -1,0 +1,117 @@
+"""What looks like losses of examples, but is something else: training logs, means of batches, summary rows.
+
+A verdict on any of these would be wrong without a word, so they are refused. What is merely odd is remarked.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from leakage.tables import Table
+
+COUNTERS = {"epoch", "step", "global_step", "iteration"}  # columns that count the rows of a training log
+SUMMARIES = {
+    "mean",
+    "average",
+    "avg",
+    "total",
+    "sum",
+    "std",
+    "median",
+    "count",
+    "min",
+    "max",
+    "all",
+    "overall",
+}
+SUMMARIES |= {"25%", "50%", "75%"}  # of pandas' describe()
+FEWEST = 10  # values from which on a pattern among them is no accident
+EXACT = 1e-5  # relative difference of a mean from one that was computed or written with fewer digits
+FALLING = 20, 500  # values, of which a fall is no accident, and which may be epochs
+
+
+def refuse_logs_and_summaries(table: Table, losses: np.ndarray, taken: Collection[str]) -> None:
+    """Refuses a table whose rows are epochs, and rows of summaries.
+
+    losses: the column (n,) that was taken from the table; taken: the names of other columns whose use is
+    known. Raises BadInput.
+    """
+    others = {
+        name: values.ravel()
+        for name, values in table.columns.items()
+        if name not in taken and values.size == len(losses) > 1
+    }
+    for name, values in others.items():
+        if name.lower().startswith("val_"):
+            table.refuse(f"a column {name}, as a training log has", "give the loss of each example")
+        if name.strip().lower() in COUNTERS:
+            _refuse_counted(table, name, values)
+    for name, values in table.columns.items():
+        if values.size == len(losses) and values.dtype.kind in "OU":
+            _refuse_named_summaries(table, name, values.ravel())
+    _refuse_summary(table, losses)
+
+
+def _refuse_counted(table: Table, name: str, values: np.ndarray) -> None:
+    counted = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
+    if (np.diff(counted) > 0).all():
+        table.refuse(f"column {name} counts the rows, as in a training log", "give the loss of each example")
+    if name.strip().lower() == "epoch" and len(np.unique(counted)) > 1:
+        table.refuse("its rows are of several epochs", "keep those of one epoch, the last")
+
+
+def _refuse_named_summaries(table: Table, name: str, values: np.ndarray) -> None:
+    """Refuses a last row, and it alone, called mean, total ...; elsewhere that may be an example's name."""
+    if str(values[-1]).strip().lower() in SUMMARIES and np.count_nonzero(values == values[-1]) == 1:
+        what = f"row {len(values):,} is called {values[-1]} in column {name or 1}"
+        table.refuse(what, "leave out rows of summaries")
+
+
+def _refuse_summary(table: Table, losses: np.ndarray) -> None:
+    """Refuses a last value that is the mean or the sum of the others."""
+    others, last = losses[:-1], losses[-1]
+    if len(losses) < FEWEST or not np.isfinite(losses).all() or np.ptp(others) == 0 or last in others:
+        return
+    for kind, value in {"mean": others.mean(), "sum": others.sum()}.items():
+        if abs(last - value) <= EXACT * abs(value):
+            table.refuse(f"the last value, {last:.6g}, is the {kind} of the others", "leave it out")
+
+
+def refuse_means(table: Table, losses: np.ndarray, whose: str) -> None:
+    """Refuses losses (n,) in which each value stands equally often, as means of batches do; remarks on
+    equal values that stand together, and on values that fall as those of a training log. Raises BadInput.
+
+    whose: the members, the non-members, or those of a reference.
+    """
+    if len(losses) < FEWEST:
+        return
+    starts = np.flatnonzero(np.append(True, losses[1:] != losses[:-1]))
+    lengths = np.diff(np.append(starts, len(losses)))
+    values, counts = np.unique(losses, return_counts=True)
+    # Sorted losses of a model that gives few different ones stand in runs too: these are hardly equal.
+    is_sorted = len(starts) == len(values) and len(np.unique(np.sign(np.diff(losses[starts])))) <= 1
+    in_runs = len(starts) >= (8 if is_sorted else 3) and _all_but_one_equal(lengths)
+    advice = "give the loss of each example, as by reduction='none'"
+    if in_runs or (len(values) >= 8 and _all_but_one_equal(counts)):
+        times = f"each {np.median(lengths if in_runs else counts):.0f} times"
+        what = f"{whose} have {len(values):,} different values, {times}: means of batches"
+        table.refuse(what, advice)
+    if 1 < len(starts) == len(values) <= len(losses) / FEWEST:
+        table.remark(
+            f"{whose} have {len(values):,} different values, and equal ones stand together. If they are "
+            f"means of batches, {advice}."
+        )
+    if FALLING[0] <= len(losses) <= FALLING[1] and len(values) > 1:
+        ranks = np.unique(losses, return_inverse=True)[1]
+        if np.corrcoef(ranks, np.arange(len(losses)))[0, 1] < -0.8:
+            table.remark(
+                f"{whose} have values that fall from the first to the last. A training log has one for each "
+                "epoch; the loss of each example is needed. (If they are sorted, all is well.)"
+            )
+
+
+def _all_but_one_equal(lengths: np.ndarray) -> bool:
+    """Whether all lengths are the same number above 1, but for one that may be smaller, of the last batch."""
+    most = lengths.max()
+    return bool(most > 1 and np.count_nonzero(lengths != most) <= 1)
