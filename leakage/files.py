@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from leakage.command_line import BadInput, short
-from leakage.scores import known_scores, losses_of, losses_of_known, numbered_classes
+from leakage.scores import known_scores, losses_of_known, numbered_classes
 from leakage.suspicions import refuse_logs_and_summaries, refuse_means
-from leakage.tables import MISSING, Notes, Source, Table, listed, read_table
+from leakage.tables import MISSING, Notes, Source, Table, read_table
 
 TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 WHOSE = {"members": True, "non-members": False}
