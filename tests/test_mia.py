@@ -536,17 +536,18 @@ def test_the_placebo_judges_by_coins_that_no_training_was_given(attack, count):
         assert row["placebo_auc_low"] < row["placebo_auc"] < row["placebo_auc_high"]
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_what_is_certainly_leaked_holds_for_all_trainings_and_attacks_together(count):
-    """Each bound has its share of 5%: of as many as there are trainings, and of two attacks if there are."""
-    trainings = [training_of(Kind("leaky", 10, 4000, 1.5), number) for number in range(count)]
-    attacks = (THRESHOLD, CALIBRATED) if count > 2 else (THRESHOLD,)
-    rows = [row for attack in attacks for row in mia.attack_trainings(trainings, attack, CLASS_NAMES)["rows"]]
-    last = [row["epsilon_low"] for row in rows if row["epoch"] == 4]
-    scores = [losses for attack in attacks for losses in scores_at(trainings, -1, attack)]
-    bounds = leakage.epsilon_lower_bounds([(losses.members, losses.nonmembers) for losses in scores], DELTA)
-    assert last == [bound["epsilon_low"] for bound in bounds]
-    assert max(last) > 0.3
+@pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
+def test_what_a_training_certainly_leaks(attack):
+    """Each bound at half of 5%, so that the median of the bounds is above the truth in at most 5% of runs."""
+    trainings = [training_of(Kind("leaky", 10, 4000, 1.5), number) for number in range(4)]
+    rows = mia.attack_trainings(trainings, attack, CLASS_NAMES)["rows"]
+    found = [row["epsilon_low"] for row in rows if row["epoch"] == 4]
+    bounds = [
+        leakage.epsilon_lower_bound(losses.members, losses.nonmembers, DELTA, confidence=0.975)
+        for losses in scores_at(trainings, -1, attack)
+    ]
+    assert found == [bound["epsilon_low"] for bound in bounds]
+    assert min(found) > 0.3
 
 
 def test_curves_are_those_of_the_last_epoch():
@@ -790,13 +791,13 @@ def two_trainings(tmp_path_factory):
 
 def test_neither_jobs_nor_their_number_nor_the_reader_s_environment_matter(first_run, two_trainings):
     """The same losses to the last bit, on one thread as on two, of plain and of private models; and the same
-    rows of the threshold attack, but for the placebo's coins and each bound's share of the error."""
+    rows of the threshold attack, but for the placebo's coins."""
     for model in MODELS:
         for number in (0, 1):
             assert_same_losses(f"{model.name}-{number}", first_run.cells, two_trainings.cells)
     alone, whole = two_trainings.table("results"), first_run.table("results")
     same = whole[(whole["training"] < 2) & (whole["attack"] == "threshold")].reset_index(drop=True)
-    columns = [name for name in alone if "placebo" not in name and name != "epsilon_low"]
+    columns = [name for name in alone if "placebo" not in name]
     order = ["model", "training", "epoch"]
     tables = [table.sort_values(order, ignore_index=True)[columns] for table in (alone, same)]
     pd.testing.assert_frame_equal(*tables, check_dtype=False)

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from leakage.estimates import LOW_FPRS, nonmembers_needed
 from leakage.look import BLACK, BLUE, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
 from leakage.panels import Curves, Shown, roc_panel
-from suite.report.mia_tables import ends_of, given_fprs, last_epoch, reported, with_interval
+from suite.report.mia_tables import certain_epsilon, ends_of, given_fprs, last_epoch, reported, with_interval
 from suite.report.mia_words import (
     NAMED_FIRST,
     by_model_in_words,
@@ -710,7 +710,7 @@ def _limits_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[
     without an end where nothing is."""
     last = last_epoch(study.results)
     proven = last.groupby("model")["epsilon"].max()
-    certain = last.groupby("model")["epsilon_low"].max()
+    certain = certain_epsilon(study)
     farthest = 1.25 * max(1.0, certain[models].max(), proven[models].fillna(0).max())
     for place, model in enumerate(models):
         colour = styles[model].colour

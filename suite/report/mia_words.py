@@ -38,9 +38,9 @@ ENOUGH_TRAININGS = 12  # with which the intervals are half as wide as with four
 FEW_TRAININGS = 6  # with fewer, "no difference can be shown" says little
 NAMED_FIRST = 10  # images that are shown
 LIMITS_TITLE = (
-    "What is certainly leaked, what the attacks reach, and what none can exceed. At least: the largest lower "
-    "bound on epsilon from one training's coins (95% for each model). Reached: the largest held-out "
-    "advantage of a training. At most: proven, for an image that is in or out by a coin"
+    "What is certainly leaked, what the attacks reach, and what none can exceed. At least: the median of the "
+    "lower bounds on epsilon that each training's coins give, by the stronger attack (95%). Reached: the "
+    "largest held-out advantage of a training. At most: proven, for an image in or out by a coin"
 )
 MEDIUM_LEAK = 0.7  # AUC up to which members' losses are "a little" smaller
 # What the first part of a model's name means: "dense4_10c" has four dense layers.
