@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_refused():
     scores = np.arange(500.0)
     with pytest.raises(BadInput, match="5,000 members and 500 non-members are no fair coins"):
         epsilon_lower_bound(np.arange(5000.0), scores, 1e-5)
-    epsilon_lower_bound(np.arange(632.0), scores, 1e-5)  # 132 is below 5 sqrt(1132) = 168
+    epsilon_lower_bound(np.arange(660.0), scores, 1e-5)  # 160 is below 5 sqrt(1160) = 170
     with pytest.raises(BadInput, match="no fair coins"):
         epsilon_lower_bound(np.arange(672.0), scores, 1e-5)  # 172 is above 5 sqrt(1172) = 171
     for delta in (-0.1, 1.0, math.nan):
@@ -127,7 +127,7 @@ def test_what_cannot_be_used_is_refused():
 
 def test_several_share_the_error():
     generator = np.random.default_rng(8)
-    trainings = [(generator.normal(size=1000) - shift, generator.normal(size=1000)) for shift in (0, 1, 2)]
+    trainings = [generator.normal([[-shift], [0]], size=(2, 1000)).round() for shift in (0, 1, 2)]
     bounds = epsilon_lower_bounds(trainings, 1e-6, confidence=0.9, seed=3)
     alone = [epsilon_lower_bound(*scores, 1e-6, confidence=1 - 0.1 / 3, seed=3) for scores in trainings]
     assert bounds == alone
