@@ -1,1 +1,1 @@
-"""What the two scripts share, in rooms; `leakage` beside it stands alone."""
+"""What the two scripts share. Each folder is a room with one task; `leakage` needs none of them."""

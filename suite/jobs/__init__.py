@@ -1,1 +1,1 @@
-"""Calls made side by side, and kept when they are finished."""
+"""Calls of functions, made side by side; each result is kept in a file when it is finished."""

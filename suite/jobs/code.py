@@ -1,8 +1,8 @@
-"""A digest of the code that a result depends on, so that a result is never taken for that of other code.
+"""A digest of the code that a result depends on. If that code changes, the result is computed again.
 
-Only syntax trees are read: a comment, a docstring or a line break changes nothing. joblib.Memory, which does
-the same for one function, looks at its own source alone, not at what it calls; here all of this project that
-a function names counts, and so on.
+The digest is made from syntax trees, so comments, docstrings and line breaks do not count. It covers a
+function, all definitions of this project that the function names, all that these name, and so on.
+joblib.Memory looks at the function's own source only.
 """
 
 import ast
@@ -21,28 +21,32 @@ from typing import NamedTuple
 from suite.support.command_line import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
-# What it gives is part of a result's recipe, or no part of the result: images, and the words of errors.
+# Not covered: images are in a result's recipe already, and the words of errors are no part of a result.
 LEFT_OUT = ("suite.sources", "suite.support")
 
 
 class _Module(NamedTuple):
-    """What a file of this project defines, and what it takes from other files of it, by name."""
+    """The definitions in a file of this project, and the names that it imports from other such files."""
 
     definitions: dict[str, ast.stmt]
     imports: dict[str, str]  # the name here -> module.name there, or module
 
 
 def key_of(recipe: object, code: str, libraries: Sequence[str]) -> str:
-    """A digest of a recipe (anything that JSON can hold), of the code that it is for (see code_digest), and
-    of the versions of the libraries that take part."""
+    """The key of a result: a SHA-256 in hexadecimal digits.
+
+    recipe: anything that JSON can hold. code: `module.name` of a definition, see code_digest. libraries: the
+    packages whose installed versions count.
+    """
     versions = {name: metadata.version(name) for name in libraries}
     return hashlib.sha256(json.dumps([recipe, code_digest(code), versions]).encode()).hexdigest()
 
 
 def name_of(function: Callable) -> str:
-    """`module.name` of a function of this project, by its file; a script that runs counts by its name too.
+    """`module.name` of a function of this project. The module is found by its file, so that a function of the
+    script that is running has the same name as in an imported script.
 
-    Raises BadInput for anything else, such as a function from a notebook's cell, which no digest could see.
+    Raises BadInput for anything else, such as a function from a notebook's cell, which no digest could cover.
     """
     code = getattr(function, "__code__", None)
     path = Path(code.co_filename).resolve() if code else Path()
@@ -56,30 +60,31 @@ def name_of(function: Callable) -> str:
 
 @cache
 def code_digest(name: str, root: Path = ROOT) -> str:
-    """SHA-256 of a definition, written `module.name`, and of all in this project that it names, and so on.
+    """SHA-256, in hexadecimal digits, of a definition of this project and of all that it names, and so on.
 
-    A name counts wherever it stands, in a body, a default, a decorator or an annotation.
+    name: `module.name` of the definition. root: the project's folder. A definition counts wherever it is
+    named: in a body, a default, a decorator or an annotation.
     """
     texts = {name: ast.unparse(_bare(statement)) for name, statement in _definitions(name, root).items()}
     return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 
 
 def forget_digests() -> None:
-    """The files will be read anew: in a notebook they may have been edited since the last run."""
+    """Makes the next digest read the files again. In a notebook they may have been edited since the last."""
     code_digest.cache_clear()
     _module.cache_clear()
     _compiled.cache_clear()
 
 
 def refuse_code_that_differs(name: str, namespace: Mapping[str, object], root: Path = ROOT) -> None:
-    """Raises BadInput if this process runs something else than what the files say.
+    """Raises BadInput if the code in this process differs from the files.
 
-    Results are kept under a digest of the files. In a notebook a file may have been edited after it was
-    imported or run, or a function or a constant replaced from outside; a result of either would be kept under
-    the wrong digest.
+    Results are kept under a digest of the files. In a notebook, a file may have been edited after it was
+    imported or run, or a function or a constant may have been replaced from outside. A result computed then
+    would be kept under the wrong digest.
 
-    name: of a function, `module.name`. namespace: its globals, as it need not be that of the module of that
-    name: a script that a notebook has run is no module.
+    name: `module.name` of a function. namespace: the function's globals; those of the module of that name may
+    be others, because a script that a notebook has run is no module. root: the project's folder.
     """
     own_module = name.rpartition(".")[0]
     definitions = _definitions(name, root)
@@ -100,8 +105,8 @@ def refuse_code_that_differs(name: str, namespace: Mapping[str, object], root: P
 
 
 def _names_in(module_name: str, root: Path) -> Iterator[tuple[str, str]]:
-    """What a module calls this project's definitions, its own and those that it imports, and their places:
-    (name, `module.name`)."""
+    """The project's definitions that a module has names for, its own and the imported ones: (the name in the
+    module, `module.name` of the definition)."""
     module = _module(module_name, root)
     yield from ((short, f"{module_name}.{short}") for short in module.definitions)
     for name_there, origin in module.imports.items():
@@ -109,7 +114,8 @@ def _names_in(module_name: str, root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _definitions(name: str, root: Path) -> dict[str, ast.stmt]:
-    """The definition `module.name` and all in this project that it names, and so on, by their names."""
+    """The definition `module.name`, all definitions of this project that it names, all that these name, and
+    so on, by `module.name`."""
     visited: dict[str, ast.stmt] = {}
     waiting = [name]
     while waiting:
@@ -126,7 +132,7 @@ def _definitions(name: str, root: Path) -> dict[str, ast.stmt]:
 
 
 def _named_in(statement: ast.stmt, place: str, root: Path) -> Iterator[str]:
-    """The project's own definitions that a statement of module `place` names."""
+    """`module.name` of each of the project's definitions that a statement of module `place` names."""
     module = _module(place, root)
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and node.id in module.definitions:
@@ -136,7 +142,7 @@ def _named_in(statement: ast.stmt, place: str, root: Path) -> Iterator[str]:
 
 
 def _origin(name: str, root: Path) -> Iterator[str]:
-    """Where something imported is defined: a package's __init__ may only hand it on."""
+    """Where an imported name is defined: the __init__ of a package may only pass it on."""
     if name.startswith(LEFT_OUT):
         return
     if _path(name, root):
@@ -189,7 +195,7 @@ def _path(name: str, root: Path) -> Path | None:
 
 
 class _Docstrings(ast.NodeTransformer):
-    """Takes the docstrings out, and whatever else is a text that stands alone."""
+    """Takes out docstrings, and any other text that is a statement of its own."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -205,10 +211,10 @@ def _bare(statement: ast.stmt) -> ast.stmt:
 
 
 def _runs_otherwise(value: object, name: str, statement: ast.stmt, written: CodeType) -> bool:
-    """Whether a function, what a class says, or a plain constant differs from the statement in the file.
+    """Whether a function, a class or a plain constant differs from its statement in the file.
 
-    name: which the statement defines. written: the code of the file, or of the class, that it stands in,
-    compiled as a whole: a name that it imports is called in another way.
+    name: the name that the statement defines. written: the compiled code of the whole file, or of the class,
+    that holds the statement. A function compiled alone would differ: the file's imports change how it calls.
     """
     if isinstance(statement, ast.FunctionDef):
         return _shape(_code_of(value)) != _shape(_code_within(written, name))
@@ -222,13 +228,13 @@ def _runs_otherwise(value: object, name: str, statement: ast.stmt, written: Code
         )
     try:
         constant = ast.literal_eval(_expression_of(name, statement))
-    except ValueError:  # worked out from other things, which count themselves
+    except ValueError:  # computed from other names, which are compared themselves
         return False
     return type(value) is not type(constant) or value != constant
 
 
 def _expression_of(name: str, assignment: ast.Assign | ast.AnnAssign) -> ast.expr | None:
-    """What an assignment, perhaps of several names at once, gives to one of them; None if that is unclear."""
+    """The expression that an assignment, perhaps to several names, gives to one of them; None if unclear."""
     for target in _targets(assignment):
         if isinstance(target, ast.Name):
             return assignment.value
@@ -245,7 +251,7 @@ def _compiled(path: Path) -> CodeType:
 
 
 def _code_within(code: CodeType, name: str) -> CodeType | None:
-    """The code of the function or class of that name that is defined in a file or in a class."""
+    """The compiled code of a function or class, by its name, from that of the file or class around it."""
     parts = [part for part in code.co_consts if isinstance(part, CodeType) and part.co_name == name]
     return parts[-1] if parts else None
 
@@ -257,8 +263,8 @@ def _code_of(attribute: object) -> CodeType | None:
 
 
 def _shape(code: CodeType | None) -> tuple | None:
-    """What a code object does, however its lines are numbered: its instructions with what they work on, and
-    its arguments. A docstring takes part in no instruction."""
+    """What a code object does, without line numbers: its instructions with their operands, and its arguments.
+    No instruction uses the docstring."""
     if code is None:
         return None
     instructions = []

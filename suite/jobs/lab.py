@@ -1,8 +1,7 @@
-"""Calls made side by side, and kept: each result at once and whole when it is finished.
+"""Calls of functions, made side by side; each result is kept in a file, whole, as soon as it is finished.
 
-A result's file is named by its key, a digest of all that the result depends on. So what has been done before
-is not done again, wherever its folder has been moved to, and a run that was killed loses no more than the
-calls it was at.
+The file's name holds the result's key, a digest of all that the result depends on. So no call is made twice,
+even if the folder was moved, and a run that was killed loses only the calls that it was working on.
 """
 
 import io
@@ -32,18 +31,18 @@ from suite.jobs.workers import cluster, processes
 from suite.support.command_line import BadInput
 from suite.support.output import writable_folder, write_whole
 
-# What zipfile, zlib, numpy and json raise at a file that is not what was written.
+# What zipfile, zlib, numpy and json raise if a file is not as it was written.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, struct.error)
 
 
 class Kept(NamedTuple):
-    """A finished call's file, and its key. As an argument of another call it stands for what it holds."""
+    """The file of a finished call, and its key. As an argument of another call it stands for its content."""
 
     path: Path
     key: str
 
     def read(self) -> dict:
-        """What the call returned."""
+        """What the call returned. Raises OSError if the file cannot be read, one of DAMAGE if damaged."""
         with np.load(self.path) as file:  # a zip archive, whose checksums are compared
             content = {name: file[name] for name in file.files}
         if str(content.pop("key")) != self.key:
@@ -55,13 +54,14 @@ class Kept(NamedTuple):
 class Call:
     """A function of this project, to be called with `arguments`.
 
-    It returns a dict of arrays, and of lists and dicts of numbers and texts.
+    The function returns a dict of arrays, and of lists and dicts of numbers and texts.
 
-    Kept results among the arguments, or in lists and tuples among them, are read before the call. recipe:
-    what the result depends on beside the function's code and the libraries' versions, for JSON; None: the
-    arguments. libraries: those whose versions count. steps: how many the function takes, if it says so by
-    calling its last argument, `step_done`, after each; 0 if it does not. cost: about that of one step, or of
-    the whole call, in seconds of one core. size: about that of the result, in bytes.
+    name: another one for each call of a list; the result's file begins with it. arguments: kept results among
+    them, or in lists and tuples among them, are read before the call. recipe: what the result depends on
+    beside the function's code and the libraries' versions, as JSON can hold it; None: the arguments.
+    libraries: the packages whose versions count. steps: the number of steps, if the function reports each by
+    calling its last argument, `step_done`; else 0. cost: seconds of one step on one core, or of the whole
+    call if it has no steps, roughly. size: bytes of the result, roughly.
     """
 
     name: str
@@ -75,12 +75,13 @@ class Call:
 
     @property
     def work(self) -> float:
-        """Seconds of one core that it should take."""
+        """The seconds that the call should take on one core."""
         return max(self.steps, 1) * self.cost
 
 
 class _Task(NamedTuple):
-    """A call as a worker gets it: everything that its key is made of, to be compared with what is there."""
+    """A call as a worker gets it, with all that its key is made of: the worker makes the key again and
+    compares."""
 
     call: Call
     code: str
@@ -93,7 +94,7 @@ class _Task(NamedTuple):
 
 
 def _identity(argument: object) -> object:
-    """What an argument is to a key, for JSON: kept results are known by their keys, wherever they lie."""
+    """What stands for an argument in a key, as JSON can hold it: for a kept result its key, not its path."""
     if isinstance(argument, Kept):
         return argument.key
     if is_dataclass(argument):
@@ -106,7 +107,7 @@ def _identity(argument: object) -> object:
 
 
 def _contents(argument: object) -> object:
-    """The argument, with what kept results hold in their place."""
+    """The argument, with each kept result replaced by its content."""
     if isinstance(argument, Kept):
         return argument.read()
     if type(argument) in (list, tuple):
@@ -115,10 +116,11 @@ def _contents(argument: object) -> object:
 
 
 class Lab:
-    """Where calls are made: in processes here, trainings perhaps on a cluster, all kept in a folder.
+    """Makes calls in processes on this machine, or on a Dask cluster, and keeps every result in a folder.
 
-    To be used as a context. folders: where kept results are looked for; new ones go into the first that can
-    be written. jobs: processes at a time. dask: address of the scheduler of a Dask cluster, or None.
+    To be used as a context. folders: where kept results are looked for; new results go into the first of them
+    that can be written. jobs: the number of processes. dask: the address of a Dask cluster's scheduler, or
+    None.
     """
 
     def __init__(self, folders: Sequence[Path], jobs: int, dask: str | None = None) -> None:
@@ -129,7 +131,8 @@ class Lab:
 
     @cached_property
     def kept_in(self) -> Path:
-        """The folder of new results, looked for when there is one; says so if it is not the first."""
+        """The folder for new results, chosen when the first call is missing. If it is not the first folder,
+        the console says so. Raises BadInput if none can be written."""
         folder = writable_folder(self.folders, "set PRIVACY_CACHE to another")
         if folder != self.folders[0]:
             print(f"new results are kept in {folder}, as {self.folders[0]} cannot be written")
@@ -151,10 +154,11 @@ class Lab:
         on_cluster: bool = False,
         done: Callable[[str, dict], None] = lambda name, result: None,
     ) -> dict[str, Kept]:
-        """Makes those of the calls whose results are not kept yet, and returns all results by name.
+        """Makes the calls whose results are not kept yet, and returns all results by the calls' names.
 
-        what: the plural of what the calls are, for the console. on_cluster: whether the cluster makes them,
-        if there is one. done: called with the name and the result of each new one.
+        what: what the calls are, in the plural, for the console. on_cluster: whether the cluster makes them,
+        if there is one. done: called with the name and the content of each new result. Raises BadInput if the
+        disk has too little room or a worker has other code, and ValueError if two calls have one name.
         """
         tasks = [_task(call) for call in calls]
         kept, missing = {}, []
@@ -167,7 +171,7 @@ class Lab:
             raise ValueError(f"two {what} of one name, of which one would be taken for the other")
         if not missing:
             return kept
-        # The longest first, so that no long one is left over at the end while other workers are idle.
+        # The longest first: else a long one could run alone at the end, while the other workers are idle.
         missing.sort(key=lambda task: -task.call.work)
         kept_before = len(calls) - len(missing)
         print(f"{what}: {kept_before} of {len(calls)} kept from before, {len(missing)} to do")
@@ -179,7 +183,7 @@ class Lab:
         return kept
 
     def _whole_file(self, task: _Task) -> Kept | None:
-        """The first folder's file that holds the result, all of it, or None."""
+        """The task's result in the first folder that has it complete, or None."""
         places = [Kept(folder / task.file_name, task.key) for folder in self.folders]
         return next((place for place in places if is_whole(place)), None)
 
@@ -204,13 +208,13 @@ class Lab:
         executor: Executor,
         done: Callable[[str, dict], None],
     ) -> None:
-        """Has the executor work on the tasks, keeps each result when it comes, and shows how far they are."""
+        """Has the executor make the calls, keeps each result as it comes, and shows the progress."""
         finished: set[str] = set()
         with tempfile.TemporaryDirectory() as folder_of_steps:
             scratch = Path(folder_of_steps)
 
             def states() -> list[State]:
-                """A call on another machine is seen when it is finished."""
+                """A call on another machine is seen only when it is finished."""
                 return [_state(task.call, task.call.name in finished, scratch) for task in tasks]
 
             with progress(states):
@@ -224,20 +228,21 @@ class Lab:
 
 
 def is_whole(kept: Kept) -> bool:
-    """Whether there is such a file, and all of it; a damaged one is named.
+    """Whether the file is there and complete. A damaged file is reported on the console and deleted.
 
-    What cannot be read at the moment, for want of rights or memory, is not called damaged.
+    A file that this user may not read counts as absent. Raises BadInput if it cannot be read for another
+    reason, such as too little memory, because it may be whole.
     """
     try:
         kept.read()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what must not be read is not there
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what this user may not read is absent
         return False
     except OSError as problem:
         reason = problem.strerror or problem
         raise BadInput(f"cannot read {kept.path}: {reason}; see that it can be read, or delete it") from None
     except DAMAGE as problem:
         tqdm.write(f"{kept.path} is damaged ({problem}) and will be made again", file=sys.stderr)
-        with suppress(OSError):  # in a folder that cannot be written it stays, and is looked past
+        with suppress(OSError):  # in a folder that cannot be written it stays, unused
             kept.path.unlink()
         return False
     return True
@@ -252,16 +257,16 @@ def _task(call: Call) -> _Task:
 
 
 def _state(call: Call, finished: bool, scratch: Path) -> State:
-    """How far a call is, by the length of the file that its worker writes."""
+    """How far a call is. Its worker writes a byte into a file for each step."""
     steps = max(call.steps, 1)
     done = steps if finished else _size(scratch / call.name)
     return State(call.name, done, steps, call.cost)
 
 
 def _work(task: _Task, scratch: Path) -> dict:
-    """In the worker: makes the call, and lengthens a file by a byte for each step done."""
+    """In the worker: makes the call, and adds a byte to a file after each step."""
     try:
-        # A worker may have begun before its files were changed.
+        # The worker may have started before its files were changed.
         refuse_code_that_differs(task.code, task.call.function.__globals__)
         same = key_of(task.recipe, task.code, task.call.libraries) == task.key
     except BadInput:

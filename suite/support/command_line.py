@@ -1,6 +1,7 @@
-"""The command line's manners that only the scripts use: numbers for argparse, and texts of several lines.
+"""What only the two scripts need of a command line: numbers for argparse, and texts of several lines.
 
-Hands on BadInput and short, so that the rooms that know no statistics need nothing else of leakage.
+BadInput and short come from leakage and are passed on, so that rooms without statistics need nothing else of
+it.
 """
 
 import argparse
@@ -14,10 +15,10 @@ LINE_LETTERS = 100  # on a line of the console
 
 
 class LongMessage(BadInput):
-    """BadInput whose message is a list, and keeps its lines."""
+    """BadInput whose message is a list and keeps its line breaks."""
 
     def shown(self) -> str:
-        """The message as it is."""
+        """The message with its line breaks."""
         return str(self)
 
 
@@ -43,5 +44,5 @@ def seed_number(text: str) -> int:
 
 
 def in_lines(words: str) -> str:
-    """Each line of the words in lines no longer than LINE_LETTERS."""
+    """The words, with each line broken so that none is longer than LINE_LETTERS."""
     return "\n".join(textwrap.fill(line, LINE_LETTERS, subsequent_indent="  ") for line in words.splitlines())

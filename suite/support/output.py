@@ -1,4 +1,4 @@
-"""Which folder new files go into; and, handed on from leakage, how they are written whole."""
+"""The folder for new files. How a file is written whole comes from leakage and is passed on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,11 @@ __all__ = ["output_folder", "writable_folder", "write_whole"]
 
 
 def writable_folder(folders: Sequence[Path], mend: str = "name another") -> Path:
-    """The first of the folders that can be written, made if need be; if none can, BadInput with the first
-    one's reason and the words of `mend`."""
+    """The first of the folders that can be written; it is made if it is missing.
+
+    mend: the advice that ends the message. Raises BadInput with the first folder's reason if none can be
+    written.
+    """
     problems = []
     for folder in folders:
         try:

@@ -1,1 +1,1 @@
-"""Images in, losses out."""
+"""Training: images in, losses out. The only room that uses TensorFlow."""

@@ -1,8 +1,8 @@
 """Who is a member: a coin decides, for each image and each pair of trainings.
 
-Trainings come in complementary pairs. Heads are the members of the first, tails those of the second, so that
-every image is a member of exactly one of the two. The coins of a pair depend on its number alone: all kinds
-of model are trained on the same coins, and no two pairs have anything in common.
+Trainings come in complementary pairs. Heads are the members of the first training, tails those of the second,
+so every image is a member of exactly one of the two. A pair's coins depend on its number alone: all models
+are trained on the same coins. The coins of different pairs are independent.
 """
 
 from typing import NamedTuple
@@ -24,12 +24,12 @@ class Examples(NamedTuple):
     ids: np.ndarray
 
     def where(self, chosen: np.ndarray) -> "Examples":
-        """Those examples that `chosen`, bool (n,), says."""
+        """The examples for which `chosen`, bool (n,), is True."""
         return Examples(*(part[chosen] for part in self))
 
 
 def all_labels(data: Cifar10) -> np.ndarray:
-    """The class of every image, by its number: those of the training part, then those of the test part."""
+    """The class of every image (N,), by its number: first the training part, then the test part."""
     return np.concatenate([data.train_labels, data.test_labels])
 
 
@@ -41,7 +41,7 @@ def all_images(data: Cifar10) -> np.ndarray:
 def pool_of(data: Cifar10, classes: int, each: int) -> Examples:
     """The first `each` images of each of the first `classes` classes, from both official parts together.
 
-    Raises BadInput if a class has fewer images.
+    Raises BadInput if a class has fewer images, or if there are fewer classes.
     """
     labels = all_labels(data)
     refuse_a_pool_too_large(labels, classes, each)
@@ -82,8 +82,8 @@ def is_member(training: int, ids: np.ndarray) -> np.ndarray:
 def coins(pair: int, count: int) -> np.ndarray:
     """The coins of pair number `pair` for images 0 to count - 1: True for heads, bool (count,).
 
-    Each is fair and independent of all others. They depend on the pair's number alone; a larger count only
-    goes on. Raises BadInput for a negative number.
+    Each coin is fair and independent of all others. An image's coin depends on the pair's number and the
+    image's number alone, not on the count. Raises BadInput for a negative number.
     """
     if pair < 0:
         raise BadInput(f"a pair's number must be 0 or above, not {pair}")

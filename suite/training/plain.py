@@ -1,6 +1,6 @@
-"""Plain training, an epoch at a time, and judging: what TensorFlow does, compiled, with no time lost between.
+"""Plain training, one epoch at a time, and judging, both as compiled TensorFlow functions.
 
-To be called after start_tensorflow.
+Call start_tensorflow first.
 """
 
 from collections.abc import Callable
@@ -29,14 +29,14 @@ def plain_epochs(
     seed: int,
     parts: int = 1,
 ) -> Callable[[int], None]:
-    """Returns train_epoch(number): one epoch (1, 2, ...) of training by Adam on cross-entropy.
+    """Returns train_epoch(number), which trains for one epoch (1, 2, ...) by Adam on the cross-entropy.
 
-    images (n, 32, 32, 3) uint8, labels (n,) int32: in every epoch in another order, which depends on the seed
-    and the epoch alone. steps: of an epoch, each on batch_size images; where the images do not fill them,
-    the order starts again, and where there are more, the rest is left out. falling_over: epochs
-    over which the learning rate falls, see rate_of_epoch; None if it stays. parts: into how many a batch is
-    divided. The parts are independent, so that as many threads can work on them; their gradients are added in
-    the same order on however many threads.
+    images (n, 32, 32, 3) uint8, labels (n,) int32: each epoch takes them in another order, which depends on
+    the seed and the epoch's number alone. steps: of an epoch, each on batch_size images. If the images do not
+    fill them, the order starts again; if there are more images, the rest is left out. falling_over: the
+    number of epochs over which the learning rate falls, see rate_of_epoch; None if it stays. parts: a batch
+    is divided into so many equal parts, on which several threads can work at once. Their gradients are always
+    added in the same order, so the result does not depend on the number of threads.
     """
     rate = tf.Variable(learning_rate)
     optimizer = Adam(network.trainable_variables, rate)
@@ -69,7 +69,10 @@ def plain_epochs(
 
 
 def judge_of(network: "keras.Sequential", images: np.ndarray) -> Callable[[], np.ndarray]:
-    """Returns logits_of(), which gives the network's logits (n, classes) of images (n, 32, 32, 3) uint8."""
+    """Returns logits_of(), which gives the network's logits (n, classes), float32, of the images.
+
+    images: (n, 32, 32, 3) uint8.
+    """
     # Bytes, not floats: a quarter of the memory.
     pixels = tf.constant(images)
 

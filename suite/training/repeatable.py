@@ -2,7 +2,7 @@
 
 import os
 
-# Variables with these beginnings switch kernels, compilers and precision; none may come from outside.
+# Environment variables with these beginnings change kernels, compilers or precision; all are removed.
 SWITCHES = ("TF_", "XLA_", "ONEDNN_", "DNNL_")
 PINNED = {
     "KERAS_BACKEND": "tensorflow",
@@ -14,22 +14,22 @@ PINNED = {
 
 
 def start_tensorflow(threads: int) -> None:
-    """Starts TensorFlow and Keras in this process, or clears Keras if they run already.
+    """Starts TensorFlow and Keras in this process; if they run already, clears what Keras has built.
 
-    threads: how many operations may run at a time. Each runs on one thread, so that the result is the same
-    with any number of them. The first call in a process sets it for all that follow.
+    threads: how many operations may run at a time. Each operation runs on one thread, so the result is the
+    same with any number of threads. The first call in a process decides for all later calls.
     """
     for name in [name for name in os.environ if name.startswith(SWITCHES)]:
         del os.environ[name]
     os.environ |= PINNED
     import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # else it runs, and they are set
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # 1 if it was started before
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     import keras
 
-    # Whatever a keras.json in the reader's home says.
+    # A keras.json in the reader's home may say something else.
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     keras.backend.clear_session()
