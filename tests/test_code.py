@@ -231,6 +231,9 @@ def test_a_property_that_was_replaced_is_refused(monkeypatch):
     monkeypatch.setattr(mia.Settings, "seed", property(lambda self: 4))
     with pytest.raises(BadInput, match=r"Settings is not what mia\.py says"):
         refuse(PLAIN)
+    monkeypatch.setattr(estimates._Ranked, "sides", functools.cached_property(lambda self: ()))
+    with pytest.raises(BadInput, match=r"_Ranked is not what leakage/estimates\.py says"):
+        refuse(ATTACK)
 
 
 def test_what_decides_something_else_may_be_replaced(monkeypatch):

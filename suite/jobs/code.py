@@ -12,7 +12,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from types import CodeType
@@ -257,7 +257,10 @@ def _code_within(code: CodeType, name: str) -> CodeType | None:
 
 
 def _code_of(attribute: object) -> CodeType | None:
-    """The code behind a function, a method, a property or a static method, without its decorators."""
+    """The code behind a function, a method, a property (also a cached one) or a static method, without its
+    decorators."""
+    if isinstance(attribute, cached_property):
+        attribute = attribute.func
     function = getattr(attribute, "fget", None) or getattr(attribute, "__func__", None) or attribute
     return getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
 
