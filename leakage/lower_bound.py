@@ -106,9 +106,10 @@ def epsilon_lower_bounds(
     scores: of each training and attack, those of the members and of the non-members. Each gets its share of
     the error allowed, (1 - confidence) / len(scores), whatever they have in common. Trainings are not pooled:
     in twins, of which one has the members that the other lacks, a coin decides twice and spends 2 epsilon.
-    What every one of several trainings shows needs no share: the smallest of their bounds, found one by one
-    by an attack that was fixed beforehand, is above epsilon no more often than the first. With many examples
-    and a delta above 0, a share of the error is dear, and the smallest may be larger than the largest here.
+    With many examples and a delta above 0 a share of the error is dear. The median of several trainings'
+    bounds by one attack, fixed beforehand, takes half of the error each, however many there are: if it lies
+    above epsilon, half of the bounds or more do, and the share that does is half of the error on average
+    (Markov). mia.py takes this. The smallest bound takes the whole error each.
     Returns what epsilon_lower_bound does, with the confidence of each. Raises BadInput as it does.
     """
     of_each = 1 - (1 - confidence) / max(len(scores), 1)
