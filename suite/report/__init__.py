@@ -1,1 +1,1 @@
-"""Findings in, tables and figures out."""
+"""Computed results in; words, tables and figures out."""

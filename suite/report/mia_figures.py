@@ -1,7 +1,7 @@
-"""The figures of study 1, drawn from its tables alone (suite.study.tables.Study), and images for the samples.
+"""The figures of study 1. They need its tables (suite.study.tables.Study), and the images for the samples.
 
-Bars are the intervals of the tables: over trainings, their coins and images at once, and so wide that those
-of an act hold together in 95% of runs. So a bar never contradicts its verdict.
+Bars are the intervals of the tables. They allow for other trainings, coins and images at once, and are so
+wide that all bars of an act hold together in 95% of runs. So a bar never contradicts its verdict.
 """
 
 import math
@@ -48,9 +48,12 @@ SETS = "Members: images that a model was trained on, by a coin each; non-members
 
 
 class Drawing(NamedTuple):
-    """What the figures need beside the tables: the experiments' questions by name; all images (N, 32, 32, 3)
-    uint8 and their labels (N,), by number; the classes' names; a style for each model; and a remark with
-    which every title begins, if there is one."""
+    """What the figures need beside the tables.
+
+    questions: of the experiments, by their names. images (N, 32, 32, 3) uint8 and labels (N,): of all images,
+    by number. class_names: by label. styles: one for each model. remark: every title begins with it, unless
+    it is empty.
+    """
 
     questions: dict[str, str]
     images: np.ndarray
@@ -60,13 +63,13 @@ class Drawing(NamedTuple):
     remark: str = ""
 
     def title(self, finding: str) -> str:
-        """What stands above a figure."""
+        """The title of a figure: the finding, after the remark if there is one."""
         return f"{self.remark}: {finding}" if self.remark else finding
 
 
 @looked_at()
 def attack_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figures of act one by the names of their files. study: of the threshold attack."""
+    """The figures of act one, by the names of their files. study: with the rows of the threshold attack."""
     return {
         "mia_loss.png": loss_figure(study, drawing),
         **_experiment_figures(study, drawing),
@@ -77,8 +80,8 @@ def attack_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
 
 @looked_at()
 def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figures of act two by the names of their files: new ones, and those of act one's experiments again,
-    now with both attacks. study: of both attacks."""
+    """The figures of act two, by the names of their files: new ones, and those of act one's experiments
+    again, now with both attacks. study: with the rows of both attacks."""
     figures = {"mia_attacks.png": attacks_figure(study, drawing), **_experiment_figures(study, drawing)}
     if len(study.memorisation):
         figures["mia_samples.png"] = samples_figure(study, drawing)
@@ -87,7 +90,7 @@ def stronger_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
 
 @looked_at()
 def defence_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
-    """The figures of act three by the names of their files. study: of plain and of private models."""
+    """The figures of act three, by the names of their files. study: of plain and of private models."""
     if study.pairs.empty:  # a private model alone
         return {"mia_defence.png": defence_figure(study, study.pairs, drawing)}
     return {
@@ -107,7 +110,7 @@ def _experiment_figures(study: Study, drawing: Drawing) -> dict[str, Figure]:
 
 
 def pictured_models(study: Study) -> list[str]:
-    """The models of which single images are kept; the first two where there are none."""
+    """The models whose memorisation of single images is in the tables; if there are none, the first two."""
     models = list(study.results["model"].unique())
     pictured = [model for model in models if f"{model}_memorisation" in study.memorisation]
     return pictured or models[:2]
@@ -126,7 +129,10 @@ def _trainings(study: Study) -> str:
 def _bar(
     axes: Axes, place: float, row: pd.Series, measure: str, style: Style, *, filled: bool, unit: float = 1.0
 ) -> None:
-    """A horizontal bar for an interval of kinds or pairs, if there is one, and a marker for the value."""
+    """A horizontal bar for a measure's interval, if there is one, and a marker for its value.
+
+    row: of a table of kinds or pairs. unit: factor from the table's unit to the axis'.
+    """
     low_name, high_name = ends_of(measure)
     if not pd.isna(row[low_name]):
         ends = [unit * row[low_name], unit * row[high_name]]
@@ -135,20 +141,20 @@ def _bar(
 
 
 def _mark(axes: Axes, across: float, up: float, style: Style, *, filled: bool, size: float = MARK) -> None:
-    """A model's marker: open for the threshold attack where both attacks are shown."""
+    """A model's marker. It is open for the threshold attack if both attacks are shown."""
     face = style.colour if filled else "white"
     edge = {"markeredgecolor": style.colour, "markeredgewidth": size / 6}
     axes.plot(across, up, style.marker, markerfacecolor=face, markersize=size, zorder=3, **edge)
 
 
 def _model_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Makes room for a line per model, with these names at the left."""
+    """Makes room for one line per model, and writes these names at the left."""
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
 
 
 def _named_in_words(study: Study, models: Sequence[str]) -> list[str]:
-    """Each model's name, and below it what the name means."""
+    """Each model's name, with its meaning in the lines below."""
     by_model = dict(list(study.results.groupby("model", sort=False)))
     names = []
     for model in models:
@@ -158,7 +164,7 @@ def _named_in_words(study: Study, models: Sequence[str]) -> list[str]:
 
 
 def _model_handles(study: Study, models: Sequence[str], styles: dict[str, Style]) -> list[Line2D]:
-    """For a legend: each model's line, and what its name means."""
+    """For a legend: each model's line, its name and the name's meaning."""
     handles = []
     for model in models:
         rows = study.results[study.results["model"] == model]
@@ -172,7 +178,7 @@ def _model_handles(study: Study, models: Sequence[str], styles: dict[str, Style]
 
 
 def loss_figure(study: Study, drawing: Drawing) -> Figure:
-    """Two histograms of the loss, of members and of non-members, and the threshold that tells them apart."""
+    """Two histograms of the loss, of members and of non-members, and the threshold of the attack."""
     models = pictured_models(study)
     caption = (
         f"{SETS} Loss: -log of the probability given to the true class; small means certain; the first and "
@@ -235,7 +241,7 @@ def _histogram(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
-    """The verdicts of an experiment with their differences; below, AUC and accuracy of each pair per epoch.
+    """An experiment's verdicts and differences; below them each pair's AUC and accuracy by epoch.
 
     pairs: the experiment's rows of the table of pairs.
     """
@@ -271,8 +277,8 @@ def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Fi
 
 
 def _experiment_panels(figure: Figure, pairs: int, answer_height: float) -> list[Axes]:
-    """The answer with its words above all; then AUC and accuracy side by side for one pair, else a column for
-    each pair."""
+    """Panels: on top the answer and its words; below, for one pair AUC and accuracy side by side, for several
+    pairs a column each."""
     aucs = [f"AUC {number}" for number in range(pairs)]
     accuracies = [f"accuracy {number}" for number in range(pairs)]
     lines = [aucs + accuracies] if pairs == 1 else [aucs, accuracies]
@@ -285,7 +291,7 @@ def _experiment_panels(figure: Figure, pairs: int, answer_height: float) -> list
 
 
 def _where(rows: pd.DataFrame, by_pair: Sequence[pd.DataFrame]) -> str:
-    """Which of several pairs a panel shows: by what both models have in common, else by their names."""
+    """Which of several pairs a panel shows: what its models have in common, or else their names."""
     if len(by_pair) == 1:
         return ""
     pair = rows.iloc[0]
@@ -293,7 +299,7 @@ def _where(rows: pd.DataFrame, by_pair: Sequence[pd.DataFrame]) -> str:
 
 
 def _same_height(panels: Sequence[Axes]) -> None:
-    """Gives panels that are to be compared the same scale."""
+    """Gives panels that are compared with each other the same vertical axis."""
     lowest = min(axes.get_ylim()[0] for axes in panels)
     highest = max(axes.get_ylim()[1] for axes in panels)
     for axes in panels:
@@ -301,7 +307,7 @@ def _same_height(panels: Sequence[Axes]) -> None:
 
 
 def _answer_panel(axes: Axes, beside: Axes, pairs: pd.DataFrame, question: str) -> None:
-    """For each pair and attack the difference in AUC with its interval; in the axes beside it the verdict."""
+    """Each pair's and attack's difference in AUC with its interval; the verdict in the axes beside it."""
     several_pairs = len(_models_of(pairs)) > 2
     names = []
     for place, (_, row) in enumerate(pairs.iterrows()):
@@ -340,7 +346,7 @@ def _auc_title(study: Study) -> str:
 
 
 def _auc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """The AUC per epoch, mean over the trainings, by each attack; at the end a bar for its interval."""
+    """Each attack's AUC by epoch, mean over the trainings; behind the last epoch a bar for its interval."""
     kinds = reported(study.kinds).set_index(["model", "attack"])
     attacks = list(study.results["attack"].unique())
     last = study.results[study.results["model"].isin(models)]["epoch"].max()
@@ -369,7 +375,7 @@ def _auc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str
 
 
 def _accuracy_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """The accuracy on members and on non-members per epoch, mean over the trainings."""
+    """The accuracy on members and on non-members by epoch, mean over the trainings."""
     attack = study.results["attack"].iloc[0]  # the accuracy is the same for every attack
     for model in models:
         rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
@@ -383,7 +389,7 @@ def _accuracy_panel(axes: Axes, study: Study, models: Sequence[str], styles: dic
 def _mean_curve(
     axes: Axes, rows: pd.DataFrame, column: str, style: Style, line: str, *, filled: bool
 ) -> None:
-    """One model's mean over its trainings per epoch."""
+    """A column of one model by epoch, mean over the trainings."""
     mean = rows.groupby("epoch")[column].mean()
     face = style.colour if filled else "white"
     marks = {"marker": style.marker, "markersize": 6, "markerfacecolor": face}
@@ -395,7 +401,7 @@ def _mean_curve(
 
 
 def summary_figure(study: Study, drawing: Drawing) -> Figure:
-    """Every model's leakage at its last epoch, beside what must leak nothing."""
+    """Every model's leak after its last epoch, beside the controls, which must leak nothing."""
     caption = (
         f"{_trainings(study)} Bars hold for all models together in 95% of runs. Held-out advantage: share of "
         "members called members minus share of non-members called so, at a threshold chosen on other images. "
@@ -438,8 +444,8 @@ def summary_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def per_class_figure(study: Study, drawing: Drawing) -> Figure:
-    """The AUC within each class minus the mean of all classes, a panel for each model in which a class can be
-    named; the pictured models where there is none."""
+    """The AUC within each class minus the mean of all classes, one panel for each model in which a class
+    differs from that mean; if there is no such model, the pictured models."""
     kinds = reported(study.kinds).set_index("model")
     named = [model for model, kind in kinds.iterrows() if any(class_groups(kind))]
     models = named or pictured_models(study)
@@ -482,8 +488,8 @@ def _classes_of(kind: pd.Series, class_names: Sequence[str]) -> list[str]:
 
 
 def _classes_by_auc(kinds: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
-    """The classes in the order of their mean AUC over the models that know the most of them: a model that
-    knows a few classes only would move the means."""
+    """The classes by their mean AUC, the largest first. The mean is over the models with the most classes,
+    because a model with a few classes only would shift the means of these."""
     most = max(len(_classes_of(kind, class_names)) for _, kind in kinds.iterrows())
     means = {}
     for name in class_names:
@@ -511,7 +517,7 @@ def _class_panel(axes: Axes, kind: pd.Series, names: Sequence[str], style: Style
 
 
 def attacks_figure(study: Study, drawing: Drawing) -> Figure:
-    """Threshold and calibrated attack beside each other: every model's AUC, the gain, and members named."""
+    """Both attacks side by side: every model's AUC, the gain, and the members found at few false alarms."""
     fprs = given_fprs(study)
     caption = (
         f"{_trainings(study)} Both attacks on the same trainings; the reference models of each are those of "
@@ -545,7 +551,7 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def _gain(axes: Axes, place: float, kind: pd.Series) -> None:
-    """What calibration adds, as words beside a model's bars; bold where it is sure."""
+    """What calibration adds to the AUC, in words beside a model's bars; bold if its interval is above 0."""
     words = f"{kind['auc_gain']:+.3f}\n[{kind['auc_gain_low']:+.3f}, {kind['auc_gain_high']:+.3f}]"
     weight = "bold" if kind["auc_gain_low"] > 0 else "normal"
     across = axes.get_yaxis_transform()
@@ -555,7 +561,7 @@ def _gain(axes: Axes, place: float, kind: pd.Series) -> None:
 def _named_panel(
     axes: Axes, study: Study, models: Sequence[str], rate: str, styles: dict[str, Style]
 ) -> None:
-    """The members named by each attack at a low false positive rate, in per cent, and by chance.
+    """The share of members found by each attack at a low false positive rate, in per cent, and by chance.
 
     rate: the name of the false positive rate in the tables.
     """
@@ -583,7 +589,7 @@ def _named_panel(
 
 
 def samples_figure(study: Study, drawing: Drawing) -> Figure:
-    """Of each pictured model: the images with the lowest loss, and those of which training lowers it most."""
+    """For each pictured model: the images with the lowest loss, and those whose loss training lowers most."""
     models = pictured_models(study)
     kinds = reported(study.of(THRESHOLD).kinds).set_index("model")
     reliabilities = kinds.loc[models, "memorisation_reliability"].astype(float)
@@ -609,7 +615,7 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
 
 
 def _reliability(reliabilities: pd.Series) -> str:
-    """How reliable the memorisation is, and what may not be said if it is not."""
+    """How reliable the memorisation is, and what must not be said if it is not."""
     words = by_model_in_words(reliabilities)
     if (reliabilities < RELIABLE).any():
         return f"{words}; below {RELIABLE:g} no image is to be called memorised yet."
@@ -617,7 +623,7 @@ def _reliability(reliabilities: pd.Series) -> str:
 
 
 def _strip(axes: Axes, top: float, name: str, images: pd.DataFrame, model: str, drawing: Drawing) -> None:
-    """Images in a row, with class, and loss as a non-member and as a member."""
+    """Images in a row, each with its class above it, and its losses as a non-member and as a member below."""
     axes.text(-0.1, top + 0.5, name, ha="right", va="center")
     for place, (_, row) in enumerate(images.iterrows()):
         left = 1.1 * place
@@ -635,15 +641,15 @@ def _strip(axes: Axes, top: float, name: str, images: pd.DataFrame, model: str, 
 
 
 def _short_loss(loss: float) -> str:
-    """A loss in few letters: what is not 0 is not said to be 0."""
+    """A loss in few letters; a small one is not shown as 0."""
     if loss < 0.05:
         return "<0.1"
     return f"{loss:.1f}" if loss < 100 else f"{loss:.0f}"
 
 
 def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
-    """Advantages beside the bound that none can exceed; ROC curves under it; the smallest and the largest
-    epsilon that can be; and what the protection costs in accuracy.
+    """Advantages beside the bound on all attacks; ROC curves below theirs; the smallest and the largest
+    epsilon that is possible; and the cost of the protection in accuracy.
 
     pairs: the experiment's rows of the table of pairs.
     """
@@ -680,8 +686,8 @@ def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figur
 def _advantage_panel(
     axes: Axes, study: Study, models: Sequence[str], stopped: pd.DataFrame, styles: dict[str, Style]
 ) -> None:
-    """Held-out advantage of each attack on each model, on the plain ones stopped early too, and the bounds of
-    the private ones. stopped: pairs at equal accuracy."""
+    """The held-out advantage of each attack on each model, also on plain models stopped early, and the bounds
+    of the private models. stopped: pairs at equal accuracy."""
     kinds = reported(study.kinds)
     bounds = last_epoch(study.results).groupby("model")["advantage_bound"].max()
     names: list[str] = []
@@ -706,8 +712,8 @@ def _advantage_panel(
 
 
 def _limits_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """For each model the range in which its epsilon lies: from what is certainly leaked to what is proven,
-    without an end where nothing is."""
+    """The range of each model's epsilon, from what is certainly leaked to the proven limit; a model without
+    such a limit has an arrow."""
     last = last_epoch(study.results)
     proven = last.groupby("model")["epsilon"].max()
     certain = certain_epsilon(study)
@@ -759,7 +765,7 @@ def _cost_panel(
 
 
 def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """The mean ROC curve of each model by each attack, and the bounds of the private models."""
+    """The mean ROC curve of each attack on each model, and the bounds of the private models."""
     bounds = study.curves[study.curves["curve"] == "bound"].drop_duplicates(["model", "x"])
     for model, bound in bounds.groupby("model", sort=False):
         label = f"bound of {model}"
@@ -773,7 +779,7 @@ def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: 
 
 
 def _mean_roc(study: Study, model: str, style: Style, line: str) -> Shown:
-    """A model's mean ROC curve, for leakage's panel."""
+    """A model's mean ROC curve, as leakage's panel takes it. line: matplotlib's style of the line."""
     points = study.curves[(study.curves["model"] == model) & (study.curves["curve"] == "roc")]
     tprs = points.groupby("x")["y"].mean()
     rows = last_epoch(study.results[study.results["model"] == model])

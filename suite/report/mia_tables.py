@@ -11,18 +11,18 @@ from suite.study.tables import Study
 
 
 def reported(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of kinds or pairs that findings and verdicts come from."""
+    """The rows of a table of kinds or pairs after the last epoch, from which verdicts come."""
     return table[table["variant"] == AS_REPORTED]
 
 
 def last_epoch(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each model's, training's and attack's last epoch."""
+    """The rows of the last epoch, for each model, training and attack."""
     last = results.groupby(["model", "training", "attack"])["epoch"].transform("max")
     return results[results["epoch"] == last]
 
 
 def ends_of(measure: str) -> tuple[str, str]:
-    """The columns of an interval's ends; a difference's are named after what it is a difference of."""
+    """The columns with the ends of a measure's interval; those of `x_difference` are x_low and x_high."""
     base = measure.removesuffix("_difference")
     return f"{base}_low", f"{base}_high"
 
@@ -36,7 +36,7 @@ def with_interval(row: pd.Series, measure: str, sign: str = "") -> str:
     return f"{value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
 
 
-# Of the functions below, each takes the part of a study that is about one attack.
+# Each function below takes a study with the rows of one attack, if it does not say otherwise.
 
 
 def models_table(study: Study) -> pd.DataFrame:
@@ -58,13 +58,13 @@ def models_table(study: Study) -> pd.DataFrame:
 
 
 def given_fprs(study: Study) -> dict[str, float]:
-    """The low false positive rates, by name, for which the TPR of any model can be given."""
+    """The low false positive rates, by name, at which at least one model has a TPR."""
     kinds = reported(study.kinds)
     return {name: fpr for name, fpr in LOW_FPRS.items() if kinds[f"tpr_at_{name}_fpr"].notna().any()}
 
 
 def extremes_table(study: Study) -> pd.DataFrame:
-    """One row per model: the share of members named while hardly a non-member is accused, and by chance."""
+    """One row per model: the share of members found at a low false positive rate, and the share by chance."""
     fprs = given_fprs(study)
     kinds = reported(study.kinds).set_index("model")
     rows = []
@@ -79,7 +79,7 @@ def extremes_table(study: Study) -> pd.DataFrame:
 
 
 def _tpr(kind: pd.Series, measure: str, fpr: float) -> str:
-    """A true positive rate in per cent with its interval, or what it would take to give one."""
+    """A true positive rate in per cent with its interval, or the number of non-members that it needs."""
     low_name, high_name = ends_of(measure)
     if pd.isna(kind[measure]):
         return f"needs {nonmembers_needed(fpr):,} non-members"
@@ -104,8 +104,8 @@ def pairs_table(study: Study) -> pd.DataFrame:
 def certain_epsilon(study: Study) -> pd.Series:
     """The epsilon that each model certainly leaks of an image, by the last of the study's attacks.
 
-    That is the median of its trainings' lower bounds, which is above the truth in at most 5% of runs: see
-    mia.attack_last_epoch.
+    It is the median of the lower bounds of the model's trainings. In at most 5% of runs it is above the
+    truth, see mia.attack_last_epoch.
     """
     last = last_epoch(study.results)
     stronger = last[last["attack"] == last["attack"].iloc[-1]]
@@ -113,9 +113,9 @@ def certain_epsilon(study: Study) -> pd.Series:
 
 
 def limits_table(study: Study) -> pd.DataFrame:
-    """One row per model: at least so large an epsilon, what the attacks reach, and at most so much.
+    """One row per model: the least epsilon, the advantage reached, and the largest that is possible.
 
-    study: by all attacks.
+    study: with the rows of all attacks.
     """
     rows = []
     certain = certain_epsilon(study)
@@ -135,7 +135,7 @@ def limits_table(study: Study) -> pd.DataFrame:
 
 
 def sensitivity_table(study: Study) -> pd.DataFrame:
-    """The AUC of each model, and the difference of each pair, looked at in each way that there is."""
+    """The AUC of each model and the difference of each pair, with one column for each variant."""
     rows = []
     for model, kinds in study.kinds.groupby("model", sort=False):
         ways = {row["variant"]: f"{row['auc']:.4f}" for _, row in kinds.iterrows()}
@@ -147,7 +147,7 @@ def sensitivity_table(study: Study) -> pd.DataFrame:
 
 
 def gains_table(study: Study) -> pd.DataFrame:
-    """One row per model: what the calibrated attack finds more than the threshold attack."""
+    """One row per model: the AUC of the calibrated attack minus that of the threshold attack."""
     return pd.DataFrame(
         {"model": row["model"], "gain in AUC": with_interval(row, "auc_gain", "+")}
         for _, row in reported(study.kinds).iterrows()
@@ -155,8 +155,9 @@ def gains_table(study: Study) -> pd.DataFrame:
 
 
 def precisions_table(study: Study) -> pd.DataFrame:
-    """One row per model: of those whom the attack names at 0.1% FPR, how many are members, by the share of
-    members among the candidates; the first training's. Models with too few non-members are left out."""
+    """One row per model: how many of the images that the attack calls members at 0.1% FPR are members, for
+    several shares of members among the candidates. Of the first training; models with too few non-members
+    are left out."""
     rows = []
     for model, trainings in last_epoch(study.results).groupby("model", sort=False):
         first = trainings.iloc[0]

@@ -1,6 +1,6 @@
-"""What study 1 says in words, on the console and above its figures, from its tables alone.
+"""What study 1 says in words, on the console and above its figures. All of it is taken from the tables.
 
-Verdicts are read from the table of pairs (suite.study.tables), never reached here.
+Verdicts are read from the table of pairs (suite.study.tables); none is reached here.
 """
 
 import re
@@ -62,7 +62,7 @@ def model_words(rows: pd.DataFrame) -> str:
     elif first.get("falling_rate"):
         words.append("learning rate falling")
     words.append(f"{first['classes']} classes")
-    # Half of the pool, which is what the members of both trainings of a pair are on average.
+    # Half of the pool: the members of the two trainings of a pair, on average.
     words.append(f"{(first['members'] + first['nonmembers']) // 2:,} members")
     return ", ".join(words)
 
@@ -75,7 +75,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def span(ends: Sequence[str]) -> str:
-    """From one end to the other; one alone if both are the same."""
+    """ "a to b" for two ends that differ, "a" for two that are the same."""
     return " to ".join(dict.fromkeys(ends))
 
 
@@ -111,7 +111,7 @@ def answer_of(pairs: pd.DataFrame) -> str:
 
 
 def _finding_on_pair(rows: pd.DataFrame) -> str:
-    """What the verdicts on one pair, one at least, find: a row for each attack."""
+    """The difference that the verdicts on one pair find. rows: one for each attack, at least one decided."""
     decided = rows[rows["verdict"].map(is_decided)]
     if len(rows) == 1:
         return decided["verdict"].iloc[0]
@@ -123,8 +123,8 @@ def _finding_on_pair(rows: pd.DataFrame) -> str:
 
 
 def finding_of(pairs: pd.DataFrame, question: str) -> str:
-    """The answer as a sentence that stands alone, above a figure: where no model is named, it says between
-    which two there is no difference, or to which question this is the answer."""
+    """The answer as a sentence above a figure, where it is read without the question. If it names no model,
+    it adds the two models between which there is no difference, or the question."""
     answer = answer_of(pairs)
     if reported(pairs)["verdict"].map(is_decided).any():
         return answer
@@ -149,7 +149,7 @@ def experiment_answer(pairs: pd.DataFrame, question: str) -> str:
 
 
 def found_otherwise(rows: pd.DataFrame) -> str:
-    """Which difference would have been found, where none can be shown; "" if every verdict shows one."""
+    """How large a difference would have been found, if a verdict shows none; "" if all show one."""
     undecided = rows[rows["verdict"] == NO_DIFFERENCE]
     if undecided.empty:
         return ""
@@ -163,7 +163,7 @@ def found_otherwise(rows: pd.DataFrame) -> str:
 
 
 def loss_sentence(study: Study, models: Sequence[str]) -> str:
-    """Whether the members' losses are smaller in these models, as the threshold attack needs."""
+    """Whether members' losses are smaller than others' in these models; the threshold attack relies on it."""
     kinds = reported(study.of(THRESHOLD).kinds).set_index("model").loc[list(models)]
     leaking = kinds[kinds["auc_low"] > 0.5]
     if leaking.empty:
@@ -175,7 +175,7 @@ def loss_sentence(study: Study, models: Sequence[str]) -> str:
 
 
 def who_leaks(study: Study) -> str:
-    """In how many of the models the attack finds more than chance."""
+    """In how many of the models the attack finds more than chance would."""
     kinds = reported(study.kinds)
     leaking = kinds["auc_low"] > 0.5
     if len(kinds) == 1:
@@ -199,7 +199,7 @@ def leaking_sentence(study: Study) -> str:
 
 
 def who_leaks_by_either_attack(study: Study) -> str:
-    """The same for all attacks that there are: the one that finds the most, by name if it is not alone."""
+    """The same for the attack that finds the most models; it is named if several attacks differ in this."""
     attacks = list(study.results["attack"].unique())
     leaking = [(reported(study.of(attack).kinds)["auc_low"] > 0.5).sum() for attack in attacks]
     most = attacks[int(np.argmax(leaking))]
@@ -224,7 +224,7 @@ def gain_sentence(study: Study) -> str:
 
 
 def class_groups(kind: pd.Series) -> tuple[list[str], list[str]]:
-    """The classes that leak more, and those that leak less, than the mean of all classes of a model."""
+    """The classes of a model that leak more than the mean of all its classes, and those that leak less."""
     groups = []
     for column in ("classes_above", "classes_below"):
         names = kind.get(column)  # without names a file gives NaN
@@ -234,8 +234,8 @@ def class_groups(kind: pd.Series) -> tuple[list[str], list[str]]:
 
 
 def classes_sentence(study: Study) -> str:
-    """In how many of the models classes can be named that leak more, or less, than the mean of all; and those
-    classes for which that is so in the most models."""
+    """In how many models some classes leak more, or less, than the mean of all classes; and the classes that
+    do so in the most models."""
     kinds = reported(study.kinds)
     groups = [class_groups(kind) for _, kind in kinds.iterrows()]
     naming = [both for both in groups if any(both)]
@@ -253,14 +253,14 @@ def classes_sentence(study: Study) -> str:
 
 
 def _most_often(names: Sequence[str]) -> list[str]:
-    """The names that stand in the list most often."""
+    """The names that occur most often; several if they occur equally often."""
     counts = Counter(names)
     return [name for name, count in counts.items() if count == max(counts.values())]
 
 
 def samples_sentence(study: Study, models: Sequence[str]) -> str:
-    """Whether the images that the loss names first are easy for models that never saw them, and whether it is
-    known which are memorised."""
+    """Whether the images with the lowest loss are easy for models that never saw them too, and whether it is
+    known which images are memorised."""
     table = study.memorisation
     kinds = reported(study.of(THRESHOLD).kinds).set_index("model")
     easy = []
@@ -291,7 +291,7 @@ def attack_answers(study: Study, questions: dict[str, str]) -> list[str]:
 
 
 def _from_least_to_most(kinds: pd.DataFrame, measure: str, sign: str = "") -> str:
-    """The least and the largest of the models' values with intervals, after a colon; "" without any model."""
+    """The smallest and the largest value of the models, with intervals, after a colon; "" without a model."""
     if kinds.empty:
         return ""
     ends = [
@@ -314,7 +314,7 @@ def stronger_answers(study: Study, questions: dict[str, str]) -> list[str]:
 
 
 def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
-    """Act three: what private training changes, what no attack exceeds, and what early stopping does."""
+    """Act three: what private training changes, the bound on every attack, and what early stopping does."""
     answers = _experiments_answers(study, questions)
     private = last_epoch(study.results).dropna(subset="advantage_bound")
     for model, rows in private.groupby("model", sort=False):
@@ -339,7 +339,7 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
 
 
 def stopped_finding(rows: pd.DataFrame) -> str:
-    """Whether early stopping protects as well as private training: only as far as every attack says so.
+    """Whether early stopping protects as well as private training; only if every attack says so.
 
     rows: of a pair, by each attack, the first stopped early minus the private second.
     """
@@ -372,7 +372,7 @@ def finished_line(name: str, training: dict) -> str:
 
 
 def control_sentence(results: pd.DataFrame) -> str:
-    """On what must leak nothing: untrained models (epoch 0), and coins that no training was given."""
+    """The controls, which must leak nothing: untrained models (epoch 0), and coins of no training."""
     untrained = results[results["epoch"] == 0]
     placebo = last_epoch(results)
     lines = [
@@ -393,7 +393,7 @@ def control_sentence(results: pd.DataFrame) -> str:
 
 
 def _control(what: str, rows: pd.DataFrame, measure: str) -> str:
-    """How many of the intervals over examples miss 0.5, and how many are expected to."""
+    """How many of the intervals over examples leave 0.5 out, and how many are expected to."""
     low_name, high_name = ends_of(measure)
     misses = ((rows[low_name] > 0.5) | (rows[high_name] < 0.5)).sum()
     ends = [f"{rows[measure].min():.4f}", f"{rows[measure].max():.4f}"]
@@ -404,7 +404,7 @@ def _control(what: str, rows: pd.DataFrame, measure: str) -> str:
 
 
 def _loud(rows: pd.DataFrame, measure: str) -> str:
-    """The trainings whose AUC lies so far from 0.5 as it does by chance once in 1 / FALSE_ALARM times."""
+    """The trainings whose AUC is so far from 0.5 as chance alone makes it in one of 1 / FALSE_ALARM."""
     low_name, high_name = ends_of(measure)
     low, high = special.logit(rows[low_name]), special.logit(rows[high_name])
     standard_error = (high - low) / (2 * Z)
@@ -414,7 +414,8 @@ def _loud(rows: pd.DataFrame, measure: str) -> str:
 
 
 def class_lines(study: Study, class_names: Sequence[str]) -> str:
-    """The groups of classes that can be named, a line for each model that has one, and lines for the rest."""
+    """One line for each model with classes that leak more or less than the mean; one for the models without
+    such classes, and one for those with too few images."""
     lines = []
     alike = []
     unknown = []
@@ -456,12 +457,12 @@ def memorisation_sentence(study: Study) -> str:
 
 
 def by_model_in_words(reliabilities: pd.Series) -> str:
-    """Each model's reliability, by model, in so many digits that 0.498 does not look like 0.5."""
+    """Each model's reliability, with three digits, so that 0.498 does not look like 0.5."""
     return listed([f"{value:.3f} ({model})" for model, value in reliabilities.items()])
 
 
 def caution(trainings: int) -> str:
-    """What may not be concluded from so many trainings of each model."""
+    """What must not be concluded from so few trainings of each model; "" if they are enough."""
     if trainings < FEW_TRAININGS:
         return (
             f"With {trainings} trainings of each model, “no difference can be shown” says little; try "
@@ -471,7 +472,7 @@ def caution(trainings: int) -> str:
 
 
 def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence[str]) -> None:
-    """Prints the end of an act: its answers, then for each attack the tables and what they say."""
+    """Prints the end of an act: its answers, then for each attack the tables and a few sentences."""
     print("", *map(in_lines, answers), sep="\n")
     if study.results["advantage_bound"].notna().any() if "advantage_bound" in study.results else False:
         print(f"\n{in_lines(LIMITS_TITLE)}")

@@ -1,1 +1,1 @@
-"""What joins the rooms: trainings that are missing are done, and what their losses say is found out."""
+"""Statistics of finished trainings: each model described, two models compared, all as tables."""

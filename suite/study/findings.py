@@ -1,10 +1,11 @@
-"""What is computed from a study's trainings: each kind of model described, two kinds compared.
+"""What is computed from a study's trainings: each model described, two models compared.
 
-A training is a dict, see mia.judged_training: `image_ids`, `labels` and `is_member` (N,) of its pool,
-`epochs` and `steps` (e,) at which it was attacked, `losses` (e, N), `train_accuracy` and `test_accuracy`
-(e,). The trainings of a kind come in complementary pairs and have the same pool in the same order.
+A training is a dict, see mia.judged_training. It has `image_ids`, `labels` and `is_member` (N,) of its pool,
+`epochs` and `steps` (e,) at which it was attacked, `losses` (e, N) in nats, `train_accuracy` and
+`test_accuracy` (e,). A kind is all trainings of one model. They come in complementary pairs (2j and 2j + 1)
+and have the same pool in the same order.
 
-The functions return dicts of numbers, texts, lists and arrays.
+The functions return dicts of numbers, texts, lists and arrays, which a file can keep.
 """
 
 import math
@@ -26,20 +27,20 @@ from leakage.estimates import Losses, auc_estimate
 from suite.study.memorisation import memorisation_of
 
 THRESHOLD, CALIBRATED = "threshold", "calibrated"  # the attacks
-# The same comparison made otherwise, to see whether a finding hangs on how it was made.
-AS_REPORTED = "as reported"  # at the last epoch
+# Variants of a comparison. They show whether a finding depends on the epoch at which models are compared.
+AS_REPORTED = "as reported"  # after the last epoch
 EQUAL_STEPS = "at equal steps"
-EARLY_STOPPING = "at best epoch"  # of the kind's mean test accuracy
+EARLY_STOPPING = "at best epoch"  # where the model's mean test accuracy is the highest
 EQUAL_ACCURACY = "at equal accuracy"  # where the first's mean test accuracy is nearest to the second's last
 
 Training = dict[str, object]
 POWER = 0.8  # share of runs in which a difference worth naming is found
-# Of the loss, in nats, equally wide on a logarithmic axis; the outer bins hold all that lies beyond.
+# Bins of the loss, in nats, equally wide on a logarithmic axis. The outer two hold all that lies beyond.
 HISTOGRAM_EDGES = np.geomspace(1e-4, 16, 53).round(7)
 
 
 class Pair(NamedTuple):
-    """Two kinds of model to be compared, and what they have in common where more than one thing differs."""
+    """Two models to be compared. equal: what they have in common, if they differ in more than one thing."""
 
     first: str
     second: str
@@ -47,26 +48,29 @@ class Pair(NamedTuple):
 
 
 def losses_at(training: Training, place: int) -> Losses:
-    """The losses of one training at the attacked epoch number `place`, members and non-members."""
+    """The losses of one training at attacked epoch number `place` (0, 1, ...), with the images' numbers."""
     losses, is_member = training["losses"][place], training["is_member"]
     image_ids = training["image_ids"]
     return Losses(losses[is_member], losses[~is_member], image_ids[is_member], image_ids[~is_member])
 
 
 def scores_at(trainings: Sequence[Training], place: int, attack: str) -> list[Losses]:
-    """What an attack orders the images by, for each training of a kind: its loss, or its calibrated loss, for
-    which the trainings of all other pairs are the references, at the same epoch."""
+    """The scores of each training of a kind at the attacked epoch number `place`, by one attack.
+
+    The threshold attack's scores are the losses. The calibrated attack's are the calibrated losses; the
+    references of a training are the trainings of all other pairs at the same epoch.
+    """
     scores = [losses_at(training, place) for training in trainings]
     return calibrated_trainings(scores) if attack == CALIBRATED else scores
 
 
 def best_place(trainings: Sequence[Training]) -> int:
-    """The attacked epoch, by its place, at which the mean test accuracy of a kind is the highest."""
+    """The place of the attacked epoch with the highest test accuracy, averaged over the trainings."""
     return int(np.argmax(np.mean([training["test_accuracy"] for training in trainings], axis=0)))
 
 
 def loss_histograms(losses: Losses) -> dict[str, list[np.ndarray]]:
-    """The left edge of each bin of the loss, and the share of the members, and of the others, in it."""
+    """Two histograms of the loss: the bins' left edges (b,) and the share of examples in each (b,)."""
     smallest, largest = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
     histograms = {}
     for name, values in (("member histogram", losses.members), ("non-member histogram", losses.nonmembers)):
@@ -83,10 +87,12 @@ def describe_kind(
 ) -> dict:
     """Describes all trainings of one model.
 
-    confidence: of each interval. Returns `rows`, the attack's measures with their intervals at the last epoch
-    and at the best one. The row of the last epoch also has the AUC of each class, which classes lie above and
-    below their mean, and what calibration adds, or how reliable the memorisation is. With the threshold
-    attack, the `memorisation` and `member_loss` of each image (N,) too, in the order of `image_ids`.
+    attack: THRESHOLD or CALIBRATED. class_names: by label. confidence: of each interval, between 0 and 1.
+    Returns `rows`: the attack's measures with their intervals, after the last epoch and at the epoch of the
+    best test accuracy. The row of the last epoch also has the AUC of each class, and the classes that lie
+    above and below the mean of all classes. For the calibrated attack that row has the gain over the
+    threshold attack; for the threshold attack, the reliability of the memorisation. The threshold attack also
+    returns `memorisation` and `member_loss` of each image (N,), in the order of `image_ids`.
     """
     last = len(trainings[0]["epochs"]) - 1
     rows = []
@@ -119,8 +125,8 @@ def describe_kind(
 def _of_classes(
     scores: Sequence[Losses], training: Training, class_names: Sequence[str]
 ) -> dict[str, object]:
-    """The AUC within each class, its difference from the mean of all classes, with intervals that hold
-    together, and the names of the classes that lie above and below that mean."""
+    """The AUC within each class; its difference from the mean over all classes, with intervals that hold
+    together; and the names of the classes that lie above and below that mean."""
     labels = np.unique(training["labels"])
     classes = groups_differ([[_of_class(losses, training, label) for losses in scores] for label in labels])
     names = [class_names[label] for label in labels]
@@ -159,12 +165,13 @@ def compare_kinds(
     attack: str,
     family: int,
 ) -> dict:
-    """Of two models: `rows`, the first minus the second with intervals, one for each variant that there is.
+    """Compares two models. Returns `rows`, one for each variant: the first minus the second, with intervals.
 
-    names: of the two models. equal: what they have in common where more than one thing differs; then they are
-    looked at after equally many training steps too, if both were attacked there. family: how many verdicts
-    are reached together; each interval has the confidence 1 - 0.05 / family, so that with 95% probability all
-    hold. The verdict is whether 0 lies inside. The variants are described, not judged.
+    names: of the two models. equal: what they have in common, if they differ in more than one thing. Then
+    they are also compared after equally many training steps, if both were attacked there. attack: THRESHOLD
+    or CALIBRATED. family: the number of verdicts that are reached together. Each interval has the confidence
+    1 - 0.05 / family (Bonferroni), so that all of them hold in 95% of runs. The verdict says on which side of
+    the interval 0 lies, if it lies outside. Only the variant AS_REPORTED has a verdict.
     """
     confidence = 1 - 0.05 / family
     last = len(first[0]["epochs"]) - 1, len(second[0]["epochs"]) - 1
@@ -198,11 +205,12 @@ def compare_kinds(
 
 
 def detectable_difference(contrast: dict, confidence: float) -> float:
-    """The smallest difference in AUC that an interval as wide as this one leaves 0 out of in 80% of runs.
+    """The smallest true difference in AUC for which an interval as wide as this one excludes 0 in 80% of
+    runs.
 
-    contrast: of contrast_of_kinds, with intervals of this confidence. NaN without an interval. A difference
-    in standard errors has a noncentral t distribution, whose centre is the true one: it must lie so far out
-    that 80% of the distribution lie beyond half the interval's width.
+    contrast: what contrast_of_kinds returned. confidence: of its intervals. NaN without an interval. The
+    measured difference, in standard errors, has a noncentral t distribution around the true difference. The
+    true one must be so large that 80% of this distribution lie beyond half the interval's width.
     """
     if contrast["auc_low"] is None:
         return math.nan
@@ -218,7 +226,8 @@ def _mean_auc(scores: Sequence[Losses]) -> float:
 
 
 def _places_of_equal_steps(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
-    """The places at which both kinds had as many steps as the shorter one has in all; None without such."""
+    """The places of the attacked epochs after which both models had taken as many steps as the shorter
+    training has in all; None if there are none."""
     steps = min(first[-1], second[-1])
     if steps not in first or steps not in second:
         return None
@@ -226,7 +235,7 @@ def _places_of_equal_steps(first: np.ndarray, second: np.ndarray) -> tuple[int, 
 
 
 def _place_of_equal_accuracy(first: Sequence[Training], second: Sequence[Training]) -> int:
-    """The attacked epoch of the first kind whose mean test accuracy is nearest to the second's last one."""
+    """The place of the first's attacked epoch whose mean test accuracy is nearest to the second's last."""
     goal = np.mean([training["test_accuracy"][-1] for training in second])
     means = np.mean([training["test_accuracy"] for training in first], axis=0)
     return int(np.argmin(np.abs(means - goal)))

@@ -1,8 +1,8 @@
-"""Memorisation: how much lower an image's loss is where it was in the training set than where it was not.
+"""Memorisation: how much lower an image's loss is if the image was in the training set.
 
 Feldman and Zhang (2020, "What Neural Networks Memorize and Why", section 1.1) define it by the probability of
-the true class; here it is a difference of losses, in nats. By the coins every image was in for one training
-of each pair and out for the other.
+the true class. Here it is a difference of losses, in nats. The coins put every image into the training set of
+one training of each pair, and not into the other's.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-RELIABLE = 0.5  # reliability from which single images may be called memorised
+RELIABLE = 0.5  # from this reliability on, single images may be called memorised
 
 
 class Memorisation(NamedTuple):
-    """Of each image of a pool (N,): `memorisation`, its mean loss where it was out minus that where it was
-    in; and `member_loss`, the latter. reliability: see reliability_of; None for a single pair."""
+    """For each image of a pool (N,), in nats: `memorisation`, its mean loss as a non-member minus its mean
+    loss as a member; `member_loss`, its mean loss as a member. reliability: see reliability_of; None for a
+    single pair."""
 
     memorisation: np.ndarray
     member_loss: np.ndarray
@@ -25,7 +26,7 @@ class Memorisation(NamedTuple):
 def memorisation_of(losses: Sequence[np.ndarray], is_member: Sequence[np.ndarray]) -> Memorisation:
     """The memorisation of each image, from trainings in complementary pairs (2j and 2j + 1).
 
-    losses: of each training (N,), in the same order of images. is_member: of each training, bool (N,).
+    losses: (N,) of each training, in nats, all in the same order of images. is_member: bool (N,) of each.
     """
     of_pairs, member_losses = [], []
     for first, second, in_first in zip(losses[::2], losses[1::2], is_member[::2], strict=True):
@@ -39,11 +40,13 @@ def memorisation_of(losses: Sequence[np.ndarray], is_member: Sequence[np.ndarray
 
 
 def reliability_of(of_pairs: np.ndarray) -> float | None:
-    """Which share of what the images' mean over all pairs differ by is the images' own, and not chance.
+    """The reliability of the mean memorisation over all pairs, 0 to 1: the share of its variance over images
+    that is not chance.
 
-    of_pairs (P, N): the memorisation of N images in each of P pairs. The means over two disjoint halves of
-    the pairs correlate by r; the mean over both halves then has the reliability 2 r / (1 + r) (Spearman 1910;
-    Brown 1910). An odd pair is left out. None for a single pair, or where no image differs from another.
+    of_pairs (P, N): the memorisation of N images in each of P pairs. If the means over two disjoint halves of
+    the pairs correlate by r, the mean over both halves has the reliability 2 r / (1 + r) (Spearman 1910;
+    Brown 1910). If P is odd, the last pair is left out. None for a single pair, or if all images have one
+    value.
     """
     half = len(of_pairs) // 2
     if not half:

@@ -1,4 +1,4 @@
-"""The tables of study 1: what was computed, as it is written, printed and drawn from."""
+"""The tables of study 1. They are written as CSV files, printed, and drawn."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-# What every table of pairs has, the one without any pair too.
+# The columns that every table of pairs has, even without rows.
 PAIR_COLUMNS = ("experiment", "attack", "equal", "variant", "first", "second", "trainings", "verdict")
-KEYS = {  # what tells the rows of a table apart
+KEYS = {  # no two rows of a table agree in all of these columns
     "results": ["model", "training", "attack", "epoch"],
     "curves": None,
     "kinds": ["model", "attack", "variant"],
@@ -21,13 +21,13 @@ KEYS = {  # what tells the rows of a table apart
 
 @dataclass(frozen=True)
 class Study:
-    """What was found, as tables, and the figures drawn from them by the names of their files.
+    """The results of the study as tables, and the figures drawn from them, by the names of their files.
 
-    results: a row for each model, training, attack and attacked epoch. curves: for each point of a curve of
-    the last epoch: model, training, attack, curve, x, y. kinds: for each model, attack and variant: measures
-    with intervals, over all trainings. pairs: for each pair, attack and variant: differences with intervals,
-    and the verdict. memorisation: for each image: its number and label, and of each pictured model its
-    memorisation and its mean loss where it was a member.
+    results: one row per model, training, attack and attacked epoch. curves: one row per point of a curve
+    after the last epoch: model, training, attack, curve, x, y. kinds: one row per model, attack and variant:
+    measures over all trainings, with intervals. pairs: one row per pair, attack and variant: differences with
+    intervals, and the verdict. memorisation: one row per image: its number, its label, and for each pictured
+    model its memorisation and its mean loss as a member, in nats.
     """
 
     results: pd.DataFrame
@@ -48,19 +48,19 @@ class Study:
         }
 
     def of(self, attack: str) -> Study:
-        """The part of the tables that is about one attack."""
+        """The same study, with the rows of one attack only."""
         parts = {name: getattr(self, name) for name in KEYS}
         return replace(self, **{name: table[table["attack"] == attack] for name, table in parts.items()})
 
     def about(self, models: Sequence[str]) -> Study:
-        """The part of the tables that is about these models, and pairs of these alone."""
+        """The same study, with the rows of these models only, and of pairs of two of them."""
         both = self.pairs["first"].isin(models) & self.pairs["second"].isin(models)
         parts = {name: getattr(self, name) for name in ("results", "curves", "kinds")}
         tables = {name: table[table["model"].isin(models)] for name, table in parts.items()}
         return replace(self, pairs=self.pairs[both], **tables)
 
     def with_figures(self, figures: Mapping[str, Figure]) -> Study:
-        """The same study with these figures beside those that it has."""
+        """The same study with these figures added."""
         return replace(self, figures={**self.figures, **figures})
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Study:
 
 
 def joined(first: Study, second: Study) -> Study:
-    """Two studies in one; what stands in both, once."""
+    """Two studies as one. Rows that both have appear once."""
     tables = {}
     for name, key in KEYS.items():
         parts = [getattr(study, name) for study in (first, second)]
@@ -88,9 +88,10 @@ def study_of(
 ) -> Study:
     """The tables of one attack.
 
-    attacked: for each model, what attack_trainings returned. described: what describe_kind returned, by
-    model. compared: what compare_kinds returned for the pairs of each experiment, by its name. labels: of
-    every image, by its number. pictured: models of which the memorisation of single images is kept.
+    attacked: what attack_trainings returned, for each model. described: what describe_kind returned, by the
+    model's name. compared: what compare_kinds returned for each pair, by the experiment's name. labels: the
+    class of every image (N,), by the image's number. pictured: names of the models whose memorisation of
+    single images is kept.
     """
     return Study(
         results=_frame(row for of_model in attacked for row in of_model["rows"]),
@@ -119,7 +120,7 @@ def study_of(
 
 
 def _memorisation(described: Mapping[str, dict], labels: np.ndarray) -> pd.DataFrame:
-    """One row per image of the pictured models' pools."""
+    """One row for each image of the pictured models' pools. labels: of every image, by its number."""
     columns = []
     for model, of_model in described.items():
         index = pd.Index(of_model["image_ids"], name="image")
@@ -133,7 +134,7 @@ def _memorisation(described: Mapping[str, dict], labels: np.ndarray) -> pd.DataF
 
 
 def _frame(rows: Iterable[dict], columns: Sequence[str] = ()) -> pd.DataFrame:
-    """A table in which what cannot be given is NaN, so that columns of numbers hold nothing else; without any
-    row it has these columns."""
+    """A table of these rows. What is missing is NaN, so that columns of numbers hold nothing else. Without
+    rows the table has these columns."""
     table = pd.DataFrame(rows).fillna(np.nan).infer_objects()
     return table if len(table) else pd.DataFrame(columns=list(columns))
