@@ -1,0 +1,142 @@
+"""The notebooks in lessons/: their solutions run from top to bottom, and differ from them in the gaps alone.
+
+Cells are run without Jupyter, one after the other, in a process that shares a namespace between them.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSONS = ROOT / "lessons"
+NAMES = sorted(path.stem for path in LESSONS.glob("*.ipynb"))
+TASK = "# your turn: "
+without_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs TensorFlow")
+
+# Cells from standard input, a list in JSON; those of lesson two get images that are made up: of each class a
+# pattern of its own, beneath noise.
+RUNNER = """
+import json, sys
+import numpy as np
+from suite.sources import cifar10
+
+def made_up():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 10, 4_000).astype(np.uint8)
+    patterns = generator.normal(128, 10, (10, 32, 32, 3))
+    images = (patterns[labels] + generator.normal(0, 40, (4_000, 32, 32, 3))).clip(0, 255).astype(np.uint8)
+    return cifar10.Cifar10(images, labels, images[:10], labels[:10])
+
+cifar10.load_cifar10 = made_up
+namespace = {}
+for number, cell in enumerate(json.load(sys.stdin)):
+    exec(compile(cell, f"cell {number}", "exec"), namespace)
+"""
+
+
+def notebook(path):
+    return json.loads(path.read_text())
+
+
+def source_of(cell):
+    return "".join(cell["source"])
+
+
+def code_of(path):
+    return [source_of(cell) for cell in notebook(path)["cells"] if cell["cell_type"] == "code"]
+
+
+def run(cells, absent=()):
+    """Runs the cells where the packages `absent` cannot be imported."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n{RUNNER}"
+    environment = os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command,
+        cwd=LESSONS / "solutions",
+        env=environment,
+        input=json.dumps(cells),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_there_are_two_and_a_solution_of_each():
+    assert NAMES == ["1_noise", "2_members"]
+    assert sorted(path.stem for path in (LESSONS / "solutions").glob("*.ipynb")) == NAMES
+
+
+@pytest.mark.parametrize(
+    "path", [*LESSONS.rglob("*.ipynb")], ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_a_change_can_be_read_as_a_diff(path):
+    """No outputs, no counts, and a line of the file for each line of a cell; cells of at most 25 lines."""
+    content = notebook(path)
+    assert path.read_text() == json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    for cell in content["cells"]:
+        assert cell.get("outputs", []) == [] and cell.get("execution_count") is None
+        assert all(line.count("\n") <= 1 for line in cell["source"])
+        assert len(cell["source"]) <= 25
+    assert "you can\n\n- " in source_of(content["cells"][0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_fills_the_gaps_and_changes_nothing_else(name):
+    lesson, solution = (notebook(folder / f"{name}.ipynb") for folder in (LESSONS, LESSONS / "solutions"))
+    assert len(lesson["cells"]) == len(solution["cells"])
+    for asked, solved in zip(lesson["cells"], solution["cells"], strict=True):
+        assert asked["cell_type"] == solved["cell_type"]
+        question, answer = source_of(asked), source_of(solved)
+        if asked["cell_type"] == "markdown":
+            assert question.replace("(solutions/", "(") == answer
+            continue
+        assert (TASK in question) == ("..." in question)
+        pattern = re.escape(question).replace(re.escape("..."), "([^.\n].*)")
+        assert re.fullmatch(pattern, answer)
+    gaps = sum(source_of(cell).count("...") for cell in lesson["cells"] if cell["cell_type"] == "code")
+    assert gaps >= 9
+
+
+def test_lesson_one_runs_without_tensorflow_and_scikit_learn():
+    done = run(code_of(LESSONS / "solutions" / "1_noise.ipynb"), absent=("tensorflow", "keras", "sklearn"))
+    assert done.returncode == 0, done.stderr
+    assert "Ada earns 81,428.11: an exact average hides nothing." in done.stdout
+    # A million answers: the standard deviation is 400, as the cell says.
+    found = re.search(r"1,000,000 answers: +([\d,]+), \+- 400 ", done.stdout)
+    assert abs(int(found[1].replace(",", "")) - 81_428) < 2_800
+    shares = re.findall(r"Ada is (\w+): ([\d.]+)% of the answers prove", done.stdout)
+    assert [name for name, _ in shares] == ["healthy", "ill"] * 2
+    assert 20 < float(shares[0][1]) < 30  # "a quarter"
+    assert [share for _, share in shares[1:]] == ["0.0"] * 3
+    assert done.stderr.count("PrivacyLeakWarning") == 1
+
+
+def test_a_gap_that_is_left_stops_the_notebook():
+    """At the first check, or before it."""
+    lesson = code_of(LESSONS / "1_noise.ipynb")
+    first = next(number for number, cell in enumerate(lesson) if TASK in cell)
+    assert run(lesson[: first + 2]).returncode == 1
+
+
+@without_tensorflow
+def test_lesson_two_runs():
+    done = run(code_of(LESSONS / "solutions" / "2_members.ipynb"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("It leaks") + done.stdout.count("No leak can be shown") == 2
+
+
+def test_part_three_of_lesson_two_runs_without_tensorflow():
+    cells = notebook(LESSONS / "solutions" / "2_members.ipynb")["cells"]
+    start = next(number for number, cell in enumerate(cells) if "## Part three" in source_of(cell))
+    code = [source_of(cell) for cell in [*cells[:4], *cells[start:]] if cell["cell_type"] == "code"]
+    done = run(code, absent=("tensorflow", "keras"))
+    assert done.returncode == 0, done.stderr
+    [plain, careful] = re.findall(r"in ([\d.]+)% of pairs", done.stdout)
+    assert float(plain) > 60 > float(careful)
