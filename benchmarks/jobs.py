@@ -1,12 +1,13 @@
 """How much faster are two trainings at a time than one?
 
-The same trainings are made by suite.jobs.lab with one worker and with two, into empty scratch folders. What
-passes before the first epoch of all is done (workers, imports, data, tracing) does not get faster with a
-second worker, and weighs less the more epochs there are: it is also given by itself, and so is what one more
-epoch of all of them takes.
+The same trainings are made by suite.jobs.lab with one worker and with two, into empty scratch folders. The
+time before the first epoch is done (workers, imports, data, tracing) is the same with a second worker, and
+matters less the more epochs there are. So it is also given by itself, and so is the time of one more epoch of
+all trainings.
 
-Two sets: equal dense trainings, which also go to a Dask cluster of one and of two workers on this machine;
-and one training of every model of mia.py, where the convolutional one takes as long as several others.
+There are two sets of trainings. The first are equal dense trainings, which also go to a Dask cluster of one
+and of two workers on this machine. The second is one training of every model of mia.py; the convolutional one
+takes as long as several others.
 
     python benchmarks/jobs.py [--rounds N] [--epochs N]
 """
@@ -41,8 +42,9 @@ NAMES = [model.name for model in MODELS]
 
 
 class Run(NamedTuple):
-    """Seconds of a run of trainings, of its part before the first epoch of all was done, and of one more
-    epoch of all, with its share of the judging, when no worker is idle."""
+    """Seconds of a run of trainings. wall: of the whole run. start_up: until the first epoch of any training
+    was done. epoch: of one more epoch of all trainings, with its share of the judging, if no worker is idle.
+    """
 
     wall: float
     start_up: float
@@ -50,7 +52,7 @@ class Run(NamedTuple):
 
 
 def run_in_processes(trainings: Sequence[Settings], data: Cifar10 | None, workers: int) -> Run:
-    """The trainings in so many processes, which start when the clock does."""
+    """Makes the trainings in `workers` processes, which start when the clock does."""
     with tempfile.TemporaryDirectory() as scratch:
         start = time.time()
         with Lab([Path(scratch)], workers) as lab:
@@ -58,7 +60,7 @@ def run_in_processes(trainings: Sequence[Settings], data: Cifar10 | None, worker
 
 
 def run_on_cluster(trainings: Sequence[Settings], data: Cifar10 | None, workers: int) -> Run:
-    """The same on a Dask cluster of so many workers, there before the clock starts."""
+    """Makes the trainings on a Dask cluster of `workers` workers, which run before the clock starts."""
     from distributed import LocalCluster
 
     with (
@@ -77,8 +79,10 @@ def run_of(
     threads: int,
     start: float,
 ) -> Run:
-    """The trainings in a lab that has kept nothing yet. threads: for each convolutional one. start: when the
-    clock began to run."""
+    """Makes the trainings in a lab that has kept nothing yet.
+
+    threads: for each convolutional training. start: when the clock began, in seconds since 1970.
+    """
     calls = [
         Call(
             settings.name,
@@ -101,7 +105,7 @@ def run_of(
 
 
 def with_judging(training: Training) -> float:
-    """Seconds of an epoch with its share of the judging."""
+    """The seconds of an epoch, with its share of the judging."""
     return training.epoch + training.judging / ATTACK_EVERY
 
 
@@ -113,13 +117,13 @@ def main(
     share: float = 1.0,
     data: Cifar10 | None = None,
 ) -> None:
-    """Measures and prints the Markdown, a table as soon as it is there.
+    """Measures, and prints each Markdown table as soon as it is complete.
 
-    equal_trainings, models: of the two sets; without models there is only the first. share: of each model's
-    images. data: None for CIFAR-10.
+    equal_trainings: how many the first set has. models: names of those in the second set; if there are none,
+    the second set is left out. share: of each model's images. data: None for CIFAR-10.
     """
     if data is None:
-        images()  # fetched now, if need be, not while the clock runs
+        images()  # if it must be fetched, then before the clock runs
     equal = [
         settings_of(model_named(EQUAL_MODEL), number, epochs, share) for number in range(equal_trainings)
     ]

@@ -4,8 +4,8 @@ Run by private_training.py with the Python of an environment that has Opacus:
 
     python benchmarks/opacus_steps.py BATCH_SIZE STEPS CLIPPING_NORM NOISE_MULTIPLIER LEARNING_RATE
 
-Prints as JSON the processor seconds of a step for each image, by way, and versions. The batches, of random
-images, are neither sampled nor gathered, which favours Opacus.
+Prints JSON: the processor seconds of a step for each image, by the way of clipping, and the versions. One
+batch of random images is used for all steps; none is drawn or gathered, which favours Opacus.
 """
 
 import json
@@ -35,7 +35,8 @@ def dense_network() -> torch.nn.Sequential:
 def seconds_per_image(
     ghost: bool, batch_size: int, steps: int, norm: float, noise: float, learning_rate: float
 ) -> float:
-    """Processor seconds of a step for each image. ghost: whether by ghost clipping."""
+    """The processor seconds of a step, divided by batch_size. ghost: whether by ghost clipping. norm: to
+    which gradients are clipped. noise: its standard deviation divided by norm."""
     torch.manual_seed(0)
     images = torch.randint(0, 256, (batch_size, WIDTHS[0]), dtype=torch.uint8)
     labels = torch.randint(0, WIDTHS[-1], (batch_size,))

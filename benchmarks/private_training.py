@@ -1,10 +1,10 @@
 """What does private training cost?
 
-Its own way of clipping each image's gradient is set beside no clipping at all, and beside tf.vectorized_map,
-which forms every image's gradient: the same steps of dense4_10c_dp with noise and Adam, each way in a fresh
-process on one thread. With --python, which names the Python of an environment that has Opacus, that takes the
-same steps in PyTorch, without and with its ghost clipping. All counts are of processor time, which other
-programs on the machine lengthen less than the clock's.
+private.py clips the gradient of each image in its own way. It is compared with no clipping at all, and with
+tf.vectorized_map, which forms the gradient of every image. All take the same steps of dense4_10c_dp with
+noise and Adam, each in a fresh process on one thread. --python names the Python of an environment that has
+Opacus; then Opacus takes the same steps in PyTorch, without and with its ghost clipping. Processor time is
+measured, because other programs on the machine change it less than the time of the clock.
 
     python benchmarks/private_training.py [--rounds N] [--epochs N] [--python FILE]
 """

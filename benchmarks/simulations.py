@@ -1,23 +1,23 @@
 """How often do the intervals of kinds of model hold, where the truth is known?
 
-A simulated study has everything that the experiment by coins has, and takes milliseconds: a pool of images, a
-coin for each image and pair of trainings, complementary trainings, and the other pairs as references. An
-image is hard or easy, and is remembered more or less, by every training of its kind; a training remembers
-more or less than the others of its kind. Its loss is log(1 + e^z), with
+A simulated study has all parts of the experiment by coins, and takes milliseconds: a pool of images, a coin
+for each image and pair of trainings, complementary trainings, and the other pairs as references. An image is
+hard or easy, and it is remembered more or less, for all trainings of a kind. A training remembers more or
+less than the others of its kind. The loss of an image in a training is log(1 + e^z), in nats, with
 
     z = hardness of the image + noise - strength of the training * memory of the image, if it is a member.
 
-All sizes are chosen so that the studies are like the real one, on fewer images (printed beside the results:
-the spread of the AUC over trainings and over images, the correlations). The truth is what the mean over all
-studies is, known to a thirtieth of the spread of one; of a difference between equal kinds it is 0, of a
-placebo 0.5.
+All sizes are chosen so that the studies resemble the real one, with fewer images. The spread of the AUC over
+trainings and over images, and the correlations, are printed beside the results. The truth is the mean over
+all studies; with 1,000 of them its error is a thirtieth of the spread of one. The truth is 0 for a difference
+between equal kinds, and 0.5 for a placebo.
 
     python benchmarks/simulations.py [--runs N] [--only CELL ...] [--results FILE]
 
 The cells called bound-... ask something else: of mechanisms whose epsilon is known, how often is the lower
 bound above it? Each of their runs is 10 audits.
 
-Cells that FILE (JSON) holds are not simulated again, so that a run can be stopped and taken up.
+Cells whose results are in FILE (JSON) are not simulated again, so a run can be stopped and continued.
 """
 
 import json
@@ -54,14 +54,14 @@ from suite.support.command_line import whole_number
 
 RUNS = 1000  # of each cell
 ATTACKS = ("threshold", "calibrated")
-# Kinds of one family, as shares of the pool that they know, and the pairs of kinds that are judged.
+# One family: the share of the pool that each kind has, and the pairs of kinds that are judged.
 FAMILY_POOLS = (1.0, 1.0, 1.0, 0.4, 0.4, 0.4, 0.16)
 FAMILY_PAIRS = ((0, 1), (2, 1), (4, 3), (1, 3), (5, 6), (1, 5), (3, 6))
 AUDITS = 10  # of a mechanism in each run
-SINGLE_GROUPS = ((10, 20), (10, 200), (10, 1000), (200, 20), (1000, 20))  # how many, of how many of each kind
+# Groups of one training: their number, and the number of members, and of non-members, in each.
+SINGLE_GROUPS = ((10, 20), (10, 200), (10, 1000), (200, 20), (1000, 20))
 
-
-# What the table shows, beside what it is called in it.
+# The columns of the table: the name of a result, and the heading.
 COLUMNS = {
     "auc, mean": "AUC",
     "auc, half width": "half width",
@@ -77,7 +77,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class World:
-    """What decides the losses of a simulated kind of model."""
+    """The numbers that decide the losses of a simulated kind of model."""
 
     images: int = 3000  # in the pool
     memory: float = 0.6  # what a training subtracts from z of an average member
@@ -95,7 +95,7 @@ TWINS_ALIKE = World()
 
 
 class Study:
-    """A pool of images and the coins of a number of trainings, from which kinds of model are drawn."""
+    """A pool of images and the coins of a number of trainings. Kinds of model are drawn for them."""
 
     def __init__(self, generator: np.random.Generator, world: World, trainings: int) -> None:
         self.generator, self.world, self.trainings = generator, world, trainings
@@ -104,15 +104,16 @@ class Study:
         self.in_common = generator.normal(size=(2, world.images))
 
     def toss(self, pairs: int) -> np.ndarray:
-        """Who is a member of which training, bool (2 pairs, images): complements in turn."""
+        """Who is a member of which training, bool (2 * pairs, images); rows 2j and 2j + 1 are complements."""
         heads = self.generator.random((pairs, self.world.images)) < 0.5
         return np.stack([heads, ~heads], axis=1).reshape(2 * pairs, self.world.images)
 
     def losses(self, share: float = 1.0, groups: int = 1, own_of_groups: float = 0.0) -> np.ndarray:
-        """Losses (trainings, images) of all trainings of a new kind, on the first `share` of the images.
+        """The losses (trainings, images), in nats, of all trainings of a new kind, on the first `share` of
+        the images.
 
-        groups: of images, by number modulo groups. own_of_groups: spread of what a training does to a group
-        more than to the others, in the unit of strength; to the first group half as much again.
+        groups: the number of groups of images, by the image's number modulo it. own_of_groups: the standard
+        deviation of what a training adds to its strength in one group; in the first group 1.5 times that.
         """
         world, draw = self.world, self.generator.normal
         images = round(world.images * share)
@@ -130,7 +131,7 @@ class Study:
 
 
 def trainings_of(scores: np.ndarray, is_member: np.ndarray) -> list[Losses]:
-    """Scores (S, N) of S trainings, with the numbers 0 to N - 1."""
+    """The scores (S, N) of S trainings, with the image numbers 0 to N - 1. is_member: bool (S, N)."""
     numbers = np.arange(scores.shape[1])
     return [
         Losses(of_training[members], of_training[~members], numbers[members], numbers[~members])
@@ -139,7 +140,7 @@ def trainings_of(scores: np.ndarray, is_member: np.ndarray) -> list[Losses]:
 
 
 def by_both_attacks(trainings: list[Losses]) -> dict[str, list[Losses]]:
-    """The scores of all trainings by either attack."""
+    """The scores of all trainings, by each attack."""
     return {"threshold": trainings, "calibrated": calibrated_trainings(trainings)}
 
 
@@ -147,7 +148,7 @@ def by_both_attacks(trainings: list[Losses]) -> dict[str, list[Losses]]:
 
 
 def kinds(study: Study) -> dict[str, float]:
-    """Of seven equal kinds: intervals, contrasts one by one and as a family, placebo and gains."""
+    """Asks of seven equal kinds: intervals, contrasts one by one and as a family, placebo, and gains."""
     all_kinds = [
         by_both_attacks(trainings_of(study.losses(share), study.is_member)) for share in FAMILY_POOLS
     ]
@@ -161,7 +162,7 @@ def kinds(study: Study) -> dict[str, float]:
         together = [claimed(contrast, "auc", 0.0) for contrast in contrasts]
         found[f"{attack}: all 7 contrasts of equal kinds, claims"] = np.mean(alone)
         found[f"{attack}: families of 7 with a claim"] = any(together)
-    # Two attacks that add noise of one size, and so find equally much.
+    # Two attacks that add equal noise, and so find equally much.
     losses = study.losses()
     noisy = [
         trainings_of(losses + study.generator.normal(size=losses.shape), study.is_member) for _ in range(2)
@@ -173,7 +174,7 @@ def kinds(study: Study) -> dict[str, float]:
 def kind_and_contrast(
     study: Study, first: dict[str, list[Losses]], second: dict[str, list[Losses]]
 ) -> dict[str, float]:
-    """Of two equal kinds, by either attack: the first's interval, its placebo, the contrast, the gain."""
+    """Asks of two equal kinds, by each attack: the first's interval, its placebo, the contrast, the gain."""
     found = {}
     placebo = np.tile(study.toss(1), (study.trainings // 2, 1))
     for attack in ATTACKS:
@@ -199,13 +200,13 @@ def kind_and_contrast(
 
 
 def two_kinds(study: Study) -> dict[str, float]:
-    """Of two equal kinds alone."""
+    """Asks the same of two new equal kinds."""
     both = [by_both_attacks(trainings_of(study.losses(), study.is_member)) for _ in range(2)]
     return kind_and_contrast(study, *both)
 
 
 def all_measures(study: Study) -> dict[str, float]:
-    """Intervals of one kind for the measures other than the AUC."""
+    """Asks for the intervals of one kind, for all measures but the AUC."""
     found = {}
     for attack, trainings in by_both_attacks(trainings_of(study.losses(), study.is_member)).items():
         report = interval_of_kind(trainings, measures=[name for name in MEASURES if name != "auc"])
@@ -214,7 +215,7 @@ def all_measures(study: Study) -> dict[str, float]:
 
 
 def groups(study: Study, own_of_groups: float) -> dict[str, float]:
-    """Ten equal groups of images: whether any is said to leak more or less than the mean."""
+    """Asks of ten equal groups of images: is any said to leak more or less than the mean?"""
     losses = study.losses(groups=10, own_of_groups=own_of_groups)
     found = {}
     for attack, trainings in by_both_attacks(trainings_of(losses, study.is_member)).items():
@@ -236,8 +237,8 @@ def group_of(losses: Losses, group: int, groups: int) -> Losses:
 
 
 def groups_of_one_training(generator: np.random.Generator, distance: float) -> dict[str, bool]:
-    """The same for one training and normal losses, `distance` standard deviations apart: for each number and
-    size of groups."""
+    """Asks the same of one training, for each number and size of groups. Its losses are normal; members' lie
+    `distance` standard deviations below the others'."""
     found = {}
     for count, size in SINGLE_GROUPS if distance == 0 else SINGLE_GROUPS[:3]:
         losses = generator.normal(size=(count, 2, size))
@@ -300,8 +301,8 @@ def lopsided_bounds(generator: np.random.Generator) -> dict[str, float]:
 
 
 def shares(found: dict[str, np.ndarray]) -> dict[str, float]:
-    """Of all runs, how often something was claimed; and for every interval how often it holds the mean of all
-    runs, and half its width on average."""
+    """Over all runs: how often something was claimed; and for each interval, how often it holds the mean of
+    all runs, and half of its width on average."""
     summary = {}
     for key, values in found.items():
         if f"{key}_low" in found:
@@ -322,7 +323,7 @@ def shares(found: dict[str, np.ndarray]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is asked, of which world, with how many trainings."""
+    """What is asked, with how many trainings, in which world."""
 
     ask: Callable[[Study], dict[str, float]]
     trainings: int
@@ -330,12 +331,12 @@ class Cell:
 
 
 def unequal_groups(study: Study) -> dict[str, float]:
-    """Groups to which the trainings do more or less, of one size for all groups."""
+    """Asks of groups that a training remembers more or less than others, though equally on average."""
     return groups(study, own_of_groups=0.4)
 
 
 def equal_groups(study: Study) -> dict[str, float]:
-    """Groups that all trainings treat alike."""
+    """Asks of groups that every training treats alike."""
     return groups(study, own_of_groups=0.0)
 
 
@@ -361,7 +362,7 @@ CELLS = {
 
 
 def simulate(name: str, runs: int) -> dict[str, float]:
-    """Asks `runs` studies of a cell; every run has its own generator, so that more runs repeat the first."""
+    """Simulates `runs` studies of a cell. Each has its own generator: a longer run repeats a shorter one."""
     cell, began = CELLS[name], time.process_time()
     seeds = np.random.SeedSequence([list(CELLS).index(name)]).spawn(runs)
     found = [cell.ask(Study(np.random.default_rng(seed), cell.world, cell.trainings)) for seed in seeds]
@@ -370,7 +371,10 @@ def simulate(name: str, runs: int) -> dict[str, float]:
 
 
 def main(runs: int = RUNS, only: Sequence[str] = (), results: Path | None = None) -> None:
-    """Simulates the cells, and prints what came out: a table of all kinds, and the rest cell by cell."""
+    """Simulates the cells, and prints the results: one table of all kinds, and the rest cell by cell.
+
+    runs: of each cell. only: names of the cells; if empty, all. results: a file that keeps them, or None.
+    """
     kept = json.loads(results.read_text()) if results is not None and results.exists() else {}
     names = list(only or CELLS)
     for name in names:

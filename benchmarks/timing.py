@@ -1,4 +1,4 @@
-"""What the benchmarks share: measuring in turn, fresh processes, the Markdown printed."""
+"""What the benchmarks share: measuring in turns, fresh processes, and tables in Markdown."""
 
 import math
 import multiprocessing
@@ -21,7 +21,7 @@ Measured = TypeVar("Measured")
 
 
 class Row(NamedTuple):
-    """One line of a table: what is measured, in which unit, and the values of all rounds for either side."""
+    """One line of a table: what is measured, its unit, and the values of all rounds for each side."""
 
     what: str
     unit: str
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 
 def parser_with_rounds(description: str, rounds: int) -> OneLineParser:
-    """A parser for the first line of `description`, with --rounds, `rounds` unless given."""
+    """A parser that shows the first line of `description` and has --rounds, by default `rounds`."""
     parser = OneLineParser(description=description.splitlines()[0])
     parser.add_argument(
         "--rounds", type=whole_number, default=rounds, help="of each side (default: %(default)s)"
@@ -39,9 +39,9 @@ def parser_with_rounds(description: str, rounds: int) -> OneLineParser:
 
 
 def in_turn(rounds: int, *sides: Callable[[], Measured]) -> list[list[Measured]]:
-    """Calls the sides one after the other, A B A B ...; returns what each side gave, round by round.
+    """Calls the sides in turns, A B A B ...; returns for each side its results, one for each round.
 
-    So whatever else the machine does in the meantime strikes all sides alike.
+    So other work on the machine slows all sides alike.
     """
     measured: list[list[Measured]] = [[] for _ in sides]
     for number in range(rounds):
@@ -52,8 +52,11 @@ def in_turn(rounds: int, *sides: Callable[[], Measured]) -> list[list[Measured]]
 
 
 def in_fresh_process(work: Callable[..., Measured], *arguments: object) -> Measured:
-    """Calls `work` in a Python of its own. TensorFlow's threads cannot be changed once it runs, and only so
-    are start-up and peak memory those of the work."""
+    """Calls `work` in a new Python process and returns its result.
+
+    TensorFlow's threads cannot be changed once it runs. And only in a new process are the start-up time and
+    the peak memory those of this work.
+    """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
@@ -65,7 +68,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def table(other: str, ours: str, rows: Sequence[Row]) -> str:
-    """The Markdown table: ratio of the medians first, then median (least to greatest) of either side."""
+    """The Markdown table: the ratio of the medians, then the median (smallest to largest) of each side."""
     lines = []
     for row in rows:
         ratio = three_digits(statistics.median(row.other) / statistics.median(row.ours))
@@ -75,7 +78,7 @@ def table(other: str, ours: str, rows: Sequence[Row]) -> str:
 
 
 def conditions(rounds: int, *packages: str) -> str:
-    """For below the table: how often was measured, and on what."""
+    """The lines below the tables: the number of rounds, the machine, and the versions of these packages."""
     return (
         f"Rounds, taken in turn: {rounds}. Medians, in brackets the least and the greatest. "
         f"Ratio: left median by right median.\n\n{machine(*packages)}"
@@ -83,7 +86,7 @@ def conditions(rounds: int, *packages: str) -> str:
 
 
 def machine(*packages: str) -> str:
-    """Processor, memory, system and versions, without names of hosts."""
+    """The machine and these packages' versions, without the name of the host."""
     parts = [
         _processor(),
         f"{loky.cpu_count()} cores ({loky.cpu_count(only_physical_cores=True)} physical)",
@@ -108,7 +111,7 @@ def three_digits(value: float) -> str:
 
 
 def _processor() -> str:
-    """The processor's name, as the system gives it, and whether it has AVX-512, where the system says so."""
+    """The processor's name, and on Linux whether it has AVX-512."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     first = {}
@@ -117,6 +120,6 @@ def _processor() -> str:
         first.setdefault(name.strip(), value.strip())
     if "model name" not in first:
         return platform.processor() or "unknown processor"
-    # On it depends how fast a convolution is.
+    # Convolutions are faster with it.
     wide = "with" if "avx512f" in first.get("flags", "").split() else "without"
     return f"{first['model name']} ({wide} AVX-512)"

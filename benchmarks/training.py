@@ -1,10 +1,10 @@
 """How long does an epoch take in mia.py, and how long in plain Keras?
 
-Each model is trained for a few epochs both ways, in turn, each time in a fresh process: by mia.py on one
-thread, by plain Keras on all cores. An epoch is its training alone; judging, which gives the losses of the
-whole pool, stands in a table of its own. So does what happens once, from the start of the process to the end
-of the first epoch: imports, data, tracing, the judging of the untrained model. The private model is trained
-by plain Keras without privacy, which is less work.
+Each model is trained for a few epochs both ways, in turns, each time in a fresh process: by mia.py on one
+thread, by plain Keras on all cores. The time of an epoch is that of its training alone. Judging, which
+computes the losses of the whole pool, has a table of its own. So has the time from the start of the process
+to the end of the first epoch: imports, data, tracing, and the judging of the untrained model. Plain Keras
+trains the private model without privacy, which is less work.
 
     python benchmarks/training.py [--rounds N] [--epochs N] [--models NAME ...]
 """
@@ -43,7 +43,9 @@ QUANTITIES = {  # of a training and the seconds until its first epoch was done
 def measured(
     train: Callable[..., Training], name: str, epochs: int, share: float, data: Cifar10 | None
 ) -> tuple[Training, float]:
-    """A training in a fresh process, and the seconds from that process's start to its first epoch's end."""
+    """A training in a fresh process, and the seconds from the start of the process to the end of its first
+    epoch.
+    """
     start = time.time()
     training = in_fresh_process(train, name, epochs, share, data)
     return training, training.ends[0] - start
@@ -52,9 +54,9 @@ def measured(
 def main(
     rounds: int, epochs: int, models: Sequence[str], share: float = 1.0, data: Cifar10 | None = None
 ) -> None:
-    """Measures and prints the Markdown. share: of each model's images. data: None for CIFAR-10."""
+    """Measures, and prints the tables in Markdown. share: of each model's images. data: None for CIFAR-10."""
     if data is None:
-        images()  # fetched now, if need be, not while the clock runs
+        images()  # if it must be fetched, then before the clock runs
     sides = {}
     for name in models:
         ways = [partial(measured, way, name, epochs, share, data) for way in (by_keras, by_mia)]
@@ -74,7 +76,7 @@ def main(
 
 
 def mean_accuracy(measurements: Sequence[tuple[Training, float]]) -> str:
-    """Over the rounds of one way, with three digits."""
+    """The mean accuracy over the rounds of one way, with three digits."""
     return f"{statistics.mean(training.accuracy for training, _ in measurements):.3f}"
 
 

@@ -1,4 +1,4 @@
-"""The two ways to train that the benchmarks compare: mia.py's, and plain Keras as its own guides write it."""
+"""The two ways to train that the benchmarks compare: mia.py's way, and plain Keras as its guides write it."""
 
 import argparse
 import os
@@ -34,8 +34,8 @@ LEAST_EPOCHS = ATTACK_EVERY + 1  # so that one judging lies between the ends of 
 
 
 class Training(NamedTuple):
-    """One training: when each epoch was done (seconds since 1970; the judging after it comes later), the
-    accuracy on the members at the end, and the peak memory of its process so far (GB)."""
+    """One training. ends: when each epoch was done, before its judging, in seconds since 1970. accuracy: on
+    the members, at the end. memory: the peak of its process so far, in GB."""
 
     ends: list[float]
     accuracy: float
@@ -43,12 +43,12 @@ class Training(NamedTuple):
 
     @property
     def epoch(self) -> float:
-        """Seconds of an epoch's training, the first, which compiles it, left out."""
+        """The seconds of an epoch's training, without the first epoch, which also compiles."""
         return statistics.median(gap for gap, judged in self._gaps() if not judged)
 
     @property
     def judging(self) -> float:
-        """Seconds of judging all images of the pool once."""
+        """The seconds of one judging of all images of the pool."""
         return statistics.median(gap for gap, judged in self._gaps() if judged) - self.epoch
 
     def _gaps(self) -> list[tuple[float, bool]]:
@@ -60,7 +60,7 @@ class Training(NamedTuple):
 
 
 def epochs_to_measure(text: str) -> int:
-    """A number of epochs that holds a judging between two of them, for argparse."""
+    """A number of epochs, for argparse: enough of them to have a judging between two."""
     epochs = whole_number(text)
     if epochs < LEAST_EPOCHS:
         raise argparse.ArgumentTypeError(f"{epochs} are too few epochs: at least {LEAST_EPOCHS}")
@@ -68,7 +68,7 @@ def epochs_to_measure(text: str) -> int:
 
 
 def images() -> Cifar10:
-    """CIFAR-10; where it cannot be obtained, ends the program with one line."""
+    """CIFAR-10. If it cannot be obtained, the program ends with a message."""
     try:
         return load_cifar10(report=lambda line: None)
     except DataNotFound as problem:
@@ -84,7 +84,7 @@ def model_named(name: str) -> Model:
 
 
 def by_mia(name: str, epochs: int, share: float, data: Cifar10 | None) -> Training:
-    """Trains and judges one model as mia.py does, on one thread. To be called in a fresh process.
+    """Trains and judges one model as mia.py does, on one thread. Call it in a fresh process.
 
     share: of the model's images. data: None for CIFAR-10, loaded here.
     """
@@ -96,8 +96,8 @@ def by_mia(name: str, epochs: int, share: float, data: Cifar10 | None) -> Traini
 def timed_training(
     settings: Settings, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
 ) -> dict[str, object]:
-    """What mia.py's training returns, with `ends` (epochs,), when each epoch was done in seconds since 1970,
-    and `memory`, the process's peak so far (GB)."""
+    """What mia.py's training returns, and two fields more: `ends` (epochs,), when each epoch was done, in
+    seconds since 1970; and `memory`, the peak of the process so far, in GB."""
     ends = []
 
     def note_the_time() -> None:
@@ -113,8 +113,8 @@ def timed_training(
 
 
 def by_keras(name: str, epochs: int, share: float, data: Cifar10 | None) -> Training:
-    """Trains the same model on the same members as a reader of Keras' guides would: compile, fit, and predict
-    for the losses, on all cores, with pixels as float32 divided by 255. To be called in a fresh process.
+    """Trains the same model on the same members as Keras' guides do it: compile, fit, and predict for the
+    losses, on all cores, with pixels as float32 divided by 255. Call it in a fresh process.
 
     A private model is trained without privacy, which is less work. share: of the model's images. data: None
     for CIFAR-10, loaded here.
@@ -158,13 +158,13 @@ def by_keras(name: str, epochs: int, share: float, data: Cifar10 | None) -> Trai
 
 
 def keras_images(settings: Settings, data: Cifar10) -> tuple[np.ndarray, Examples]:
-    """The pixels of the pool as Keras gets them, float32 from 0 to 1, and the pool that they are of."""
+    """The pixels of the pool as Keras gets them, (n, 32, 32, 3) float32 from 0 to 1; and the pool."""
     pool = pool_of(data, settings.model.classes, settings.each)
     return pool.images.astype("float32") / 255, pool
 
 
 def keras_network(settings: Settings) -> "keras.Sequential":
-    """mia.py's layers, without the one that divides by 255, because these pixels are divided already."""
+    """mia.py's layers, compiled, without the one that divides by 255: these pixels are divided already."""
     import keras
 
     layers = build(settings.model, settings.seed).layers
@@ -179,6 +179,6 @@ def keras_network(settings: Settings) -> "keras.Sequential":
 
 
 def peak_memory() -> float:
-    """Of this process, in GB; the system counts in KiB, macOS in bytes."""
+    """The peak memory of this process, in GB. Linux counts in KiB, macOS in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

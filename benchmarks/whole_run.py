@@ -1,16 +1,17 @@
 """How long does the whole default run take, beside an earlier commit, and beside plain Keras?
 
-`python mia.py` is run as a reader runs it: the committed files of either side, unpacked into a scratch
-folder, with nothing kept from before but the images. Then the same again, which only draws; then `--quick`.
-Meanwhile the memory of all its processes is looked at. An act ends when its tables are written; how long
-trainings took is what the script itself prints.
+`python mia.py` is run as a reader runs it: the committed files of each side are unpacked into a scratch
+folder, and nothing is kept from before but the images. Then it is run again, which only draws; then with
+`--quick`. Meanwhile the memory of all its processes is measured. An act ends when its tables are written. The
+time of the trainings is the one that the script prints.
 
-The two sides do not do the same: the earlier commit has one official split, attacks one training of each
-model and trains two reference models for each.
+The two sides do different work: the earlier commit has one official split, attacks one training of each
+model, and trains two reference models for each.
 
-Plain Keras is measured for a few epochs of each model, in a fresh process, on all cores. What it would take
-for the trainings of the default run is computed: for each model, trainings x (epochs x seconds of an epoch +
-judgings x seconds of a judging). What happens once in each training is left out, on its side alone.
+Plain Keras is measured for a few epochs of each model, in a fresh process, on all cores. Its time for the
+trainings of the default run is computed. For each model it is trainings x (epochs x seconds of an epoch +
+judgings x seconds of a judging). The time that each training needs only once is left out, on Keras' side
+alone.
 
     python benchmarks/whole_run.py [--rounds N] [--earlier COMMIT] [--keras-epochs N]
 """
@@ -62,8 +63,9 @@ NAMES = [model.name for model in MODELS]
 
 
 class Run(NamedTuple):
-    """One run of mia.py: its seconds; those of each act, and those that it says its trainings took; and the
-    peak memory (GB) of its main process, of its largest other one, and of all together."""
+    """One run of mia.py. seconds: of the whole run. acts: seconds of each act. trainings: seconds that it
+    prints for its trainings. Peak memory in GB: of its main process, of its largest worker, of all processes
+    together."""
 
     seconds: float
     acts: list[float]
@@ -74,7 +76,7 @@ class Run(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """A run into an empty folder, the same command again, and a quick one into another empty folder."""
+    """Three runs: into an empty folder, the same command again, and a quick one into another empty folder."""
 
     first: Run
     again: Run
@@ -82,7 +84,8 @@ class Runs(NamedTuple):
 
 
 def runs_of(commit: str, root: Path, kept_images: Path | None) -> Runs:
-    """What a commit of the repository `root` takes. kept_images: the file to be found in the cache."""
+    """Runs the files of a commit of the repository `root`. kept_images: the file of images that the cache is
+    to hold, or None."""
     with tempfile.TemporaryDirectory() as scratch:
         files = unpacked(commit, root, Path(scratch, "files"))
         caches = [Path(scratch, name) for name in ("cache", "quick cache")]
@@ -98,7 +101,7 @@ def runs_of(commit: str, root: Path, kept_images: Path | None) -> Runs:
 
 
 def unpacked(commit: str, root: Path, folder: Path) -> Path:
-    """The folder, with the files of a commit in it."""
+    """Makes the folder and unpacks the files of a commit into it."""
     folder.mkdir()
     archive = subprocess.run(["git", "-C", root, "archive", "--format=tar", commit], capture_output=True)
     if archive.returncode:
@@ -109,7 +112,7 @@ def unpacked(commit: str, root: Path, folder: Path) -> Path:
 
 
 def run_script(files: Path, options: Sequence[str], cache: Path) -> Run:
-    """`python mia.py` in the folder `files`, with its results kept in `cache` and its figures thrown away."""
+    """Runs `python mia.py` in the folder `files`. It keeps results in `cache`; its figures are deleted."""
     with tempfile.TemporaryDirectory() as figures, tempfile.TemporaryFile("w+") as console:
         command = [sys.executable, files / "mia.py", *options, "--figures", figures]
         surroundings = os.environ | {"PRIVACY_CACHE": str(cache)}
@@ -129,8 +132,8 @@ def run_script(files: Path, options: Sequence[str], cache: Path) -> Run:
 
 
 def watched(process: psutil.Popen, results: Path) -> tuple[tuple[float, float, float], list[float]]:
-    """Waits for the process to end. Returns the peak memory (GB) of itself, of the largest process that it
-    started, and of all together; and when the table `results` was written, each time."""
+    """Waits for the process to end. Returns its peak memory (GB), that of the largest process that it
+    started, and that of all together; and the times at which the table `results` was written."""
     peaks, written = (0, 0, 0), set()
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
@@ -147,7 +150,7 @@ def watched(process: psutil.Popen, results: Path) -> tuple[tuple[float, float, f
 
 
 def seconds_of(interval: str) -> int:
-    """Of an interval as tqdm writes it, 12:34 or 1:02:03."""
+    """The seconds of an interval as tqdm writes it, 12:34 or 1:02:03."""
     seconds = 0
     for part in interval.split(":"):
         seconds = 60 * seconds + int(part)
@@ -160,19 +163,19 @@ def seconds_of(interval: str) -> int:
 def keras_trainings(
     models: Sequence[str], epochs: int, share: float, data: Cifar10 | None
 ) -> dict[str, Training]:
-    """A short training of each model in plain Keras, each in a fresh process."""
+    """A short training of each model in plain Keras, each in a fresh process, by the model's name."""
     return {name: in_fresh_process(by_keras, name, epochs, share, data) for name in models}
 
 
 def keras_seconds(name: str, training: Training) -> float:
-    """What plain Keras would take for the trainings of one model that the default run makes."""
+    """The seconds that plain Keras would take for the trainings of one model in the default run."""
     settings = settings_of(model_named(name), 0, None, 1.0)
     judgings = len(settings.attacked_epochs)
     return TRAININGS * (settings.epochs * training.epoch + judgings * training.judging)
 
 
 def keras_table(rounds: Sequence[dict[str, Training]]) -> str:
-    """The Markdown table of what was measured in plain Keras, and what is computed from it."""
+    """The Markdown table of the times measured in plain Keras, and of those computed from them."""
     lines = []
     for name in rounds[0]:
         of_model = [trainings[name] for trainings in rounds]
@@ -207,14 +210,14 @@ def main(
     share: float = 1.0,
     data: Cifar10 | None = None,
 ) -> None:
-    """Measures and prints the Markdown.
+    """Measures, and prints the tables in Markdown.
 
-    earlier: the commit to compare with. root: the repository. models: of which the trainings of the default
-    run consist. share: of each model's images, in plain Keras. data: None for CIFAR-10.
+    earlier: the commit to compare with. root: the repository. models: names of those that the default run
+    trains. share: of each model's images, in plain Keras. data: None for CIFAR-10.
     """
     kept_images = None
     if data is None:
-        images()  # fetched now, if need be, not while the clock runs
+        images()  # if it must be fetched, then before the clock runs
         kept_images = kept_copy().resolve()
     keras, before, now = in_turn(
         rounds,
@@ -234,7 +237,7 @@ def main(
 
 
 def rows_of_runs(before: Sequence[Runs], now: Sequence[Runs]) -> list[Row]:
-    """What both sides took, in lines of the table."""
+    """The lines of the table: times and memory of both sides."""
     quantities = {
         ("`python mia.py`", "s"): lambda runs: runs.first.seconds,
         ("... its trainings", "s"): lambda runs: runs.first.trainings,
