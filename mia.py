@@ -224,8 +224,8 @@ def build(model: Model, seed: int) -> "keras.Sequential":
     import keras
     from keras import layers
 
-    # Each layer gets a seed of its own. Left to itself, Keras would draw it from Python's global generator,
-    # from which other threads of the process may draw in between; Dask's do.
+    # Each layer gets a seed of its own. Keras would draw it from Python's global generator, from which other
+    # threads of the process may draw in between; Dask's threads do.
     generator = random.Random(seed)
 
     def start() -> keras.initializers.Initializer:
@@ -233,8 +233,8 @@ def build(model: Model, seed: int) -> "keras.Sequential":
 
     stack = [keras.Input((32, 32, 3))]
     if model.convolutional:
-        # 32, 30, 15, 13, 6: the second pooling drops a row and a column, and with them all that the last two
-        # of pixels could have said. Cropped beforehand, they cost nothing; the logits are the same.
+        # The sides are 32, 30, 15, 13, 6: the second pooling drops a row and a column, and no logit depends
+        # on the last two rows and columns of pixels. Without them the same logits take less time.
         stack += [layers.Cropping2D(((0, 2), (0, 2)))]
     stack += [layers.Rescaling(1 / 255)]
     for _ in range(model.convolutional):
@@ -251,7 +251,7 @@ def build(model: Model, seed: int) -> "keras.Sequential":
 
 @dataclass(frozen=True)
 class Settings:
-    """One training of one model: all that its losses depend on, beside the images and the code."""
+    """One training of one model: everything that its losses depend on, except the images and the code."""
 
     model: Model
     number: int  # of the training; 2j and 2j + 1 have complementary members
@@ -267,8 +267,8 @@ class Settings:
 
     @property
     def seed(self) -> int:
-        """Of the first weights, the order of the images, and private training's batches and noise: another
-        one for each training, so that no two share any of these."""
+        """The seed of the first weights, of the order of the images, and of private training's batches and
+        noise. It differs between trainings, so that no two share any of these."""
         return int.from_bytes(hashlib.sha256(repr(self).encode()).digest()[:8], "big")
 
     @property
@@ -277,7 +277,7 @@ class Settings:
 
     @property
     def steps(self) -> int:
-        """Of an epoch: fixed beforehand, whatever the number of heads."""
+        """The steps of an epoch. They are fixed beforehand, whatever the number of heads."""
         return self.expected_members // self.batch_size
 
     @property
@@ -287,7 +287,7 @@ class Settings:
 
 
 def settings_of(model: Model, number: int, epochs: int | None, share: float) -> Settings:
-    """The settings of a training of a model. epochs: None for the model's own. share: of its images."""
+    """The settings of one training. epochs: None for the model's own. share: of its images, 0 to 1."""
     each = round(model.each * share)
     if model.epsilon is None:
         own = FALLING_EPOCHS if model.falling else EPOCHS
@@ -301,9 +301,9 @@ def train_plainly(
 ) -> dict[str, object]:
     """Trains one model on its members by Adam, and judges it on the whole pool.
 
-    data: the images, or None to load CIFAR-10 here. threads: on which a convolutional model may work; each
-    operation runs on one, so that the result is the same to the last bit with any number. epoch_done: called
-    after each epoch. Returns the fields that judged_training names.
+    data: the images, or None to load CIFAR-10 here. threads: how many a convolutional model may use. Each
+    operation runs on one thread, so the result is the same to the last bit with any number of threads.
+    epoch_done: called after each epoch. Returns the fields that judged_training names.
     """
     pool, network = pool_and_network(settings, data, threads)
     from suite.training.plain import plain_epochs
@@ -327,7 +327,8 @@ def train_plainly(
 def train_privately(
     settings: Settings, data: Cifar10 | None, threads: int, epoch_done: Callable[[], None]
 ) -> dict[str, object]:
-    """The same by DP-SGD, with the fields that describe its privacy."""
+    """Trains and judges one model as train_plainly does, but by DP-SGD. The result has the fields of
+    private_training too, which describe its privacy."""
     pool, network = pool_and_network(settings, data, threads)
     members = pool.where(is_member(settings.number, pool.ids))
     train_epoch, privacy = private_training(
@@ -347,7 +348,7 @@ def train_privately(
 def pool_and_network(
     settings: Settings, data: Cifar10 | None, threads: int
 ) -> "tuple[Examples, keras.Sequential]":
-    """The images that the coins are tossed for, and the untrained network."""
+    """The pool, for whose images the coins are tossed, and the untrained network."""
     start_tensorflow(threads if settings.model.convolutional else 1)
     data = data or load_cifar10(report=lambda line: None)
     return pool_of(data, settings.model.classes, settings.each), build(settings.model, settings.seed)
@@ -362,9 +363,9 @@ def judged_training(
 ) -> dict[str, object]:
     """Trains epoch by epoch, and judges the network on its whole pool of N images at e attacked epochs.
 
-    Returns `image_ids`, `labels` and `is_member` (N,); `losses` (e, N), float64; `epochs`, `steps`,
-    `train_accuracy` on the members and `test_accuracy` on the rest (e,); `seconds`; and what tells which
-    training of which model it is.
+    Returns `image_ids`, `labels` and `is_member` (N,); `losses` (e, N), float64, in nats; `epochs`, `steps`,
+    `train_accuracy` on the members and `test_accuracy` on the rest (e,); `seconds`; and the fields that say
+    which training of which model it is.
     """
     from suite.training.plain import judge_of
 
@@ -490,7 +491,7 @@ def attack_trainings(trainings: Sequence[dict], attack: str, class_names: Sequen
 
 
 def describe_epoch(training: dict, place: int) -> dict[str, object]:
-    """What a row says of a training at the attacked epoch number `place` before any attack."""
+    """The part of a row that no attack decides: the training, and its attacked epoch number `place`."""
     about = {name: value for name, value in training.items() if not isinstance(value, np.ndarray)}
     losses = losses_at(training, place)
     return about | {
@@ -546,7 +547,7 @@ def curves_of_training(training: dict, losses: Losses, attack: str) -> dict[str,
 
 
 def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> None:
-    """Raises BadInput, in one line, for rows of either table that nothing can be compared by."""
+    """Raises BadInput, in one line, for rows of the two tables that cannot be used."""
     for table, rows in (("MODELS", models), ("EXPERIMENTS", experiments)):
         names = [row.name for row in rows]
         for name in names:
@@ -581,9 +582,10 @@ def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> 
 
 
 def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> None:
-    """Raises BadInput, in one line, for a model whose pool its classes cannot fill, or that fills no batch.
+    """Raises BadInput, in one line, for a model whose classes have too few images, or whose members fill no
+    batch.
 
-    labels: the class of every image. share: of the images that are used.
+    labels: the class of every image (N,). share: of each model's images, 0 to 1.
     """
     for model in models:
         settings = settings_of(model, 0, None, share)
@@ -596,7 +598,8 @@ def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> No
 
 
 def check_networks(models: Sequence[Model], threads: int) -> dict:
-    """Builds every network, in a worker, so that none that cannot be trained is met after hours.
+    """Builds every network, in a worker, so that one that cannot be trained is found at once, not after
+    hours.
 
     Raises BadInput, in one line, for a network that cannot be built, or not be trained privately.
     """
@@ -616,7 +619,7 @@ def check_networks(models: Sequence[Model], threads: int) -> dict:
 
 
 def build_networks(lab: Lab, models: Sequence[Model]) -> None:
-    """Has check_networks look at the models before any of them is trained; once for each table."""
+    """Has a worker call check_networks before any model is trained; once for each table of models."""
     recipe = [asdict(model) for model in models]
     arguments = (models, lab.jobs)
     lab.do(
@@ -626,10 +629,10 @@ def build_networks(lab: Lab, models: Sequence[Model]) -> None:
 
 
 def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
-    """The rows of both tables that `only` names, by experiments or models; if it is empty, all but the
-    experiments that are not run by default, and the models that these alone have.
+    """The rows of both tables that `only` names, which holds names of experiments or models. If it is empty:
+    all but the experiments that are not run by default, and the models that only these have.
 
-    An experiment brings its models along, and models that are named bring the pairs of which both are.
+    An experiment brings its models along. Models bring the pairs of which both models are named.
     """
     known = [row.name for row in (*EXPERIMENTS, *MODELS)]
     for name in only:
@@ -652,9 +655,11 @@ def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
 def train_models(
     lab: Lab, models: Sequence[Model], trainings: int, epochs: int | None, share: float, data: Cifar10 | None
 ) -> dict[str, list[Kept]]:
-    """So many trainings of each model, side by side; those that are kept from before are not repeated.
+    """Makes `trainings` trainings of each model, side by side. Those that are kept from before are not
+    repeated.
 
-    data: images other than CIFAR-10, or None. Returns the kept trainings of each model, by its name.
+    epochs, share: see settings_of. data: images other than CIFAR-10, or None. Returns the kept trainings of
+    each model, by its name.
     """
     digests = digests_of(data) if data else DIGESTS
     threads = 1 if lab.dask else lab.jobs
@@ -686,7 +691,7 @@ def train_models(
 
 
 def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> list[dict]:
-    """What attack_trainings finds about each model."""
+    """The results of attack_trainings, one for each model."""
     calls = [
         Call(
             f"{attack}-{name}",
@@ -701,7 +706,9 @@ def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> l
 
 
 def describe_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> dict[str, dict]:
-    """What describe_kind says of each model; the intervals of all models in the table hold together."""
+    """The results of describe_kind, by the model's name. The intervals of all models in the table hold
+    together.
+    """
     confidence = 1 - FALSE_CLAIMS / len(MODELS)
     calls = {
         name: Call(
@@ -720,9 +727,9 @@ def describe_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) ->
 def compare_models(
     lab: Lab, trained: Mapping[str, list[Kept]], experiments: Sequence[Experiment], attack: str, family: int
 ) -> dict[str, list[dict]]:
-    """What compare_kinds says of the pairs of each experiment, by its name.
+    """The results of compare_kinds, one for each pair, by the experiment's name.
 
-    family: how many verdicts are reached together; their intervals hold together.
+    family: the number of verdicts that are reached together; their intervals hold together.
     """
     calls = {
         experiment.name: [
@@ -750,7 +757,7 @@ def compare_models(
 
 
 def tell(title: str, act: Study, answers: Sequence[str], remark: str) -> None:
-    """Prints what an act has to say: its answers, each after the remark if there is one, and its tables."""
+    """Prints the end of an act: its answers, each after the remark if there is one, and its tables."""
     print(f"\n{title}")
     print_conclusion(act, [f"{remark}: {answer}" if remark else answer for answer in answers], CLASS_NAMES)
 
