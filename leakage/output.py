@@ -1,6 +1,7 @@
 """Output files are written whole or not at all: each under another name first, then renamed into place."""
 
 import os
+import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -28,18 +29,18 @@ def output_folder(folder: str | os.PathLike, mend: str = "name another") -> Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that no reader, and no crash, ever meets half of it; BadInput if it cannot be kept."""
-    scratch = None
+    """Writes a file so that no reader, and no crash, ever meets half of it; BadInput if it cannot be kept.
+
+    Who may read it is decided by the umask, as for every new file.
+    """
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with scratch.open("xb") as file:
             file.write(content)
-        with suppress(OSError):  # some file systems know no permissions
-            Path(scratch).chmod(0o644)
-        Path(scratch).replace(path)
+        scratch.replace(path)
     except BaseException as problem:
-        if scratch:
-            Path(scratch).unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
         if isinstance(problem, OSError):
             reason = problem.strerror or problem
             raise BadInput(f"cannot write {path}: {reason}; what was written before stays") from None

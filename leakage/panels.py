@@ -20,6 +20,11 @@ LEVELS = np.array([*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(
 FEWEST_LOSS = 1e-9  # the loss axis starts no lower; a curve that begins further left enters at its height
 LARGEST_LOSS = 1e100  # infinite losses cannot be interpolated
 FEW_MODELS = 2  # of so many the advantages fit into a legend
+WIDE = 30.0  # the largest loss over the least from which on the axis is logarithmic
+HEAVY = (
+    100.0  # the largest over the median, of losses on both sides of 0, from which on it is so on both sides
+)
+SIDES = "member_losses", "nonmember_losses"
 FAINT, BAND = 0.5, 0.25  # opacity of the lines of single trainings, and of bands
 
 
@@ -154,33 +159,69 @@ def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log
 def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "loss (nats)") -> None:
     """Shares of members and of non-members at or below each loss; a bar where they differ most, which is the
     advantage. signal: the name of the loss axis."""
-    pooled = np.array([])
-    for model in models:
-        colour, means = model.style.colour, []
-        for kind, linestyle in (("member_losses", "-"), ("nonmember_losses", "--")):
+    curves = [_mean_curves(model) for model in models]
+    pooled = np.concatenate([at[at < LARGEST_LOSS] for of_model in curves for at, _ in of_model])
+    low, high = _scale_losses(axes, pooled)
+    for model, means in zip(models, curves, strict=True):
+        colour = model.style.colour
+        for (at, shares), kind, linestyle in zip(means, SIDES, ("-", "--"), strict=True):
             losses = np.array([getattr(training, kind) for training in model.trainings])
-            losses, levels = np.minimum(losses, LARGEST_LOSS), model.trainings[0].levels
             if len(losses) > 1:
-                axes.plot(losses.T, levels, linestyle, color=colour, linewidth=0.7, alpha=FAINT)
-            at = np.sort(losses, axis=None)
-            shares = np.mean([np.interp(at, training, levels) for training in losses], axis=0)
-            axes.plot(at, shares, linestyle, color=colour, linewidth=2)
-            means.append((at, shares))
-            pooled = np.append(pooled, at[at < LARGEST_LOSS])
+                losses = np.minimum(losses, LARGEST_LOSS)
+                axes.plot(
+                    losses.T, model.trainings[0].levels, linestyle, color=colour, linewidth=0.7, alpha=FAINT
+                )
+            # From one end of the axis to the other, so that equal losses are a line too.
+            inside = (at > low) & (at < high)
+            at_low = shares[np.searchsorted(at, low, "right") - 1] if at[0] <= low else 0.0
+            ends = np.concatenate(
+                [[at_low], shares[inside], [shares[np.searchsorted(at, high, "right") - 1]]]
+            )
+            axes.plot([low, *at[inside], high], ends, linestyle, color=colour, linewidth=2)
         # The bar stands where the mean curves are furthest apart.
         at = np.concatenate([at for at, _ in means])
-        members, nonmembers = (np.interp(at, *mean) for mean in means)
+        members, nonmembers = (np.interp(at, *mean, left=0.0) for mean in means)
         widest = np.argmax(np.abs(members - nonmembers))
         ends = [members[widest], nonmembers[widest]]
         label = f"advantage {model.advantage:.3f}" if len(models) <= FEW_MODELS else None
-        axes.plot([at[widest]] * 2, ends, color=colour, marker="_", linewidth=1.2, label=label)
-    if len(pooled) and pooled.min() >= 0:
-        low, high = max(np.quantile(pooled, 0.02), FEWEST_LOSS), pooled.max()
-        if low < high:  # else all losses are equal, or 0
-            axes.set_xscale("log", nonpositive="clip")
-            axes.set_xlim(low, high)
-            axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.plot([max(at[widest], low)] * 2, ends, color=colour, marker="_", linewidth=1.2, label=label)
     grey_key(axes, {"members": "-", "non-members": "--"}, "upper left")
     lines = len(axes.get_legend().get_texts())
     axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.1 + 0.14 * lines))  # room for the legend
     finish(axes, title, signal, "share of examples at or below")
+
+
+def _mean_curves(model: Shown) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of the members, and of the non-members: losses in rising order, and the mean share at or below each."""
+    curves = []
+    for kind in SIDES:
+        losses = np.array([getattr(training, kind) for training in model.trainings])
+        losses, levels = np.minimum(losses, LARGEST_LOSS), model.trainings[0].levels
+        at = np.sort(losses, axis=None)
+        # Of one training the levels as they are: between equal losses nothing can be interpolated.
+        shares = levels if len(losses) == 1 else np.mean([np.interp(at, of, levels) for of in losses], axis=0)
+        curves.append((at, shares))
+    return curves
+
+
+def _scale_losses(axes: Axes, pooled: np.ndarray) -> tuple[float, float]:
+    """Chooses the scale of the axis for these losses, and returns its ends."""
+    if not len(pooled):
+        return 0.0, 1.0
+    low, high = pooled.min(), pooled.max()
+    if low == high:
+        return low - 0.5, high + 0.5
+    least = max(np.quantile(pooled[pooled > 0], 0.02), FEWEST_LOSS) if low >= 0 else 0.0
+    if low >= 0 and high > WIDE * least:
+        low = least
+        axes.set_xscale("log", nonpositive="clip")
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    elif np.abs(pooled).max() > HEAVY * np.median(np.abs(pooled)) > 0:
+        # Most lie near 0, and some far out on both sides: on a linear scale they would be one line.
+        linear = 10.0 ** np.round(np.log10(np.quantile(np.abs(pooled), 0.25)))
+        axes.set_xscale("symlog", linthresh=max(linear, FEWEST_LOSS))
+        axes.xaxis.get_major_locator().set_params(numticks=8)
+    else:
+        low -= 0.02 * (high - low)  # so that a line at the least loss is seen beside the axis
+    axes.set_xlim(low, high)
+    return float(low), float(high)

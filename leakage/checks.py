@@ -1,0 +1,218 @@
+"""What can be wrong with the examples, before any word on the model: are the values losses, and do both sides
+come from one source?
+
+A leak is a difference between members and non-members that the training made. If both sides differed before,
+as patients of two hospitals do, every attack finds that difference too, and no interval tells the two apart.
+No file can prove that the sides are of one source. What it holds beside the losses can prove that they are
+not: the losses of models that did not look at who is a member, and the shares of classes and groups. Every
+check is made at its share of the level, so that of fair sides at most 5% are suspected by all checks
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from leakage.command_line import BadInput, short
+from leakage.estimates import CONFIDENCE, FEWEST_EXAMPLES, Losses, auc_interval, estimates_of, rows_a_person
+
+TIED = 0.01  # share of losses tied at the smallest value that is worth a warning
+SHARED = 0.1  # share of values on both sides that is worth a warning
+ROUNDED = 1e-5  # the smallest losses that float32 probabilities below 1 have are 6e-8, 1.2e-7, ...
+HALF_PRECISION = 2.0**-11  # what the largest float16 below 1 lacks to 1
+FEWEST_EXPECTED = 5  # of a class on either side, or the chi-squared distribution is no approximation
+
+
+# ------------------------------------------------------------------------------------------ are they losses
+
+
+def doubts(
+    losses: Losses, found: Mapping[str, object], computed: bool = False, sides_differ: bool = False
+) -> list[str]:
+    """Warnings about values that may not be the losses they are believed to be, a sentence or two each.
+
+    found: of measure_leakage. computed: they were computed here, from probabilities or logits.
+    sides_differ: members and non-members differ without the model, so that their order is no sign of a swap.
+    """
+    everything = np.concatenate([losses.members, losses.nonmembers])
+    least, most = everything.min(), everything.max()
+    # Different examples hardly ever have equal losses, but for rounding, which repeats them on one side too.
+    distinct = np.unique(losses.members), np.unique(losses.nonmembers)
+    shared = len(np.intersect1d(*distinct, assume_unique=True)) / min(map(len, distinct))
+    repeated = 1 - sum(map(len, distinct)) / len(everything)
+    tied = np.count_nonzero(everything == least)
+    heldout = {found["heldout_advantage"], found["heldout_advantage_low"], found["heldout_advantage_high"]}
+    checks = {
+        f"Members have the larger values (AUC {found['auc']:.4f}). Are these confidences, whose negatives "
+        "would be losses, or are the two files swapped?": found["auc_high"] < 0.5 and not sides_differ,
+        "The held-out advantage is 0 because no threshold gained anything on the examples on which it was "
+        "chosen: members do not have the low values, and nobody was called a member.": heldout == {0.0},
+        "All values lie within 0 and 1. If they are probabilities p, give -np.log(p).": (
+            least >= 0 and most <= 1 and not computed
+        ),
+        "No value is above 0. If they are log-probabilities, give their negatives.": least < 0 and most <= 0,
+        f"{shared:.0%} of the different values stand on both sides. Was one file given twice, or do members "
+        "and non-members overlap?": shared > max(SHARED, 4 * repeated),
+        f"{tied / len(everything):.1%} of the values are tied at the smallest, {least:.4g}, "
+        f"{_cause_of_ties(everything, least)}": tied > max(TIED * len(everything), 2),
+    }
+    return [warning for warning, holds in checks.items() if holds]
+
+
+def _cause_of_ties(values: np.ndarray, least: float) -> str:
+    """Why many values are tied at the smallest, and what to do: by the next value above it."""
+    above = values[values > least]
+    following = float(above.min()) if len(above) else np.inf
+    ends = "Ties are broken at random: a TPR is the one to be expected so."
+    is_half_precision = least == 0 and abs(-np.expm1(-following) / HALF_PRECISION - 1) < 1e-3
+    if least == 0 and (following < ROUNDED or is_half_precision):
+        return (
+            "as those of float32 or float16 probabilities are, which round to 1. No threshold parts them: "
+            f"compute the losses from logits. {ends}"
+        )
+    if least == 0:
+        return (
+            "as those of models are that give probability 1 to the true class: trees grown to the end, and "
+            f"nearest neighbours, which find the example itself. No threshold parts them. {ends}"
+        )
+    return f"as those of clipped probabilities are. No threshold parts them: leave the clipping out. {ends}"
+
+
+def accuracy_of(frame: pd.DataFrame) -> dict[str, float]:
+    """The accuracy of members and non-members, and the largest class's share of either.
+
+    frame: of one training, with `correct` and `label`, as files.read_training gives it.
+    Returns `members`, `nonmembers`, `largest_class_members`, `largest_class_nonmembers`, from 0 to 1.
+    """
+    found = {}
+    for side, of_side in (("members", frame[frame["member"]]), ("nonmembers", frame[~frame["member"]])):
+        found[side] = float(of_side["correct"].mean())
+        found[f"largest_class_{side}"] = float(of_side["label"].value_counts(normalize=True).iloc[0])
+    return found
+
+
+def doubts_on_accuracy(accuracy: Mapping[str, float]) -> list[str]:
+    """A warning if the model is no better than calling everything the largest class: then the labels are
+    probably not those of the scores. accuracy: of accuracy_of."""
+    sides = {"members": "members", "nonmembers": "non-members"}
+    poor = [side for side in sides if accuracy[side] <= accuracy[f"largest_class_{side}"]]
+    if not poor:
+        return []
+    told = " and ".join(
+        f"{accuracy[side]:.1%} of the {sides[side]} (largest class {accuracy[f'largest_class_{side}']:.1%})"
+        for side in poor
+    )
+    return [
+        f"The model is right for {told}, no better than calling everything the largest class. Are the labels "
+        "in the order of the scores, and counted as the classes are?"
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ one source
+
+
+def same_auc(name: str, what: str, losses: Losses, level: float) -> dict[str, object]:
+    """Checks that a score that cannot know who is a member does not part members from non-members.
+
+    name: of the check. what: the score, for the sentence. losses: its values. level: of the test, such as
+    0.05 for a single check.
+    Returns `check` (its name), `auc`, `auc_low`, `auc_high` (its interval of the confidence 1 - level),
+    `differs` (whether 0.5 lies outside), and `sentence`.
+    """
+    estimate = estimates_of(losses, ["auc"])["auc"]
+    return _of_auc(name, what, estimate.value, *auc_interval(estimate, 1 - level))
+
+
+def _of_auc(name: str, what: str, auc: float, low: float, high: float) -> dict[str, object]:
+    differs = not low <= 0.5 <= high
+    sentence = (
+        f"{what} {'parts' if differs else 'does not part'} members from non-members: AUC {auc:.3f} "
+        f"({low:.3f} to {high:.3f}; 0.5 for sides of one source)"
+    )
+    found = {"auc": auc, "auc_low": low, "auc_high": high}
+    return {"check": name} | found | {"differs": differs, "sentence": sentence}
+
+
+def same_shares(name: str, what: str, frame: pd.DataFrame, column: str, level: float) -> dict[str, object]:
+    """Checks that classes, or groups, have the same shares among members and among non-members.
+
+    name, level: as for same_auc. what: the categories, for the sentence. frame: of one training. column: of
+    the categories. With persons, each counts once, with the first row that stands on its side; who has rows
+    on both sides is left out.
+    Pearson's chi-squared test; categories that are too rare for it count together.
+    Returns `check`, `p`, `differs` (p < level), and `sentence`; with fewer than two categories p is None.
+    """
+    if "person" in frame:
+        both = frame.groupby("person")["member"].transform("nunique") > 1
+        frame = frame[~both].drop_duplicates("person")
+    codes = frame[column].factorize()[0]
+    member = frame["member"].to_numpy()
+    counts = np.array(
+        [np.bincount(codes[side], minlength=codes.max(initial=-1) + 1) for side in (member, ~member)]
+    )
+    p = chi_squared_p(counts)
+    differs = p is not None and p < level
+    sentence = f"{what} have {'other' if differs else 'the same'} shares among members and non-members"
+    if p is None:
+        sentence = f"{what}: too few of each to compare their shares"
+    else:
+        sentence += f" (p = {p:.2g}"
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        # A rare one is not named: its rows would say who is in it.
+        apart = np.where(counts.min(axis=0) >= FEWEST_EXAMPLES, np.abs(shares[0] - shares[1]), -1.0)
+        most = int(np.argmax(apart))
+        if differs and apart[most] >= 0:
+            value = short(frame[column].iloc[int(np.argmax(codes == most))], 40)
+            sentence += f"; most apart: {value}, {shares[0, most]:.1%} and {shares[1, most]:.1%}"
+        sentence += ")"
+    return {"check": name, "p": p, "differs": differs, "sentence": sentence}
+
+
+def same_rows_a_person(losses: Losses, level: float) -> dict[str, object]:
+    """Checks that members have as many rows a person as non-members: means of few rows have another spread
+    than means of many. losses: with persons. level, and what is returned: as for same_auc; with too few
+    persons on one side alone nothing is checked, and the interval is None."""
+    what = "the number of rows a person"
+    try:
+        auc, low, high = rows_a_person(losses, confidence=1 - level)
+    except BadInput as problem:
+        nothing = {"auc": None, "auc_low": None, "auc_high": None, "differs": False}
+        return {"check": "rows a person"} | nothing | {"sentence": f"{what} cannot be compared: {problem}"}
+    return _of_auc("rows a person", what, auc, low, high)
+
+
+def chi_squared_p(counts: np.ndarray) -> float | None:
+    """Pearson's chi-squared test of counts (2, categories): whether both rows have the same shares.
+
+    Categories of which fewer than 5 are expected in a row are added up. None with fewer than two left.
+    """
+    counts = counts[:, counts.sum(axis=0) > 0]
+    if not counts.sum(axis=1).all():
+        return None
+    share = counts.sum(axis=1) / counts.sum()
+    rare = share.min() * counts.sum(axis=0) < FEWEST_EXPECTED
+    counts = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)]) if rare.any() else counts
+    if rare.any() and share.min() * counts[:, -1].sum() < FEWEST_EXPECTED:
+        # The rare ones are too few even together: to the smallest of the others.
+        order = np.argsort(counts[:, :-1].sum(axis=0))
+        counts = counts[:, [*order, counts.shape[1] - 1]]
+        if counts.shape[1] > 1:
+            counts = np.column_stack([counts[:, 1:-1], counts[:, 0] + counts[:, -1]])
+    if counts.shape[1] < 2:
+        return None
+    expected = np.outer(share, counts.sum(axis=0))
+    return float(special.chdtrc(counts.shape[1] - 1, ((counts - expected) ** 2 / expected).sum()))
+
+
+def level_of_each(checks: int) -> float:
+    """The level of each of so many checks: all together suspect at most 5% of fair sides (Bonferroni)."""
+    return (1 - CONFIDENCE) / max(checks, 1)
+
+
+def first_difference(checks: Sequence[Mapping[str, object]]) -> str | None:
+    """What the first check that finds a difference says; None if none does."""
+    return next((str(check["sentence"]) for check in checks if check["differs"]), None)

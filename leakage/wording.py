@@ -1,0 +1,516 @@
+"""The report of an audit in words: the verdict, what it means, the tables, and the console.
+
+What an audit found is in the dict that leakage.audit.audit returns; here it is only put into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from leakage.command_line import short, show
+from leakage.estimates import LOW_FPRS, nonmembers_needed
+
+MEASURES = {  # key in measure_leakage: name
+    "auc": "AUC",
+    "heldout_advantage": "held-out advantage",
+    "advantage": "advantage, same examples",
+    "tpr_at_1pct_fpr": "TPR at 1% FPR",
+    "tpr_at_0p1pct_fpr": "TPR at 0.1% FPR",
+    "tnr_at_1pct_fnr": "TNR at 1% FNR",
+}
+ATTACKS = {"loss": "loss", "calibrated": "calibrated loss"}
+SHOWN_GROUPS = 12  # in a table; audit.json holds all
+LETTERS = 40  # of the name of a column or of a group
+
+
+# ------------------------------------------------------------------------------------------------ the verdict
+
+
+def verdict_of(report: Mapping) -> list[str]:
+    """The lines of the verdict: does the model leak, and in which group the most; by person; and how many
+    members are found at a low rate of false alarms."""
+    lines = [" ".join([_first_sentence(report), *_worst_group(report)])]
+    if report["finding"]["sides_differ"]:
+        return lines
+    if "persons" in report:
+        lines.append(_by_person(report["persons"]))
+    if "kind" in report:
+        trainings = f"Mean of {len(report['trainings'])} trainings, for other trainings and other examples."
+        return [*lines, trainings]
+    return [*lines, _found_at_1_percent(report)]
+
+
+def _first_sentence(report: Mapping) -> str:
+    finding = report["finding"]
+    attack = ATTACKS[finding["attack"]]
+    pairs = (
+        f"a random member has a lower {attack} than a random non-member in {finding['auc']:.1%} of pairs "
+        f"({sure(report, 'auc')} interval {interval(finding, 'auc', '.1%')}; 50% if nothing leaks)"
+    )
+    if "control" in report:
+        control = report["control"]
+        pairs += (
+            f"; that is {100 * control['auc_difference']:+.1f} points beside the control "
+            f"({sure(report, 'auc')} interval {_points(control, 'auc')}; 0 if nothing leaks)"
+        )
+    if finding["sides_differ"]:
+        why = next(check["sentence"] for check in report["same_source"]["checks"] if check["differs"])
+        return (
+            f"The two sides differ without the model, so the losses cannot show whether it leaks: {why}. "
+            f"The attack finds this difference too: {pairs}."
+        )
+    if finding["leak_shown"]:
+        return f"It leaks: {_other_proof(report)}{pairs}."
+    if finding["auc_high"] < 0.5:
+        return f"The losses stand the wrong way round: {pairs}."
+    answer = f"No leak can be shown: {pairs}."
+    detectable = finding["detectable_auc"]
+    if detectable is None:
+        return answer
+    return f"{answer} This attack would have found an AUC of {detectable:.3f} or more in 4 of 5 cases."
+
+
+def _other_proof(report: Mapping) -> str:
+    """What shows the leak, if the AUC that follows does not: the first of the other proofs."""
+    finding = report["finding"]
+    proofs = finding["shown_by"]
+    if any(proof["of"] in (finding["attack"], "control") and proof["measure"] == "auc" for proof in proofs):
+        return ""
+    proof = proofs[0]
+    by = "" if proof["of"] == finding["attack"] else f" by the {ATTACKS.get(proof['of'], proof['of'])}"
+    if proof["measure"] == "epsilon_low":
+        return f"epsilon is at least {proof['value']:.2f}{by}, though "
+    ends = f"{proof['low']:.1%} to {proof['high']:.1%}; {100 * proof['chance']:.3g}% if nothing leaks"
+    return f"the {MEASURES[proof['measure']]}{by} is {proof['value']:.1%} ({ends}), though "
+
+
+def _worst_group(report: Mapping) -> list[str]:
+    """The group with the highest AUC, with the interval that holds for all groups together."""
+    rows = [
+        row | {"by": groups["by"]}
+        for groups in (report.get("groups"), report.get("classes"))
+        if groups is not None and groups["compared"] > 1
+        for row in groups["rows"]
+    ]
+    if not rows or report["finding"]["sides_differ"]:
+        return []
+    row = max(rows, key=lambda row: row["auc_low"])
+    named = f"{short(row['by'], LETTERS)} {short(row['group'], LETTERS)}"
+    values = f"{row['auc']:.1%} of pairs ({interval(row, 'auc', '.1%')}, adjusted for {len(rows)} groups)"
+    if row["auc_low"] > 0.5:
+        return [f"The group that leaks most is {named}: {values}."]
+    return [f"The highest of the groups is {named}, which may be chance: {values}."]
+
+
+def _by_person(persons: Mapping) -> str:
+    if persons.get("refused"):
+        return f"By person nothing can be said: {persons['refused']}."
+    answer = "leaks" if persons["auc_low"] > 0.5 else "no leak can be shown"
+    return (
+        f"By person, the unit at risk: {answer}; the mean loss of a random member is lower than that of a "
+        "random "
+        f"non-member in {persons['auc']:.1%} of pairs ({interval(persons, 'auc', '.1%')}; "
+        f"{persons['members']:,} persons and {persons['nonmembers']:,})."
+    )
+
+
+def _found_at_1_percent(report: Mapping) -> str:
+    measured, key = report["trainings"][0][report["attack"]], "tpr_at_1pct_fpr"
+    if measured[key] is None:
+        needed = nonmembers_needed(LOW_FPRS["1pct"])
+        return f"How many members can be found at 1 false alarm in 100 takes {needed:,} non-members or more."
+    chance = measured[f"chance_{key}"]
+    compared = beside(measured, key, chance, ("more than", "fewer than", "not told from"))
+    found = f"{measured[key]:.2%} of the members are found ({interval(measured, key, '.2%')})"
+    return f"At 1 false alarm in 100 non-members, {found}, {compared} chance, {chance:.2%}."
+
+
+def meaning_of(report: Mapping) -> str:
+    """What the verdict means, for somebody who knows none of its words."""
+    finding = report["finding"]
+    record = "person" if "persons" in report else "record"
+    if finding["sides_differ"]:
+        return (
+            f"The {record}s that the model was trained on differ from the others for reasons that have "
+            "nothing "
+            "to do with the model. So this audit cannot say whether the model gives away who was in its data."
+        )
+    right = f"{100 * finding['auc']:.0f} of 100"
+    if finding["leak_shown"]:
+        return (
+            "Somebody who sees how sure the model is of a record can tell better than by a coin whether the "
+            "record was used to train it: of one record that was used and one that was not, the right one is "
+            f"picked in {right} cases instead of 50."
+        )
+    if finding["auc_high"] < 0.5:
+        return (
+            "The model fits the records that it is said to have been trained on worse than the others, which "
+            "training does not explain. Probably the files or the values are not what they are taken for."
+        )
+    return (
+        "Somebody who sees how sure the model is of a record was not shown to tell better than by a coin "
+        "whether "
+        "the record was used to train it. Another attack, or more records, may still show it."
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- tables
+
+
+def beside(found: Mapping, key: str, chance: float, words: tuple[str, str, str]) -> str:
+    """One of three words: the interval lies above chance, below it, or around it."""
+    above, below, around = words
+    return above if found[f"{key}_low"] > chance else below if found[f"{key}_high"] < chance else around
+
+
+def interval(found: Mapping, key: str, digits: str) -> str:
+    """Both ends of an interval; nothing where there is none."""
+    low, high = found[f"{key}_low"], found[f"{key}_high"]
+    return "" if low is None else f"{low:{digits}} to {high:{digits}}"
+
+
+def _points(contrast: Mapping, key: str) -> str:
+    """The interval of a difference, in points of a percentage."""
+    return f"{100 * contrast[f'{key}_low']:+.1f} to {100 * contrast[f'{key}_high']:+.1f}"
+
+
+def sure(report: Mapping, measure: str) -> str:
+    """The confidence of a measure's interval, as 95%."""
+    return _percent(report["confidences"][measure])
+
+
+def _percent(confidence: float) -> str:
+    return f"{100 * confidence:.4g}%"
+
+
+def measures_table(report: Mapping) -> pd.DataFrame:
+    """A row for each attack and measure: its value, interval, how sure that is, and the value if nothing
+    leaks. Of several trainings first for their mean, then for each."""
+    attacks = dict.fromkeys(["loss", report["attack"]])
+    rows = []
+    if "kind" in report:
+        for attack in attacks:
+            kind = report["kind" if attack == report["attack"] else "kind_by_loss"]
+            chances = report["trainings"][0][attack]
+            found = {key: value for key, value in chances.items() if key.startswith("chance")} | kind
+            rows += [("mean", attack, *cells) for cells in _cells(found, report["confidences"])]
+    for number, training in enumerate(report["trainings"], 1):
+        for attack in attacks:
+            cells_of_all = _cells(training[attack], report["confidences_of_trainings"])
+            rows += [(number, attack, *cells) for cells in cells_of_all]
+    columns = ["training", "attack", "measure", "value", "interval", "sure", "if nothing leaks"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table if len(report["trainings"]) > 1 else table.drop(columns="training")
+
+
+def _cells(found: Mapping, confidences: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """The rows of one attack, without what was not measured."""
+    rows = []
+    for key, name in MEASURES.items():
+        if key not in found:
+            continue
+        if found[key] is None:
+            kind = "members" if key.startswith("tnr") else "non-members"
+            needed = nonmembers_needed(LOW_FPRS["0p1pct" if "0p1pct" in key else "1pct"])
+            rows.append((name, "", f"takes {needed:,} {kind}", "", ""))
+            continue
+        ends = interval(found, key, ".4f") if f"{key}_low" in found else ""
+        expected = found.get(f"chance_{key}", 0.5 if key == "auc" else 0.0)
+        rows.append((name, f"{found[key]:.4f}", ends, ends and _percent(confidences[key]), f"{expected:.4f}"))
+    return rows
+
+
+def groups_table(groups: Mapping) -> pd.DataFrame:
+    """The groups that are compared, the highest AUC first, and how each stands beside the mean of all."""
+    rows = sorted(groups["rows"], key=lambda row: -row["auc"])
+    return pd.DataFrame(
+        [
+            (
+                short(row["group"], LETTERS),
+                f"{row['members']:,}",
+                f"{row['nonmembers']:,}",
+                f"{row['auc']:.4f}",
+                interval(row, "auc", ".4f"),
+                "above" if row.get("above") else "below" if row.get("below") else "",
+            )
+            for row in rows
+        ],
+        columns=[
+            short(groups["by"], LETTERS),
+            "members",
+            "non-members",
+            "AUC",
+            "interval",
+            "beside the mean",
+        ],
+    )
+
+
+def words_on_groups(groups: Mapping) -> str:
+    """What is to be said below the table of groups: what the intervals are, and who is not shown."""
+    rows, words = groups["rows"], ""
+    if len(rows) > SHOWN_GROUPS:
+        words = f"The {SHOWN_GROUPS} highest of {len(rows)} are shown; audit.json holds all. "
+    words += f"The intervals of all {len(rows)} hold together, {100 * groups['confidence']:.4g}% sure."
+    sides = {side: [row["group"] for row in rows if row.get(side)] for side in ("above", "below")}
+    told = [
+        f"{side} it {', '.join(short(name, LETTERS) for name in names[:SHOWN_GROUPS])}"
+        for side, names in sides.items()
+        if names
+    ]
+    if len(rows) > 1:
+        words += f" Beside the mean AUC of the groups: {'; '.join(told) or 'no group can be told from it'}."
+    if groups["too_small"]:
+        words += f" {groups['too_small']:,} with fewer than {groups['fewest']} of a kind are not shown."
+    return words
+
+
+def precisions(report: Mapping) -> list[str]:
+    """Of the members found at 0.1% FPR, how many are members, by their share beforehand."""
+    if len(report["trainings"]) > 1:
+        return []
+    return [
+        f"Of those called members at 0.1% FPR, {row['precision']:.1%} are members "
+        f"({interval(row, 'precision', '.1%')}) if {row['prior']:.0%} of the candidates are."
+        for row in report["trainings"][0]["precision"]
+        if row["precision"] is not None
+    ]
+
+
+def bound_on_epsilon(report: Mapping) -> str:
+    """The lower bound on epsilon, and the claim beside it."""
+    finding = report["finding"]
+    if finding["epsilon_low"] is None:
+        return "Epsilon: nothing can be said, since the two sides differ without the model."
+    words = (
+        f"Epsilon at delta {finding['delta']:g}: at least {finding['epsilon_low']:.3f} (95% sure, if a lot "
+        "decided for each example whether it is a member)"
+    )
+    if "claim" not in report:
+        return f"{words}."
+    claim = report["claim"]
+    each = ", ".join(f"{bound:.3f}" for bound in claim["epsilon_low"])
+    of_trainings = (
+        f"; of the {len(claim['epsilon_low'])} trainings {each}" if len(claim["epsilon_low"]) > 1 else ""
+    )
+    return f"{words}{of_trainings}; {claim['claimed_epsilon']:g} is claimed."
+
+
+def words_on_accuracy(report: Mapping) -> list[str]:
+    """How often the model is right, of each training."""
+    return [
+        f"Accuracy: {accuracy['members']:.1%} of the members, {accuracy['nonmembers']:.1%} of the "
+        "non-members "
+        f"(largest class: {accuracy['largest_class_members']:.1%} and "
+        f"{accuracy['largest_class_nonmembers']:.1%})."
+        for accuracy in report.get("accuracy", [])
+    ]
+
+
+def words_on_contrast(report: Mapping) -> list[str]:
+    """By how much a second model leaks less or more."""
+    if "contrast" not in report:
+        return []
+    contrast = report["contrast"]
+    ends = interval(contrast, "auc", "+.4f")
+    over = f" ({ends}, over {contrast['over']})" if ends else ""
+    return [
+        f"AUC of {contrast['first']} minus {contrast['second']}, by the loss: "
+        f"{contrast['auc_difference']:+.4f}{over}: {contrast['verdict']}."
+    ]
+
+
+def words_on_control(report: Mapping) -> list[str]:
+    """What the control finds, and the difference to it."""
+    if "control" not in report:
+        return []
+    control = report["control"]
+    ends = interval(control, "auc", "+.4f")
+    return [
+        f"Control, a model that saw neither side: AUC {control['control_auc']:.4f}. Difference to it "
+        f"{control['auc_difference']:+.4f} ({ends}; 0 if nothing leaks)."
+    ]
+
+
+def words_on_trainings(report: Mapping) -> list[str]:
+    """Examples that the calibrated attack cannot judge."""
+    left_out = report["trainings"][0]["left_out"]
+    if not left_out:
+        return []
+    return [f"{left_out:,} examples lack a reference trained on them, or one that was not."]
+
+
+# ------------------------------------------------------------------ what was checked, assumed and not checked
+
+
+def checked(report: Mapping) -> list[str]:
+    """What was checked, in sentences."""
+    sentences = [_sentence(check["sentence"]) for check in report["same_source"]["checks"]]
+    if report["attack"] == "calibrated":
+        sentences.append(
+            "The references were not drawn by who is a member: what they were trained on does not tell it."
+        )
+    for accuracy in report.get("accuracy", []):
+        sides = ("members", "nonmembers")
+        if all(accuracy[side] > accuracy[f"largest_class_{side}"] for side in sides):
+            sentences.append(
+                "The labels fit the scores: the model is right more often than by the largest class."
+            )
+    return [*sentences, "The values: read whole, none missing, on both sides of one kind."]
+
+
+def assumed(report: Mapping) -> list[str]:
+    """What the verdict rests on and no file can prove."""
+    sentences = []
+    if not report["same_source"]["checks"]:
+        sentences.append(
+            "Members and non-members are of the same source, and differ in nothing but the training. "
+            "Nothing in "
+            "these files could be checked for that; references, labels, groups or a control could be."
+        )
+    else:
+        sentences.append(
+            "Members and non-members are of the same source, and differ in nothing but the training, as far "
+            "as "
+            "the checks above do not say otherwise."
+        )
+    if "persons" in report:
+        sentences.append(
+            "The persons are independent of each other, and all rows of a person are named as theirs."
+        )
+    else:
+        sentences.append("The examples are independent of each other: no person has several rows.")
+    sentences.append(
+        "The losses are those of the model in question, after its last step, for the very rows that it was "
+        "trained on."
+    )
+    if report["finding"]["epsilon_low"] is not None:
+        sentences.append("For the bound on epsilon: a lot decided for each example whether it is a member.")
+    if report["attack"] == "calibrated":
+        sentences.append(
+            "The references saw of the members what they are said to have seen, and nothing else."
+        )
+    if "control" in report:
+        sentences.append("The control saw neither members nor non-members.")
+    return sentences
+
+
+NOT_CHECKED = (
+    "Whether the non-members took part in the training in another way, such as for early stopping or the "
+    "choice "
+    "of a model: then they are half members, and the leak is larger than what is found.",
+    "Whether rows of a person, or near-duplicates, stand on both sides because the data were split by row.",
+    "Whether the model in use is the one that gave these losses.",
+)
+IS_NOT = (
+    "An upper bound. A stronger attack, with more references or queries, may find more. Only a proof, such "
+    "as "
+    "that of differential privacy, says what no attack can exceed.",
+    "A word on each record. The numbers are means; a few unusual records may be far more exposed.",
+    "A statement about a model's file. Decision trees, nearest neighbours and support vector machines hold "
+    "rows "
+    "of their training data: whoever has the file has those rows, whatever an attack on the losses finds.",
+    "An audit of what else can leak, such as the contents of records, or properties of the group as a whole.",
+)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+# --------------------------------------------------------------------------------------------------- glossary
+
+GLOSSARY = {  # word in the report: word, explanation
+    "member": (
+        "Member, non-member",
+        "A record that the model was trained on; one from the same source that it was not trained on.",
+    ),
+    "loss": (
+        "Loss",
+        "How wrong the model is on a record, usually -log of the probability that it gives to the truth. "
+        "Low where it is sure and right.",
+    ),
+    "calibrated": (
+        "Calibrated loss, reference",
+        "The loss beside those of other models, the references, on the same record: so an easy record is "
+        "not taken for a member.",
+    ),
+    "control": (
+        "Control",
+        "A model that saw neither side. What the attack finds there is not due to training.",
+    ),
+    "AUC": (
+        "AUC",
+        "The probability that a random member has a lower loss than a random non-member. 50% (0.5) is "
+        "guessing, 100% tells all.",
+    ),
+    "advantage": (
+        "Advantage",
+        "Members found minus false alarms, at the best threshold. Held-out: the threshold is chosen on one "
+        "half of the records and judged on the other, so that 0 is expected if nothing leaks.",
+    ),
+    "FPR": (
+        "TPR at 1% FPR",
+        "The share of members found (called members) at a threshold that calls at most 1% of the "
+        "non-members so: 1 false alarm in 100.",
+    ),
+    "FNR": (
+        "TNR at 1% FNR",
+        "The share of non-members recognised while at most 1% of the members are missed.",
+    ),
+    "interval": (
+        "Interval, sure",
+        "Where the true value lies, with the confidence given. Each is wide enough that all together say "
+        "falsely that a model leaks in at most 5%.",
+    ),
+    "Epsilon": (
+        "Epsilon, delta",
+        "How much differential privacy allows to be learnt of one record: 0 is nothing, above 5 or so "
+        "little is promised. Delta is the probability that the promise may fail.",
+    ),
+    "person": (
+        "By person",
+        "A person may have several rows, which are in or out together. The person is what is counted then.",
+    ),
+}
+
+
+def glossary_of(report: Mapping) -> list[tuple[str, str]]:
+    """The words that the report uses, explained."""
+    left_out = {
+        "calibrated": report["attack"] != "calibrated",
+        "control": "control" not in report,
+        "person": "persons" not in report,
+    }
+    return [entry for word, entry in GLOSSARY.items() if not left_out.get(word)]
+
+
+# ---------------------------------------------------------------------------------------------------- console
+
+
+def print_report(report: Mapping) -> None:
+    """Says what audit returns, the answer first."""
+    print(*report["verdict"], "", sep="\n")
+    show(measures_table(report))
+    print()
+    lines = [
+        *words_on_trainings(report),
+        *precisions(report),
+        *words_on_accuracy(report),
+        *words_on_control(report),
+        *words_on_contrast(report),
+        bound_on_epsilon(report),
+    ]
+    print(*lines, sep="\n")
+    for groups in (report.get("groups"), report.get("classes")):
+        if groups is not None and groups["compared"]:
+            table = groups_table(groups)
+            print()
+            show(table.head(SHOWN_GROUPS))
+            print(words_on_groups(groups))
+    checks = [_sentence(check["sentence"]) for check in report["same_source"]["checks"]]
+    print("\nThat both sides are of one source is assumed.", *checks)
+    for warning in report["warnings"]:
+        print(f"\nWarning: {warning}")

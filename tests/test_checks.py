@@ -1,0 +1,182 @@
+"""The checks before any word on the model: are the values losses, and are both sides of one source?"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from leakage.audit import _same_source
+from leakage.checks import (
+    accuracy_of,
+    chi_squared_p,
+    doubts,
+    doubts_on_accuracy,
+    level_of_each,
+    same_auc,
+    same_rows_a_person,
+    same_shares,
+)
+from leakage.estimates import Losses, measure_leakage
+
+# ------------------------------------------------------------------------------------------ are they losses
+
+
+def made(n=2000, m=1500, seed=0, leak=0.9):
+    """Losses of a model that leaks: members' losses are a tenth smaller."""
+    generator = np.random.default_rng(seed)
+    return generator.exponential(leak, n), generator.exponential(1, m)
+
+
+def doubts_of(members, nonmembers, **options):
+    return doubts(Losses(members, nonmembers), measure_leakage(members, nonmembers), **options)
+
+
+@pytest.mark.parametrize(
+    ("members", "nonmembers", "part"),
+    [
+        (np.arange(50.0) + 100, np.arange(50.0), "larger values"),
+        (np.arange(50.0) + 100, np.arange(50.0), "nobody was called"),
+        (*made()[::-1], "swapped"),
+        (*np.exp(-np.array(made(1500, 1500))), "within 0 and 1"),
+        (*-np.array(made(1500, 1500)), "log-probabilities"),
+        (made()[0], made()[0], "given twice"),
+        (made()[0], np.append(made()[0][:400], made()[1][:1000]), "given twice"),
+        (np.maximum(made()[0], 0.3), np.maximum(made()[1], 0.3), "clipped"),
+    ],
+)
+def test_doubts_are_told(members, nonmembers, part):
+    assert any(part in doubt for doubt in doubts_of(members, nonmembers))
+
+
+@pytest.mark.parametrize("digits", [16, 2])
+def test_good_losses_raise_no_doubt(digits):
+    assert doubts_of(*(np.round(5 + losses, digits) for losses in made())) == []
+
+
+def test_a_turned_order_is_no_sign_of_a_swap_where_the_sides_differ():
+    assert not any("swapped" in doubt for doubt in doubts_of(*made()[::-1], sides_differ=True))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_ties_of_rounded_probabilities_and_of_trees_have_different_causes(dtype):
+    logits = np.random.default_rng(0).normal(9, 4, (2, 2000))
+    rounded = -np.log((1 / (1 + np.exp(-logits))).astype(dtype).astype(float))
+    assert any("round to 1" in doubt for doubt in doubts_of(*rounded))
+    # 100 trees: shares of votes; members are voted for by all.
+    votes = np.random.default_rng(1).binomial(100, 0.97, 2000) / 100
+    [doubt] = (doubt for doubt in doubts_of(np.zeros(2000), -np.log(votes)) if "tied" in doubt)
+    assert "trees" in doubt
+    assert "nearest neighbours" in doubt
+    assert "logits" not in doubt
+
+
+def test_accuracy_at_the_share_of_the_largest_class_is_warned_of():
+    """Shuffled labels give the accuracy of guessing."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 4, 2000)
+    frame = pd.DataFrame({"member": np.arange(2000) < 1000, "label": labels.astype(str)})
+    good = accuracy_of(frame.assign(correct=generator.random(2000) < 0.9))
+    assert good["members"] == pytest.approx(0.9, abs=0.05)
+    assert 0.25 <= good["largest_class_members"] < 0.3
+    assert doubts_on_accuracy(good) == []
+    [warning] = doubts_on_accuracy(accuracy_of(frame.assign(correct=generator.permutation(labels) == -1)))
+    assert "0.0% of the members" in warning
+    assert "labels" in warning
+
+
+# ------------------------------------------------------------------------------------------------ one source
+
+
+def test_the_chi_squared_test_is_scipys():
+    counts = np.random.default_rng(0).integers(20, 60, (2, 7))
+    assert chi_squared_p(counts) == pytest.approx(stats.chi2_contingency(counts, correction=False).pvalue)
+
+
+def test_categories_that_are_too_rare_count_together():
+    counts = np.array([[50, 60, 1, 2, 3, 0], [55, 50, 2, 1, 4, 0]])
+    together = np.array([[50, 60, 6], [55, 50, 7]])
+    assert chi_squared_p(counts) == pytest.approx(chi_squared_p(together))
+    # Even together too few: they go to the smallest of the others.
+    assert chi_squared_p(np.array([[50, 60, 1], [55, 50, 0]])) == pytest.approx(
+        chi_squared_p(np.array([[51, 60], [55, 50]]))
+    )
+    assert chi_squared_p(np.array([[3, 2], [1, 4]])) is None
+    assert chi_squared_p(np.array([[10, 20], [0, 0]])) is None
+
+
+def frame_of(generator, n=600, persons=None):
+    """An audit of two sides of one source: classes, groups, references and a control that know nothing."""
+    difficulty = generator.normal(0, 1, n)
+    frame = pd.DataFrame(
+        {
+            "number": np.arange(n),
+            "member": generator.permutation(n) < n // 2,
+            "loss": np.exp(difficulty),
+            "reference": np.exp(difficulty + generator.normal(0, 0.3, n)),
+            "control": np.exp(difficulty + generator.normal(0, 0.3, n)),
+            "label": generator.choice(list("abcdefgh"), n, p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.05, 0.04, 0.01]),
+            "group": generator.choice(["x", "y"], n),
+        }
+    )
+    if persons is not None:
+        rows = frame.iloc[generator.integers(0, persons, n)]
+        # Every row of a person is on its side and has its class and its group.
+        frame[["member", "label", "group"]] = rows[["member", "label", "group"]].to_numpy()
+        frame["person"] = rows["number"].to_numpy().astype(str)
+        frame["member"] = frame["member"].astype(bool)
+    return frame
+
+
+SETS = {"groups": ("group", "sex"), "classes": ("label", "class")}
+
+
+@pytest.mark.parametrize("persons", [None, 100])
+def test_fair_sides_are_suspected_in_at_most_5_percent(persons):
+    """Of 400 audits with four checks, or with five and 6 rows a person; 34 or more of 400 would come in 1 of
+    300 such tests at a rate of 5%."""
+    generator = np.random.default_rng(2)
+    found = [_same_source([frame_of(generator, persons=persons)], SETS) for _ in range(400)]
+    assert all(len(each["checks"]) == 4 + (persons is not None) for each in found)
+    assert sum(each["differs"] for each in found) < 34
+
+
+def test_sides_that_differ_are_told():
+    """In the losses of references and control, in classes, in groups, in rows a person; each alone."""
+    generator = np.random.default_rng(3)
+    fair = frame_of(generator)
+    members = fair["member"].to_numpy()
+    for column in ("reference", "control"):
+        shifted = fair.assign(**{column: fair[column] * np.where(members, 0.6, 1)})
+        found = _same_source([shifted], SETS)
+        assert [check["check"] for check in found["checks"] if check["differs"]] == [column]
+    for column, name in {"label": "classes", "group": "groups"}.items():
+        skewed = fair.assign(**{column: np.where(members & (generator.random(600) < 0.3), "a", fair[column])})
+        found = _same_source([skewed], SETS)
+        assert [check["check"] for check in found["checks"] if check["differs"]] == [name]
+        sentence = next(check["sentence"] for check in found["checks"] if check["differs"])
+        assert "most apart: a" in sentence or name == "groups"
+    persons = np.where(members, np.arange(600) // 2, np.arange(600) // 6 + 1000)
+    losses = Losses(
+        *(fair["loss"][side].to_numpy() for side in (members, ~members)),
+        member_persons=persons[members],
+        nonmember_persons=persons[~members],
+    )
+    assert same_rows_a_person(losses, level=0.01)["differs"]
+
+
+def test_a_level_is_shared_and_widens_the_interval():
+    losses = Losses(*made(300, 300))
+    wide, narrow = (same_auc("x", "the score", losses, level) for level in (0.01, 0.05))
+    assert wide["auc_low"] < narrow["auc_low"]
+    assert level_of_each(4) == pytest.approx(0.0125)
+    assert level_of_each(0) == pytest.approx(0.05)
+
+
+def test_a_rare_category_is_not_named():
+    """Its rows would say who is in it."""
+    frame = pd.DataFrame({"member": np.arange(400) < 200, "label": "common"})
+    frame.loc[:80, "label"] = "other"
+    frame.loc[395:, "label"] = "secret"
+    check = same_shares("classes", "classes", frame, "label", 0.05)
+    assert check["differs"]
+    assert "secret" not in check["sentence"]

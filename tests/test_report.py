@@ -1,0 +1,373 @@
+"""The audit's verdict and its report: what is read, what is said of it, and what can be handed on."""
+
+import copy
+import json
+import pickle
+import stat
+import subprocess
+import sys
+import tomllib
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leakage.audit import VERSION, audit, command_line
+from leakage.command_line import BadInput
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def made(n=2000, m=1500, seed=0, leak=0.9):
+    """Losses of a model that leaks: members' losses are a tenth smaller."""
+    generator = np.random.default_rng(seed)
+    return generator.exponential(leak, n), generator.exponential(1, m)
+
+
+@pytest.fixture
+def run_audit(tmp_path, capsys):
+    """Runs the command line on two files: exit status, standard output, standard error."""
+    np.save(tmp_path / "members.npy", made()[0])
+    np.save(tmp_path / "nonmembers.npy", made()[1])
+
+    def run(*arguments, output="audit"):
+        files = [str(tmp_path / name) for name in ("members.npy", "nonmembers.npy")]
+        try:
+            command_line([*files, *arguments, "--output", str(tmp_path / output)], "python -m leakage")
+            status = 0
+        except SystemExit as ended:
+            status = ended.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+# ----------------------------------------------------------------------------------------------- the verdict
+
+
+def test_a_leak_that_the_auc_does_not_show_is_told():
+    """Boosted trees on a few hundred records: members' losses are in the middle of the non-members', so that
+    the AUC is near 0.5, but no member has a large loss."""
+    generator = np.random.default_rng(0)
+    report = audit(np.exp(generator.normal(-9, 0.5, 284)), np.exp(generator.normal(-9, 3, 285)))
+    finding = report["finding"]
+    assert finding["auc_low"] < 0.5
+    assert finding["heldout_advantage_low"] > 0
+    assert report["verdict"][0].startswith("It leaks: the held-out advantage is")
+    assert finding["leak_shown"]
+    assert {proof["measure"] for proof in finding["shown_by"]} >= {"heldout_advantage", "epsilon_low"}
+
+
+def test_what_would_have_been_found_is_told_if_nothing_is():
+    report = audit(*made(seed=3, leak=1.0))
+    detectable = report["finding"]["detectable_auc"]
+    half = (report["finding"]["auc_high"] - report["finding"]["auc_low"]) / 2
+    assert detectable == pytest.approx(0.5 + half * (1 + 0.8416 / 1.96), abs=1e-3)
+    assert f"would have found an AUC of {detectable:.3f} or more" in report["verdict"][0]
+
+
+def test_models_that_leak_nothing_are_said_to_leak_in_at_most_5_percent():
+    """By the loss, with references, groups and classes at once: of 120 audits 14 or more would come in 1 of
+    300 such tests at a rate of 5%; it was 1."""
+    generator, claims = np.random.default_rng(4), 0
+    for _ in range(120):
+        difficulty = generator.normal(0, 1, 240)
+        logits = np.column_stack([np.zeros(240), difficulty + generator.normal(0, 0.5, 240)])
+        labels, reference = generator.integers(0, 2, 240), np.exp(difficulty)
+        frames = [
+            pd.DataFrame({"a": logits[side, 0], "b": logits[side, 1], "sex": np.arange(120) % 3})
+            for side in (slice(120), slice(120, 240))
+        ]
+        report = audit(
+            *frames,
+            labels=[labels[:120], labels[120:]],
+            group_column="sex",
+            references=[reference],
+            reference_members="none",
+        )
+        assert len(report["finding"]["shown_by"]) == 0 or report["finding"]["leak_shown"]
+        claims += report["verdict"][0].startswith("It leaks")
+    assert claims < 14
+
+
+def test_several_trainings_are_read_one_by_one_too():
+    """A mean of two trainings can show nothing; that one of them leaks still stands in the first sentence,
+    and contradicts the epsilon that is claimed of both."""
+    report = audit(*made(seed=3, leak=1.0), *made(seed=5, leak=0.2), claimed_epsilon=0.5)
+    assert report["kind"]["auc_low"] < 0.5
+    assert report["verdict"][0].startswith("It leaks: the AUC by the loss of training 2")
+    bounds = report["claim"]["epsilon_low"]
+    assert bounds[0] < 0.5 < bounds[1]
+    assert report["claim"]["contradicted"]
+    assert any("above the claimed 0.5" in warning for warning in report["warnings"])
+
+
+def test_the_group_that_leaks_most_stands_in_the_second_sentence():
+    generator = np.random.default_rng(6)
+    table = pd.DataFrame(
+        {
+            "loss": np.concatenate([*made(3000, 3000, leak=1.0), *made(200, 200, leak=0.1)]),
+            "in": np.repeat([1, 0, 1, 0], [3000, 3000, 200, 200]),
+            "died": np.repeat([0, 1], [6000, 400]),
+        }
+    ).sample(frac=1, random_state=generator)
+    report = audit(table, member_column="in", column="loss", group_column="died")
+    rows = {row["group"]: row for row in report["groups"]["rows"]}
+    second = report["verdict"][0].split(". ", 2)[1] if "It leaks" in report["verdict"][0] else ""
+    assert f"The group that leaks most is died 1: {rows['1']['auc']:.1%} of pairs" in report["verdict"][0]
+    assert "adjusted for 2 groups" in report["verdict"][0]
+    assert rows["1"]["auc_low"] > 0.8
+    assert "died 1" in second
+
+
+def test_classes_are_groups_and_accuracy_is_printed(run_audit, tmp_path, capsys):
+    generator = np.random.default_rng(7)
+    labels = generator.integers(0, 3, 900)
+    logits = generator.normal(0, 1, (900, 3)) + 2 * np.eye(3)[labels]
+    for name, part in {"members": slice(450), "nonmembers": slice(450, 900)}.items():
+        np.save(tmp_path / f"{name}.npy", logits[part])
+        np.save(tmp_path / f"{name}_labels.npy", labels[part])
+        np.save(tmp_path / f"{name}_shuffled.npy", generator.permutation(labels[part]))
+    files = [str(tmp_path / name) for name in ("members.npy", "nonmembers.npy")]
+    command = [*files, "--output", str(tmp_path / "audit"), "--labels"]
+    command_line([*command, *(str(tmp_path / f"{name}_labels.npy") for name in ("members", "nonmembers"))])
+    out, right = capsys.readouterr().out, np.mean(logits[:450].argmax(axis=1) == labels[:450])
+    assert f"Accuracy: {right:.1%} of the members" in out
+    assert "Warning" not in out
+    assert out.count("class members") == 1
+    report = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert sorted(row["group"] for row in report["classes"]["rows"]) == ["0", "1", "2"]
+    command_line([*command, *(str(tmp_path / f"{name}_shuffled.npy") for name in ("members", "nonmembers"))])
+    assert "no better than calling everything the largest class" in capsys.readouterr().out
+
+
+def test_persons_have_a_line_of_their_own():
+    """Rows of a person are alike: 100 persons a side with 10 rows each, and nothing leaks."""
+    generator = np.random.default_rng(8)
+    persons = np.repeat(np.arange(200), 10)
+    losses = np.exp(np.repeat(generator.normal(0, 1, 200), 10) + generator.normal(0, 0.5, 2000))
+    table = pd.DataFrame({"loss": losses, "in": (persons < 100).astype(int), "who": persons})
+    report = audit(table, member_column="in", column="loss", person_column="who")
+    by_array = audit(losses[:1000], losses[1000:], persons=[persons[:1000], persons[1000:]])
+    assert report["finding"] == by_array["finding"]
+    assert report["verdict"][1].startswith("By person, the unit at risk: no leak can be shown")
+    assert "100 persons and 100" in report["verdict"][1]
+    assert [check["check"] for check in report["same_source"]["checks"]] == ["rows a person"]
+    alone = audit(losses[:1000], losses[1000:])["finding"]
+    width, of_rows = (found["auc_high"] - found["auc_low"] for found in (report["finding"], alone))
+    assert width > 2 * of_rows
+
+
+# ------------------------------------------------------------------------------------------------ one source
+
+
+def sides_with_models(shift, leak, n=3000, seed=9):
+    """Losses of a model, of a control and of four references; members are easier by `shift` to all models."""
+    generator = np.random.default_rng(seed)
+    member = np.arange(2 * n) < n
+    difficulty = generator.normal(0, 1, 2 * n) - shift * member
+
+    def losses(memory):
+        return np.exp(difficulty + generator.normal(0, 0.3, 2 * n) - memory)
+
+    trained = [half for _ in range(2) for half in (lambda half: (half, ~half))(generator.random(2 * n) < 0.5)]
+    references = np.array([losses(0.3 * mask) for mask in trained])
+    return losses(leak * member), losses(0), references, np.array(trained), n
+
+
+def test_sides_that_differ_without_the_model_are_the_first_sentence():
+    """Neither a leak nor the wrong order is told, and no epsilon contradicted, by references or a control."""
+    own, control, references, trained, n = sides_with_models(shift=1.0, leak=-0.3)
+    sides = own[:n], own[n:]
+    reports = [
+        audit(*sides, references=[references], reference_members=[trained], claimed_epsilon=0.01),
+        audit(*sides, control=[control], claimed_epsilon=0.01),
+    ]
+    for report in reports:
+        assert report["verdict"][0].startswith("The two sides differ without the model")
+        assert report["meaning"].endswith("cannot say whether the model gives away who was in its data.")
+        assert "wrong way round" not in json.dumps(report)
+        assert "swapped" not in json.dumps(report["warnings"])
+        assert not report["finding"]["leak_shown"]
+        assert report["finding"]["epsilon_low"] is None
+        assert not report["claim"]["contradicted"]
+        assert len(report["verdict"]) == 1
+    assert audit(*sides)["verdict"][0].startswith("It leaks")  # what cannot be known from these files
+
+
+def test_the_finding_is_the_difference_to_a_control():
+    """With the examples in common it is found where the AUC alone is not told from 0.5."""
+    own, control, *_, n = sides_with_models(shift=0, leak=0.04)
+    for sources in ([control], [control[:n], control[n:]]):
+        report = audit(own[:n], own[n:], control=sources)
+        assert report["finding"]["auc_low"] < 0.5 < report["finding"]["auc"]
+        assert report["control"]["auc_low"] > 0
+        assert report["verdict"][0].startswith("It leaks")
+        assert "points beside the control" in report["verdict"][0]
+        assert report["finding"]["shown_by"][0]["of"] == "control"
+    nothing = audit(*np.split(sides_with_models(shift=0, leak=0, seed=10)[0], 2), control=[control])
+    assert nothing["verdict"][0].startswith("No leak can be shown")
+
+
+def test_a_control_is_one_model_on_the_same_examples():
+    own, control, references, _, n = sides_with_models(shift=0, leak=0, n=100)
+    with pytest.raises(BadInput, match="4 models; give those of one"):
+        audit(own[:n], own[n:], control=[references])
+    with pytest.raises(BadInput):
+        audit(own[:n], own[n:], control=[control[:-1]])
+
+
+# ------------------------------------------------------------------------------------------------- the report
+
+
+class Tags(HTMLParser):
+    """Whether every tag is closed, and which addresses are named."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.addresses, self.names = [], [], set()
+
+    def handle_starttag(self, tag, attributes):
+        self.names.add(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_one_file_that_says_what_was_audited(run_audit, tmp_path):
+    words = ["--title", "Model <b>7</b> & co", "--date", "2026-01-31"]
+    assert run_audit(*words)[0] == 0
+    page = (tmp_path / "audit" / "audit.html").read_text()
+    report = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert "script" not in tags.names and "link" not in tags.names and "b>7" not in page
+    assert all(address.startswith("data:image/png;base64,") for address in tags.addresses)
+    assert "http" not in page and "url(" not in page
+    assert len(page) < 1_000_000
+    assert "Model &lt;b&gt;7&lt;/b&gt; &amp; co" in page
+    assert "2026-01-31" in page
+    for name in ("members.npy", "nonmembers.npy"):
+        content = (tmp_path / name).read_bytes()
+        assert sha256(content).hexdigest() in page
+        assert f"{len(content):,}" in page
+    for part in (report["verdict"][0], report["meaning"], f"leakage {VERSION}", "--title"):
+        assert part in page
+    for heading in (
+        "What was checked",
+        "What is assumed",
+        "was not checked",
+        "What this audit is not",
+        "Words",
+    ):
+        assert heading in page
+    assert "nearest neighbours and support vector machines" in page
+    assert "An upper bound" in page
+
+
+def test_the_same_input_and_date_give_the_same_bytes(run_audit, tmp_path):
+    pages = []
+    for _ in range(2):
+        assert run_audit("--date", "today")[0] == 0
+        pages.append((tmp_path / "audit" / "audit.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_the_version_is_that_of_the_package():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def test_a_notebook_shows_the_report_which_stays_a_dict():
+    report = audit(*made(300, 300))
+    shown = report._repr_html_()
+    assert report["verdict"][0] in shown
+    assert "<html" not in shown
+    assert json.loads(json.dumps(report)) == dict(report) == copy.deepcopy(report)
+    assert pickle.loads(pickle.dumps(report))._repr_html_() == shown
+
+
+def test_words_of_the_data_are_escaped_everywhere():
+    table = pd.DataFrame({"loss": np.concatenate(made(300, 300, leak=0.2)), "in": np.repeat([1, 0], 300)})
+    table["<i>sex"] = np.where(np.arange(600) % 2, "<script>alert(1)</script>", "&amp")
+    shown = audit(table, member_column="in", column="loss", group_column="<i>sex")._repr_html_()
+    assert "<script" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "<i>sex" not in shown
+    assert "&amp;amp" in shown
+
+
+def test_who_was_a_member_is_listed_only_when_asked_for(run_audit, tmp_path):
+    status, out, _ = run_audit()
+    assert status == 0
+    assert not (tmp_path / "audit" / "confidential").exists()
+    assert "confidential" not in out
+    status, out, _ = run_audit("--examples")
+    assert (tmp_path / "audit" / "confidential" / "audit_examples.csv").exists()
+    assert out.splitlines()[-1].startswith("confidential/audit_examples.csv lists who was a member")
+
+
+def test_files_obey_the_umask(tmp_path):
+    """Of a process of its own, as the mask is a process's."""
+    np.save(tmp_path / "m.npy", made()[0])
+    np.save(tmp_path / "n.npy", made()[1])
+    program = (
+        "import os; os.umask(0o077); from leakage.audit import audit;"
+        "audit('m.npy', 'n.npy', output='out', examples=True)"
+    )
+    environment = {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(written) == 4
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
+
+
+def test_a_report_that_cannot_be_written_is_printed_first(run_audit, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, out, error = run_audit(output="file/x")
+    assert status == 2
+    assert out.startswith("It leaks")
+    assert error.count("\n") == 1
+    assert "cannot write" in error
+
+
+# ------------------------------------------------------------------------------------------------- --fail-if
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "part"),
+    [
+        ("auc_high > 0.6", 0, ""),
+        ("auc_high > 0.5", 3, "auc_high is 0.5"),
+        ("auc<0.9", 3, "< 0.9"),
+        ("trainings.0.loss.auc_high >= 0.51", 3, "trainings.0.loss.auc_high is 0.5"),
+        ("leak_shown > 0", 3, "leak_shown is 1"),
+        ("members <= 2000", 3, "members is 2000"),
+        ("aucc > 0.5", 2, "has no number aucc"),
+        ("verdict > 0.5", 2, "has no number verdict"),
+        ("tpr_at_0p1pct_fpr > 0.5", 2, "is not known"),
+        ("value > 0.5", 2, "places"),
+        ("auc", 2, "is no condition"),
+        ("auc > nan", 2, "not a finite number"),
+        ("auc == 0.5", 2, "is no condition"),
+    ],
+)
+def test_a_condition_decides_the_exit_status(run_audit, condition, status, part):
+    ended, _, error = run_audit("--fail-if", condition)
+    assert ended == status
+    assert error.count("\n") == (status != 0)
+    assert part in error
+
+
+def test_several_conditions_are_all_looked_at(run_audit):
+    status, _, error = run_audit(
+        "--fail-if", "auc > 0.9", "--fail-if", "auc > 0.5", "--fail-if", "auc > 0.51"
+    )
+    assert status == 3
+    assert error.count("\n") == 2
