@@ -12,6 +12,10 @@ trainings and over images, and the correlations, are printed beside the results.
 all studies; with 1,000 of them its error is a thirtieth of the spread of one. The truth is 0 for a difference
 between equal kinds, and 0.5 for a placebo.
 
+Audits of one training stand beside them: of many groups, and of persons with several rows, in which
+
+    z = what all rows of a person share + noise - memory of the person, if the row is a member.
+
     python benchmarks/simulations.py [--runs N] [--only CELL ...] [--results FILE]
 
 The cells called bound-... ask something else: of mechanisms whose epsilon is known, how often is the lower
@@ -28,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.mechanisms import (
@@ -49,7 +54,17 @@ from leakage.contrasts import (
     groups_differ,
     interval_of_kind,
 )
-from leakage.estimates import Losses, auc_with_interval
+from leakage.estimates import (
+    FAMILY,
+    Losses,
+    auc_interval,
+    auc_with_interval,
+    estimates_of,
+    evidence_of_leak,
+    mean_by_person,
+    measure_leakage,
+    tpr_with_interval,
+)
 from suite.support.command_line import whole_number
 
 RUNS = 1000  # of each cell
@@ -60,6 +75,8 @@ FAMILY_PAIRS = ((0, 1), (2, 1), (4, 3), (1, 3), (5, 6), (1, 5), (3, 6))
 AUDITS = 10  # of a mechanism in each run
 # Groups of one training: their number, and the number of members, and of non-members, in each.
 SINGLE_GROUPS = ((10, 20), (10, 200), (10, 1000), (200, 20), (1000, 20))
+PERSONS, ROWS, ALIKE_ROWS = (100, 500, 1000), (1, 4, 10, 20), (0.0, 0.3, 0.6)  # of one audit each
+MEMORY = 0.5  # of a person, in standard deviations of the loss of a row, where there is a leak
 
 # The columns of the table: the name of a result, and the heading.
 COLUMNS = {
@@ -247,6 +264,71 @@ def groups_of_one_training(generator: np.random.Generator, distance: float) -> d
     return found
 
 
+def persons_of_one_training(
+    generator: np.random.Generator,
+    persons: int,
+    rows: int,
+    alike: float,
+    split: str,
+    memory: float = 0.0,
+    whole: bool = False,
+) -> dict[str, float]:
+    """An audit of one training with several rows a person: which intervals leave out the truth.
+
+    persons: on both sides together. rows: of each, on average if unequal. alike: the share of the variance of
+    a loss that all rows of a person have in common. split: "persons", half of them members with all rows;
+    "unequal", likewise, with numbers of rows from a geometric distribution; "some", a fifth of the persons
+    with each row by a coin, as "rows" has all. memory: what a member's loss is less by, on average; persons
+    are remembered unequally. whole: whether all measures are judged, which takes ten times as long.
+    """
+    counts = generator.geometric(1 / rows, persons) if split == "unequal" else np.full(persons, rows)
+    codes = np.repeat(np.arange(persons), counts)
+    is_member = (codes % 2).astype(bool)
+    share = {"some": 0.2, "rows": 1.0}.get(split, 0.0)
+    by_row = codes < share * persons
+    is_member[by_row] = generator.random(np.count_nonzero(by_row)) < 0.5
+    common, noise = generator.normal(size=persons)[codes], generator.normal(size=len(codes))
+    remembered = memory * np.exp(generator.normal(0, 0.5, persons) - 0.125)[codes]
+    losses = np.sqrt(alike) * common + np.sqrt(1 - alike) * noise - remembered * is_member
+    whose = codes[is_member], codes[~is_member]
+    both = losses[is_member], losses[~is_member]
+
+    truths = truths_of(memory)
+    found: dict[str, float] = {}
+    for unit, losses in (("persons", Losses(*both, None, None, *whose)), ("rows", Losses(*both))):
+        low, high = auc_interval(estimates_of(losses, ["auc"])["auc"])
+        found[f"{unit}: AUC wrong"] = not low <= truths["auc"] <= high
+        tpr, low, high = tpr_with_interval(losses, 0.01)
+        if tpr is not None:
+            found |= {f"{unit}: TPR at 1% FPR": tpr}
+            found |= {f"{unit}: TPR at 1% FPR_low": low, f"{unit}: TPR at 1% FPR_high": high}
+            found[f"{unit}: TPR at 1% FPR wrong"] = not low <= truths["tpr"] <= high
+    if split != "rows":
+        means = mean_by_person(Losses(*both, None, None, *whose))
+        _, low, high = auc_with_interval(means.members, means.nonmembers)
+        found["mean loss a person: not told from 0.5"] = low <= 0.5 <= high
+    if whole:
+        report = measure_leakage(
+            *both, member_persons=whose[0], nonmember_persons=whose[1], confidence=FAMILY
+        )
+        found["persons: held-out advantage wrong"] = report["heldout_advantage_low"] > truths["advantage"]
+        found["persons: said to leak by any measure"] = bool(evidence_of_leak(report))
+    return found
+
+
+def truths_of(memory: float) -> dict[str, float]:
+    """AUC, TPR at 1% FPR and the advantage of the best threshold, of persons remembered unequally."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    gained, weights = memory * np.exp(0.5 * nodes - 0.125), weights / weights.sum()
+    thresholds = np.linspace(-2, 1, 61)
+    advantages = [weights @ special.ndtr(t + gained) - special.ndtr(t) for t in thresholds]
+    return {
+        "auc": float(weights @ special.ndtr(gained / np.sqrt(2))),
+        "tpr": float(weights @ special.ndtr(special.ndtri(0.01) + gained)),
+        "advantage": float(max(advantages)),
+    }
+
+
 def interval_of(trainings: Sequence[Losses]) -> dict[str, float]:
     return interval_of_kind(trainings, measures=["auc"])
 
@@ -340,6 +422,13 @@ def equal_groups(study: Study) -> dict[str, float]:
     return groups(study, own_of_groups=0.0)
 
 
+def persons_cell(*world: float | str, whole: bool = False) -> Cell:
+    """Audits of one training with several rows a person, see persons_of_one_training."""
+    return Cell(
+        lambda study: persons_of_one_training(study.generator, *world, whole=whole), 0, World(images=0)
+    )
+
+
 CELLS = {
     **{f"kinds-{count}": Cell(kinds, count) for count in (4, 6, 12, 24)},
     **{f"alike-{count}": Cell(two_kinds, count, World(alike=0.4)) for count in (4, 6, 12)},
@@ -358,6 +447,25 @@ CELLS = {
         for count in (200, 1000, 10_000)
     },
     "bound-lopsided": Cell(lambda study: lopsided_bounds(study.generator), 0, World(images=0)),
+    **{
+        f"persons-{split}-{memory:g}-{persons}-{rows}-{alike:g}": persons_cell(
+            persons, rows, alike, split, memory
+        )
+        for split, memory in (
+            ("persons", 0.0),
+            ("persons", MEMORY),
+            ("unequal", 0.0),
+            ("some", 0.0),
+            ("rows", 0.0),
+        )
+        for persons in PERSONS
+        for rows in ROWS
+        for alike in ALIKE_ROWS
+    },
+    **{
+        f"persons-whole-{persons}-{rows}": persons_cell(persons, rows, 0.6, "persons", 0.0, whole=True)
+        for persons, rows in ((100, 10), (500, 4))
+    },
 }
 
 

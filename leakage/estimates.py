@@ -174,12 +174,7 @@ def measure_leakage(
     none. Infinite losses are losses.
     """
     confidences = _confidences(confidence)
-    ranked = _rank(
-        checked(member_losses, "member"),
-        checked(nonmember_losses, "non-member"),
-        member_persons,
-        nonmember_persons,
-    )
+    ranked = _ranked(Losses(member_losses, nonmember_losses, None, None, member_persons, nonmember_persons))
     auc, heldout = _auc(ranked), _heldout(ranked, seed)
     auc_low, auc_high = auc_interval(auc, confidences["auc"])
     heldout_low, heldout_high = heldout_interval(heldout, confidences["heldout_advantage"])
@@ -315,12 +310,7 @@ def estimates_of(losses: Losses, measures: Iterable[str], *, seed: int = 0) -> d
     those of measure_leakage with the same seed. None where measure_leakage gives None.
     Raises BadInput as measure_leakage does.
     """
-    ranked = _rank(
-        checked(losses.members, "member"),
-        checked(losses.nonmembers, "non-member"),
-        losses.member_persons,
-        losses.nonmember_persons,
-    )
+    ranked = _ranked(losses)
     return {measure: _ESTIMATES[measure](ranked, seed) for measure in measures}
 
 
@@ -415,13 +405,14 @@ class _Ranked:
         return given[:n], given[n:]
 
 
-def _rank(
-    members: np.ndarray,
-    nonmembers: np.ndarray,
-    member_persons: Sequence | np.ndarray | None = None,
-    nonmember_persons: Sequence | np.ndarray | None = None,
-) -> _Ranked:
-    persons = persons_of(member_persons, nonmember_persons, len(members), len(nonmembers))
+def _ranked(losses: Losses) -> _Ranked:
+    """BadInput for losses and persons that are no use."""
+    members, nonmembers = checked(losses.members, "member"), checked(losses.nonmembers, "non-member")
+    whose = losses.member_persons, losses.nonmember_persons
+    return _rank(members, nonmembers, persons_of(*whose, len(members), len(nonmembers)))
+
+
+def _rank(members: np.ndarray, nonmembers: np.ndarray, persons: Persons | None = None) -> _Ranked:
     losses = np.concatenate([members, nonmembers])
     order = np.argsort(losses)
     ordered = losses[order]
@@ -533,7 +524,8 @@ def _newcombe_low(auc: float, n: float, m: float, width: float) -> float:
 
 def _curve(is_member: np.ndarray, last: np.ndarray, n: int, m: int) -> np.ndarray:
     """TPR - FPR behind each run of equal losses, times n m: whole numbers, so that equal ones are equal."""
-    return np.cumsum(np.where(is_member, m, -n))[last]
+    curve = np.cumsum(np.where(is_member, m, -n))
+    return curve if len(last) == len(curve) else curve[last]
 
 
 def _advantage(ranked: _Ranked) -> float:
@@ -751,6 +743,14 @@ def _cuts(members: np.ndarray, nonmembers: np.ndarray, accused: int) -> tuple[_C
     below, upto = ends[1]
     more = accused - below
     return _Cut(*ends[0], (more + 1) / (upto - below + 1)), _Cut(below, upto, more / (upto - below))
+
+
+def tpr_with_interval(
+    losses: Losses, fpr: float, *, confidence: float = CONFIDENCE
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The TPR at this FPR, and its interval over examples, or persons, as measure_leakage has them at 1%."""
+    refuse_confidence(confidence)
+    return _tpr_at_fpr(*_ranked(losses).sides, fpr, confidence)
 
 
 def _tpr(ranked: _Ranked, fpr: float) -> Estimate | None:
