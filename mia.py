@@ -778,6 +778,7 @@ def is_defence(experiment: Experiment) -> bool:
 
 
 def count_pairs(experiments: Iterable[Experiment]) -> int:
+    """The number of pairs, and so of verdicts by one attack, of these experiments."""
     return sum(len(experiment.pairs) for experiment in experiments)
 
 

@@ -331,10 +331,12 @@ def truths_of(memory: float) -> dict[str, float]:
 
 
 def interval_of(trainings: Sequence[Losses]) -> dict[str, float]:
+    """The 95% interval of a kind's AUC."""
     return interval_of_kind(trainings, measures=["auc"])
 
 
 def contrast_of(first: Sequence[Losses], second: Sequence[Losses], confidence: float) -> dict[str, float]:
+    """The first's AUC minus the second's, with an interval of this confidence."""
     return contrast_of_kinds(first, second, ("first", "second"), measures=["auc"], confidence=confidence)
 
 

@@ -16,6 +16,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ class prepareData:
         col_dtypes: Mapping[str, type | str],
         *,
         content: bytes | None = None,
-    ):
+    ) -> None:
         if isinstance(import_columns, str):
             raise TypeError(f"import_columns must be a list of names, such as [{import_columns!r}]")
         content = read_content(data_file_location) if content is None else content
@@ -283,8 +284,8 @@ class prepareData:
         return values
 
 
-def _reader(location: str | os.PathLike, content: bytes):
-    """A csv.reader of a file's content; BadInput for what is no text in UTF-8."""
+def _reader(location: str | os.PathLike, content: bytes) -> Any:
+    """A csv.reader (its class has no public name) of a file's content; BadInput for what is no UTF-8."""
     for start, kind in ARCHIVES.items():
         if content.startswith(start):
             raise BadInput(f"{location} is a {kind} archive, not a CSV; unpack it and name the file inside")
@@ -303,7 +304,7 @@ def _reader(location: str | os.PathLike, content: bytes):
     return csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True)
 
 
-def _header(location: str | os.PathLike, reader) -> list[str]:
+def _header(location: str | os.PathLike, reader: Any) -> list[str]:
     """The names in the first line that is not empty, in the normal form NFC."""
     try:
         names = next((row for row in reader if row), None)
