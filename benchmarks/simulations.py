@@ -169,7 +169,7 @@ def kinds(study: Study) -> dict[str, float]:
     all_kinds = [
         by_both_attacks(trainings_of(study.losses(share), study.is_member)) for share in FAMILY_POOLS
     ]
-    found = kind_and_contrast(study, *all_kinds[:2])
+    answers = kind_and_contrast(study, *all_kinds[:2])
     for attack in ATTACKS:
         contrasts = []
         for pair in FAMILY_PAIRS:
@@ -177,43 +177,43 @@ def kinds(study: Study) -> dict[str, float]:
             contrasts.append(contrast_of(first, second, 1 - 0.05 / len(FAMILY_PAIRS)))
         alone = [contrast["auc_p"] < 0.05 for contrast in contrasts]
         together = [claimed(contrast, "auc", 0.0) for contrast in contrasts]
-        found[f"{attack}: all 7 contrasts of equal kinds, claims"] = np.mean(alone)
-        found[f"{attack}: families of 7 with a claim"] = any(together)
+        answers[f"{attack}: all 7 contrasts of equal kinds, claims"] = np.mean(alone)
+        answers[f"{attack}: families of 7 with a claim"] = any(together)
     # Two attacks that add equal noise, and so find equally much.
     losses = study.losses()
     noisy = [
         trainings_of(losses + study.generator.normal(size=losses.shape), study.is_member) for _ in range(2)
     ]
-    found["equal attacks said to differ"] = claimed(gain_of_attack(*noisy), "auc_gain", 0.0)
-    return found
+    answers["equal attacks said to differ"] = claimed(gain_of_attack(*noisy), "auc_gain", 0.0)
+    return answers
 
 
 def kind_and_contrast(
     study: Study, first: dict[str, list[Losses]], second: dict[str, list[Losses]]
 ) -> dict[str, float]:
     """Asks of two equal kinds, by each attack: the first's interval, its placebo, the contrast, the gain."""
-    found = {}
+    answers = {}
     placebo = np.tile(study.toss(1), (study.trainings // 2, 1))
     for attack in ATTACKS:
         trainings = first[attack]
-        found |= {f"{attack}: {key}": value for key, value in interval_of(trainings).items()}
+        answers |= {f"{attack}: {key}": value for key, value in interval_of(trainings).items()}
         contrast = contrast_of(trainings, second[attack], 0.95)
-        found[f"{attack}: a contrast of equal kinds claims"] = claimed(contrast, "auc", 0.0)
+        answers[f"{attack}: a contrast of equal kinds claims"] = claimed(contrast, "auc", 0.0)
         aucs = [auc_with_interval(losses.members, losses.nonmembers) for losses in trainings]
-        found[f"{attack}: aucs"] = [auc for auc, _, _ in aucs]
-        found[f"{attack}: over images"] = np.mean([high - low for _, low, high in aucs]) / 2 / 1.96
+        answers[f"{attack}: aucs"] = [auc for auc, _, _ in aucs]
+        answers[f"{attack}: over images"] = np.mean([high - low for _, low, high in aucs]) / 2 / 1.96
         # The same scores, judged by coins that no training was given.
         scores = np.empty((study.trainings, study.world.images))
         for row, losses in zip(scores, trainings, strict=True):
             row[losses.member_ids], row[losses.nonmember_ids] = losses.members, losses.nonmembers
         judged = trainings_of(scores, placebo)
-        found[f"{attack}: placebo claims"] = claimed(interval_of(judged), "auc", 0.5)
+        answers[f"{attack}: placebo claims"] = claimed(interval_of(judged), "auc", 0.5)
         one_by_one = [auc_with_interval(losses.members, losses.nonmembers) for losses in judged]
-        found[f"{attack}: placebo of one training claims"] = np.mean(
+        answers[f"{attack}: placebo of one training claims"] = np.mean(
             [not low <= 0.5 <= high for _, low, high in one_by_one]
         )
     gain = gain_of_attack(first["calibrated"], first["threshold"])
-    return found | {f"gain: {key.removeprefix('auc_')}": value for key, value in gain.items()}
+    return answers | {f"gain: {key.removeprefix('auc_')}": value for key, value in gain.items()}
 
 
 def two_kinds(study: Study) -> dict[str, float]:
@@ -224,22 +224,22 @@ def two_kinds(study: Study) -> dict[str, float]:
 
 def all_measures(study: Study) -> dict[str, float]:
     """Asks for the intervals of one kind, for all measures but the AUC."""
-    found = {}
+    answers = {}
     for attack, trainings in by_both_attacks(trainings_of(study.losses(), study.is_member)).items():
         report = interval_of_kind(trainings, measures=[name for name in MEASURES if name != "auc"])
-        found |= {f"{attack}: {key}": value for key, value in report.items() if value is not None}
-    return found
+        answers |= {f"{attack}: {key}": value for key, value in report.items() if value is not None}
+    return answers
 
 
 def groups(study: Study, own_of_groups: float) -> dict[str, float]:
     """Asks of ten equal groups of images: is any said to leak more or less than the mean?"""
     losses = study.losses(groups=10, own_of_groups=own_of_groups)
-    found = {}
+    answers = {}
     for attack, trainings in by_both_attacks(trainings_of(losses, study.is_member)).items():
         split = [[group_of(of_training, group, 10) for of_training in trainings] for group in range(10)]
         rows = groups_differ(split)
-        found[f"{attack}: audits with a false claim"] = any(row["above"] or row["below"] for row in rows)
-    return found
+        answers[f"{attack}: audits with a false claim"] = any(row["above"] or row["below"] for row in rows)
+    return answers
 
 
 def group_of(losses: Losses, group: int, groups: int) -> Losses:
@@ -256,12 +256,12 @@ def group_of(losses: Losses, group: int, groups: int) -> Losses:
 def groups_of_one_training(generator: np.random.Generator, distance: float) -> dict[str, bool]:
     """Asks the same of one training, for each number and size of groups. Its losses are normal; members' lie
     `distance` standard deviations below the others'."""
-    found = {}
+    answers = {}
     for count, size in SINGLE_GROUPS if distance == 0 else SINGLE_GROUPS[:3]:
         losses = generator.normal(size=(count, 2, size))
         rows = groups_differ([[Losses(members - distance, others)] for members, others in losses])
-        found[f"{count} groups of {size} + {size}"] = any(row["above"] or row["below"] for row in rows)
-    return found
+        answers[f"{count} groups of {size} + {size}"] = any(row["above"] or row["below"] for row in rows)
+    return answers
 
 
 def persons_of_one_training(
@@ -294,27 +294,27 @@ def persons_of_one_training(
     both = losses[is_member], losses[~is_member]
 
     truths = truths_of(memory)
-    found: dict[str, float] = {}
+    answers: dict[str, float] = {}
     for unit, losses in (("persons", Losses(*both, None, None, *whose)), ("rows", Losses(*both))):
         low, high = auc_interval(estimates_of(losses, ["auc"])["auc"])
-        found[f"{unit}: AUC wrong"] = not low <= truths["auc"] <= high
+        answers[f"{unit}: AUC wrong"] = not low <= truths["auc"] <= high
         # Where chance decides how many non-members there are, there must be 1,000 in all runs.
         if persons * rows >= (2000 if split == "persons" else 2500):
             tpr, low, high = tpr_with_interval(losses, 0.01)
-            found |= {f"{unit}: TPR at 1% FPR": tpr}
-            found |= {f"{unit}: TPR at 1% FPR_low": low, f"{unit}: TPR at 1% FPR_high": high}
-            found[f"{unit}: TPR at 1% FPR wrong"] = not low <= truths["tpr"] <= high
+            answers |= {f"{unit}: TPR at 1% FPR": tpr}
+            answers |= {f"{unit}: TPR at 1% FPR_low": low, f"{unit}: TPR at 1% FPR_high": high}
+            answers[f"{unit}: TPR at 1% FPR wrong"] = not low <= truths["tpr"] <= high
     if split != "rows":
         means = mean_by_person(Losses(*both, None, None, *whose))
         _, low, high = auc_with_interval(means.members, means.nonmembers)
-        found["mean loss a person: not told from 0.5"] = low <= 0.5 <= high
+        answers["mean loss a person: not told from 0.5"] = low <= 0.5 <= high
     if whole:
         report = measure_leakage(
             *both, member_persons=whose[0], nonmember_persons=whose[1], confidence=FAMILY
         )
-        found["persons: held-out advantage wrong"] = report["heldout_advantage_low"] > truths["advantage"]
-        found["persons: said to leak by any measure"] = bool(evidence_of_leak(report))
-    return found
+        answers["persons: held-out advantage wrong"] = report["heldout_advantage_low"] > truths["advantage"]
+        answers["persons: said to leak by any measure"] = bool(evidence_of_leak(report))
+    return answers
 
 
 def truths_of(memory: float) -> dict[str, float]:
@@ -340,9 +340,9 @@ def contrast_of(first: Sequence[Losses], second: Sequence[Losses], confidence: f
     return contrast_of_kinds(first, second, ("first", "second"), measures=["auc"], confidence=confidence)
 
 
-def claimed(found: dict[str, float], name: str, truth: float) -> bool:
+def claimed(answers: dict[str, float], name: str, truth: float) -> bool:
     """Whether the truth lies outside the interval."""
-    return not found[f"{name}_low"] <= truth <= found[f"{name}_high"]
+    return not answers[f"{name}_low"] <= truth <= answers[f"{name}_high"]
 
 
 def bounds(generator: np.random.Generator, examples: int) -> dict[str, float]:
@@ -359,17 +359,17 @@ def bounds(generator: np.random.Generator, examples: int) -> dict[str, float]:
         mechanisms[f"{revealed} at once in {often:.0%}"] = many_at_once(delta, revealed), 0.0, delta
     delta = 0.1 * 100 / examples
     mechanisms["response 1.0, or 100 at once in 10%"] = many_at_once(delta, 100, 1.0), 1.0, delta
-    found = {}
+    answers = {}
     for name, (mechanism, epsilon, delta) in mechanisms.items():
         of_audits = bounds_of(mechanism, generator, AUDITS, examples, delta)
-        found[f"{name}: bound"] = of_audits.mean()
-        found[f"{name}: above epsilon"] = (of_audits > epsilon).mean()
-    return found
+        answers[f"{name}: bound"] = of_audits.mean()
+        answers[f"{name}: above epsilon"] = (of_audits > epsilon).mean()
+    return answers
 
 
 def lopsided_bounds(generator: np.random.Generator) -> dict[str, float]:
     """The same for a coin that makes 9 of 10 members, which are then drawn down to as many as the others."""
-    found = {}
+    answers = {}
     for epsilon in (0.0, 1.0):
         above = []
         for seed in range(AUDITS):
@@ -378,20 +378,20 @@ def lopsided_bounds(generator: np.random.Generator) -> dict[str, float]:
             scores = (is_member == lie).astype(float)
             sides = fair_sides(scores[is_member], scores[~is_member], seed=seed)
             above.append(epsilon_lower_bound(*sides, 0.0)["epsilon_low"] > epsilon)
-        found[f"response {epsilon}: above epsilon"] = np.mean(above)
-    return found
+        answers[f"response {epsilon}: above epsilon"] = np.mean(above)
+    return answers
 
 
 # -------------------------------------------------------------------------------------------------- summaries
 
 
-def shares(found: dict[str, np.ndarray]) -> dict[str, float]:
+def shares(answers: dict[str, np.ndarray]) -> dict[str, float]:
     """Over all runs: how often something was claimed; and for each interval, how often it holds the mean of
     all runs, and half of its width on average."""
     summary = {}
-    for key, values in found.items():
-        if f"{key}_low" in found:
-            low, high = found[f"{key}_low"], found[f"{key}_high"]
+    for key, values in answers.items():
+        if f"{key}_low" in answers:
+            low, high = answers[f"{key}_low"], answers[f"{key}_high"]
             summary[f"{key}, mean"] = values.mean()
             summary[f"{key}, covered"] = ((low <= values.mean()) & (values.mean() <= high)).mean()
             summary[f"{key}, half width"] = (high - low).mean() / 2
@@ -476,8 +476,8 @@ def simulate(name: str, runs: int) -> dict[str, float]:
     """Simulates `runs` studies of a cell. Each has its own generator: a longer run repeats a shorter one."""
     cell, began = CELLS[name], time.process_time()
     seeds = np.random.SeedSequence([list(CELLS).index(name)]).spawn(runs)
-    found = [cell.ask(Study(np.random.default_rng(seed), cell.world, cell.trainings)) for seed in seeds]
-    columns = {key: np.array([of_run[key] for of_run in found], dtype=float) for key in found[0]}
+    answers = [cell.ask(Study(np.random.default_rng(seed), cell.world, cell.trainings)) for seed in seeds]
+    columns = {key: np.array([of_run[key] for of_run in answers], dtype=float) for key in answers[0]}
     return shares(columns) | {"runs": runs, "seconds": time.process_time() - began}
 
 

@@ -73,7 +73,7 @@ def similar_name(name: str, present: Iterable[str]) -> str | None:
         letters = unicodedata.normalize("NFKC", text).casefold()
         return "".join(letter for letter in letters if letter.isprintable() and not letter.isspace())
 
-    return next((held for held in present if held != name and plain(held) == plain(name)), None)
+    return next((other for other in present if other != name and plain(other) == plain(name)), None)
 
 
 def composed(text: str) -> str:
@@ -192,11 +192,11 @@ class prepareData:
         for column, value in wanted.items():
             if column not in self.dataframe:
                 raise BadInput(f"no {_column(column)} was imported from {self.location}")
-            held = self.dataframe[column]
+            cells = self.dataframe[column]
             value = composed(value) if isinstance(value, str) else value
-            self.dataframe = self.dataframe[held == value].reset_index(drop=True)
+            self.dataframe = self.dataframe[cells == value].reset_index(drop=True)
             if self.dataframe.empty:
-                values = short(", ".join(map(str, held.dropna().unique()[:12])), 200) or "nothing"
+                values = short(", ".join(map(str, cells.dropna().unique()[:12])), 200) or "nothing"
                 raise BadInput(
                     f"{self.location} has no row with {short(column, NAME_LETTERS)} "
                     f"{short(repr(value), NAME_LETTERS)}; that column holds {values}"
@@ -214,20 +214,20 @@ class prepareData:
         """
         if most is not None and (isinstance(most, bool) or operator.index(most) < 1):
             raise BadInput(f"the number of rows that count of a person must be at least 1, not {most}")
-        held, said = self.dataframe[person], short(person, NAME_LETTERS)
-        if held.isna().any():
+        persons, name = self.dataframe[person], short(person, NAME_LETTERS)
+        if persons.isna().any():
             raise BadInput(
-                f"{self.location}: {held.isna().sum():,} of {len(held):,} rows have no {said}; fill it in, "
-                "or leave these rows out"
+                f"{self.location}: {persons.isna().sum():,} of {len(persons):,} rows have no {name}; fill it "
+                "in, or leave these rows out"
             )
-        counts = held.value_counts()
+        counts = persons.value_counts()
         if most is None and (counts > 1).any():
             raise BadInput(
-                f"{self.location}: {(counts > 1).sum():,} of {len(counts):,} persons ({said}) have several "
+                f"{self.location}: {(counts > 1).sum():,} of {len(counts):,} persons ({name}) have several "
                 f"rows here, up to {counts.max():,}; choose one month, or declare how many rows of a person "
                 f"may count, such as --rows-per-person {counts.max()}"
             )
-        order = np.random.default_rng(seed).permutation(len(held)) if most else np.arange(len(held))
+        order = np.random.default_rng(seed).permutation(len(persons)) if most else np.arange(len(persons))
         chosen = self.dataframe.iloc[order].groupby(person).head(most or 1)
         self.dataframe = chosen.sort_index().reset_index(drop=True)
         return self
@@ -328,11 +328,12 @@ def _instead(column: str, present: list[str]) -> str:
     similar = similar_name(column, present)
     if similar:
         return f", but {similar[:NAME_LETTERS]!r}: names count to the letter; rename it, or name that one"
-    held = ", ".join(present)
-    for mark, name in SEPARATORS.items():
-        if mark in held:
-            return f"; its header is {held[:200]!r}: are its fields separated by {name}? Save it with commas"
-    return f"; it has {short(held, 400)}; name one of these"
+    names = ", ".join(present)
+    for mark, separator in SEPARATORS.items():
+        if mark in names:
+            header = f"; its header is {names[:200]!r}"
+            return f"{header}: are its fields separated by {separator}? Save it with commas"
+    return f"; it has {short(names, 400)}; name one of these"
 
 
 def _whole(cell: str) -> int:

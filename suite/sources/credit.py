@@ -207,7 +207,7 @@ def _note_other_months(months: pd.Series, month: str, notes: list[str]) -> int:
             f"Note: {without:,} of {len(months):,} rows have no {MONTH} and are left out, so n is not "
             "independent of the data: fill them in."
         )
-    spellings = [held for held in months.dropna().unique() if similar_name(month, [held]) is not None]
+    spellings = [other for other in months.dropna().unique() if similar_name(month, [other]) is not None]
     misspelt = int(months.isin(spellings).sum())
     if misspelt:
         notes.append(
