@@ -8,12 +8,18 @@ import sys
 import types
 from pathlib import Path
 
+from suite.training.repeatable import start_tensorflow
+
+start_tensorflow(threads=2)  # before anything loads TensorFlow
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import laplace
 import mia
 from suite.sources.credit import describe_csv, load_column
+from suite.training import adam
 
 ROOT = Path(mia.__file__).parent
 PAGE = (ROOT / "TEACHING.md").read_text()
@@ -94,3 +100,20 @@ def test_the_audit_of_a_forest(tmp_path, monkeypatch, capsys):
         numbers = re.findall({"accuracy": r"accuracy ([\d.]+):", "in": r" in ([\d.]+%) of pairs"}[name], said)
         assert len(numbers) == 3
         assert f"{numbers[0]}, {numbers[1]} and {numbers[2]}" in exercise(7)
+
+
+def test_the_attacker_who_sees_the_steps_reaches_the_bound(monkeypatch, capsys):
+    """Roundings of another processor may turn a few of 1,000 coins."""
+    [snippet] = [snippet for snippet in SNIPPETS if "Watched" in snippet]
+    assert sum(bool(line.strip()) for line in snippet.splitlines()) <= 30
+    monkeypatch.setattr(adam, "Adam", adam.Adam)  # the snippet replaces it
+    try:
+        exec(snippet, {"__name__": "exercise"})
+    finally:
+        tf.config.run_functions_eagerly(False)
+    said = [float(line.split(":")[1]) for line in capsys.readouterr().out.splitlines()]
+    stated = re.search(r"The loss (\d+), the steps (\d+); .* at most (\d+) on average", exercise(8)).groups()
+    loss, steps, proven = map(int, stated)
+    assert round(said[0]) == proven
+    assert said[1:] == pytest.approx([loss, steps], abs=5)
+    assert loss < 600 < steps < proven
