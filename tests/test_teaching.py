@@ -8,19 +8,15 @@ import sys
 import types
 from pathlib import Path
 
-from suite.training.repeatable import start_tensorflow
-
-start_tensorflow(threads=2)  # before anything loads TensorFlow
-
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import laplace
 import mia
 from suite.sources.credit import describe_csv, load_column
-from suite.training import adam
+from suite.training.repeatable import start_tensorflow
 
+start_tensorflow(threads=2)  # before TensorFlow runs in this process: its threads cannot be set later
 ROOT = Path(mia.__file__).parent
 PAGE = (ROOT / "TEACHING.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -104,6 +100,10 @@ def test_the_audit_of_a_forest(tmp_path, monkeypatch, capsys):
 
 def test_the_attacker_who_sees_the_steps_reaches_the_bound(monkeypatch, capsys):
     """Roundings of another processor may turn a few of 1,000 coins."""
+    import tensorflow as tf
+
+    from suite.training import adam
+
     [snippet] = [snippet for snippet in SNIPPETS if "Watched" in snippet]
     assert sum(bool(line.strip()) for line in snippet.splitlines()) <= 30
     monkeypatch.setattr(adam, "Adam", adam.Adam)  # the snippet replaces it
