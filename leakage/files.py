@@ -17,6 +17,7 @@ from leakage.tables import MISSING, Notes, Source, Table, read_table
 
 TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 WHOSE = {"members": True, "non-members": False}
+WITH_A_POINT = r"[-+]?\d+(\.\d*)?([eE][-+]\d+)?"  # numbers as numpy and pandas write floats
 WHOLE = 2.0**53  # from which on float64 does not tell whole numbers apart
 ONE_COLUMN = "name its column: FILE:NAME"  # of labels and persons, for which there is no option
 
@@ -68,8 +69,8 @@ def read_training(
     if "id" in frame:
         _refuse_repeated_ids(frame, columns)
     kinds = {whose: frame["loss"][frame["member"] == member].to_numpy() for whose, member in WHOSE.items()}
-    for (whose, losses), source in zip(kinds.items(), [sources[0], sources[-1]], strict=True):
-        refuse_means(Table(_name_of(source), notes), losses, whose)
+    for whose, losses in kinds.items():
+        refuse_means(losses, whose, notes)
     if min(map(len, kinds.values())) > 1 and all(np.unique(losses).size == 1 for losses in kinds.values()):
         one, other = (losses[0] for losses in kinds.values())
         constant = f"all members have the same value, {one:g}, and all non-members, {other:g}"
@@ -131,10 +132,6 @@ def _for_each(table: Table, values: np.ndarray, n: int, what: str) -> np.ndarray
     if values.size != n:
         table.refuse(f"{n:,} losses, but {values.size:,} in {short(what, 40)}", "give one for each loss")
     return values.ravel()
-
-
-def _name_of(source: Source) -> str:
-    return str(source) if isinstance(source, str | bytes) or hasattr(source, "__fspath__") else "array"
 
 
 def _refuse_repeated_ids(frame: pd.DataFrame, columns: Columns) -> None:
@@ -291,7 +288,7 @@ def read_references(
             wanted = columns.loss if columns.loss in table.columns else None
             values = _numbers(table, table.chosen(wanted, [*told, *taken]))
             for losses_of_one in np.atleast_2d(_one_each(table, values) if 1 in values.shape else values):
-                refuse_means(table, losses_of_one, "losses of a reference")
+                refuse_means(losses_of_one, "a reference", table.notes)
             losses.extend(_aligned(table, values, examples, columns.id))
         else:
             told = told or [table.chosen(None, taken)]
@@ -321,14 +318,14 @@ def _aligned(table: Table, values: np.ndarray, examples: pd.DataFrame, id_column
 def _places(table: Table, wanted: Sequence[str], id_column: str, n: int | None = None) -> np.ndarray:
     """The rows of the ids that are wanted, -1 where the table lacks one; n: how many rows it has."""
     ids, wanted = pd.Index(names_of(table, id_column).ravel()), pd.Index(wanted)
-    if not ids.is_unique or len(ids) != (len(ids) if n is None else n):
+    if not len(ids) or not ids.is_unique or len(ids) != (len(ids) if n is None else n):
         table.refuse(f"{n or len(ids):,} examples, {ids.nunique():,} different ids", "give each its own")
-    spelled = different_spelling(wanted, ids)
+    places = ids.get_indexer(wanted)
+    spelled = different_spelling(wanted, ids) if (places < 0).any() else None
     if spelled is not None:
         table.refuse(f"its ids are written in another way: {spelled}", "write them alike in all files")
-    places = ids.get_indexer(wanted)
     if (places < 0).all():
-        examples = f"{short(wanted[0], 30)} here and {short(ids[0], 30)} there"
+        examples = f"{short(wanted[0], 30)} there, {short(ids[0], 30)} here"
         table.refuse(f"none of its ids is that of an example: {examples}", "write them alike in all files")
     return places
 
@@ -374,33 +371,22 @@ def _one_each(table: Table, values: np.ndarray) -> np.ndarray:
 def names_of(table: Table, name: str, values: np.ndarray | None = None) -> np.ndarray:
     """A column of ids, groups, persons or labels as texts, of any shape; refuses missing ones.
 
-    A whole number is written without a point: what is 17 in one file is 17.0 in another, where pandas has
-    made numbers of a column with missing ones, or numpy saved it.
+    A whole number is written without a point: what is 17 in one file is 17.0 in another, where numpy saved
+    it, or pandas, after a join.
     """
-    texts = _texts(table, name, values)
-    given = table.columns[name] if values is None else values
-    if given.dtype.kind in "OUSf":
-        texts = _without_points(texts.ravel()).reshape(texts.shape)
-    return texts
-
-
-def _without_points(texts: np.ndarray) -> np.ndarray:
-    """Texts (n,), in which 17.0 and 1.7e+01 become 17 if all of them are numbers."""
-    written = pd.Series(texts)
-    pointed = written.str.contains(r"[.eE]")
-    if pointed.any():
-        numbers = pd.to_numeric(written, errors="coerce").to_numpy(float)
-        whole = pointed & (numbers == np.floor(numbers)) & (np.abs(numbers) < WHOLE)
-        if np.isfinite(numbers).all():
-            texts = texts.copy()
-            texts[whole] = numbers[whole].astype(np.int64).astype(str)
+    texts = _texts(table, name, values).copy()
+    written = pd.Series(texts.ravel())
+    written = written[written.str.contains("[.+]")]  # few have any: all others need no closer look
+    numbers = written[written.str.fullmatch(WITH_A_POINT)].astype(float)
+    numbers = numbers[(numbers == np.floor(numbers)) & (numbers.abs() < WHOLE)]
+    texts.ravel()[numbers.index] = numbers.astype(np.int64).astype(str)
     return texts
 
 
 def _texts(table: Table, name: str, values: np.ndarray | None = None) -> np.ndarray:
     """A column as texts, of any shape; refuses missing ones."""
     values = table.columns[name] if values is None else values
-    texts = pd.Series(values.ravel()).astype(str).str.strip()
+    texts = pd.Series([str(value).strip() for value in values.ravel()], dtype=object)
     blank = texts.isin(["", "nan", "None", "<NA>", "NaT"]).to_numpy()
     if blank.any():
         what = f"{blank.sum():,} rows have nothing in {short(name, 40)}, first row {blank.argmax() + 1:,}"

@@ -8,27 +8,19 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from leakage.tables import Table
+from leakage.command_line import BadInput
+from leakage.tables import Notes, Table
 
 COUNTERS = {"epoch", "step", "global_step", "iteration"}  # columns that count the rows of a training log
 SUMMARIES = {
-    "mean",
-    "average",
-    "avg",
-    "total",
-    "sum",
-    "std",
-    "median",
-    "count",
-    "min",
-    "max",
-    "all",
-    "overall",
+    *("mean", "average", "avg", "total", "sum", "all", "overall"),
+    *("count", "std", "min", "25%", "50%", "75%", "max", "median"),  # of pandas' describe()
 }
-SUMMARIES |= {"25%", "50%", "75%"}  # of pandas' describe()
-FEWEST = 10  # values from which on a pattern among them is no accident
+FEWEST = 10  # values of which the last is the mean of the others by no accident
+FEWEST_LOSSES = 20  # from which on equal runs are no accident
+MOST_EPOCHS = 500  # of a training log
+FALLING = -0.8  # rank correlation with the place; below it by accident once in 100,000 times among 20 values
 EXACT = 1e-5  # relative difference of a mean from one that was computed or written with fewer digits
-FALLING = 20, 500  # values, of which a fall is no accident, and which may be epochs
 
 
 def refuse_logs_and_summaries(table: Table, losses: np.ndarray, taken: Collection[str]) -> None:
@@ -54,7 +46,7 @@ def refuse_logs_and_summaries(table: Table, losses: np.ndarray, taken: Collectio
 
 
 def _refuse_counted(table: Table, name: str, values: np.ndarray) -> None:
-    counted = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
+    counted = pd.to_numeric(pd.Series(values).astype(str), errors="coerce").to_numpy(float)
     if (np.diff(counted) > 0).all():
         table.refuse(f"column {name} counts the rows, as in a training log", "give the loss of each example")
     if name.strip().lower() == "epoch" and len(np.unique(counted)) > 1:
@@ -63,9 +55,9 @@ def _refuse_counted(table: Table, name: str, values: np.ndarray) -> None:
 
 def _refuse_named_summaries(table: Table, name: str, values: np.ndarray) -> None:
     """Refuses a last row, and it alone, called mean, total ...; elsewhere that may be an example's name."""
-    if str(values[-1]).strip().lower() in SUMMARIES and np.count_nonzero(values == values[-1]) == 1:
-        what = f"row {len(values):,} is called {values[-1]} in column {name or 1}"
-        table.refuse(what, "leave out rows of summaries")
+    last = str(values[-1]).strip()
+    if last.lower() in SUMMARIES and sum(str(value).strip() == last for value in values) == 1:
+        table.refuse(f"row {len(values):,} is called {last} in column {name or 1}", "leave out summaries")
 
 
 def _refuse_summary(table: Table, losses: np.ndarray) -> None:
@@ -78,40 +70,34 @@ def _refuse_summary(table: Table, losses: np.ndarray) -> None:
             table.refuse(f"the last value, {last:.6g}, is the {kind} of the others", "leave it out")
 
 
-def refuse_means(table: Table, losses: np.ndarray, whose: str) -> None:
+def refuse_means(losses: np.ndarray, whose: str, notes: Notes) -> None:
     """Refuses losses (n,) in which each value stands equally often, as means of batches do; remarks on
     equal values that stand together, and on values that fall as those of a training log. Raises BadInput.
 
-    whose: the members, the non-members, or those of a reference.
+    whose: the members, the non-members, or a reference.
     """
-    if len(losses) < FEWEST:
+    if len(losses) < FEWEST_LOSSES:
         return
     starts = np.flatnonzero(np.append(True, losses[1:] != losses[:-1]))
-    lengths = np.diff(np.append(starts, len(losses)))
     values, counts = np.unique(losses, return_counts=True)
-    # Sorted losses of a model that gives few different ones stand in runs too: these are hardly equal.
-    is_sorted = len(starts) == len(values) and len(np.unique(np.sign(np.diff(losses[starts])))) <= 1
-    in_runs = len(starts) >= (8 if is_sorted else 3) and _all_but_one_equal(lengths)
+    # Sorted losses of a model that gives few different ones stand in runs too, but hardly in equal ones.
+    is_sorted = len(np.unique(np.sign(np.diff(losses[starts])))) < 2
+    runs = np.diff(np.append(starts, len(losses)))  # the last batch may be smaller
+    in_runs = (
+        len(runs) >= (8 if is_sorted else 3) and (runs[:-1] == runs[0]).all() and 1 < runs[0] >= runs[-1]
+    )
+    shuffled = len(values) >= 8 and counts.max() > 1 and np.count_nonzero(counts != counts.max()) < 2
     advice = "give the loss of each example, as by reduction='none'"
-    if in_runs or (len(values) >= 8 and _all_but_one_equal(counts)):
-        times = f"each {np.median(lengths if in_runs else counts):.0f} times"
-        what = f"{whose} have {len(values):,} different values, {times}: means of batches"
-        table.refuse(what, advice)
-    if 1 < len(starts) == len(values) <= len(losses) / FEWEST:
-        table.remark(
-            f"{whose} have {len(values):,} different values, and equal ones stand together. If they are "
-            f"means of batches, {advice}."
-        )
-    if FALLING[0] <= len(losses) <= FALLING[1] and len(values) > 1:
+    if in_runs or shuffled:
+        times = f"each {runs[0] if in_runs else counts.max()} times"
+        raise BadInput(f"{whose} have {len(values):,} different values, {times}: means of batches; {advice}")
+    if 1 < len(starts) == len(values) <= len(losses) / FEWEST_LOSSES:
+        together = f"{whose} have {len(values):,} different values, and equal ones stand together"
+        notes.remarks.append(f"{together}. If they are means of batches, {advice}.")
+    if len(losses) <= MOST_EPOCHS and len(values) > 1:
         ranks = np.unique(losses, return_inverse=True)[1]
-        if np.corrcoef(ranks, np.arange(len(losses)))[0, 1] < -0.8:
-            table.remark(
+        if np.corrcoef(ranks, np.arange(len(losses)))[0, 1] < FALLING:
+            notes.remarks.append(
                 f"{whose} have values that fall from the first to the last. A training log has one for each "
                 "epoch; the loss of each example is needed. (If they are sorted, all is well.)"
             )
-
-
-def _all_but_one_equal(lengths: np.ndarray) -> bool:
-    """Whether all lengths are the same number above 1, but for one that may be smaller, of the last batch."""
-    most = lengths.max()
-    return bool(most > 1 and np.count_nonzero(lengths != most) <= 1)

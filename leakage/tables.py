@@ -182,6 +182,8 @@ def _array(values: object) -> np.ndarray:
     if isinstance(values, np.ma.MaskedArray) and values.mask.any():
         values = values.astype(float).filled(np.nan)
     array = np.asarray(values)
+    if array.dtype == object and not array.ndim:
+        raise TypeError("it has no rows")
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
@@ -253,7 +255,8 @@ def _separated(text: str) -> tuple[str, str]:
     second = (rest.partition("\n")[0] or first).split()
     if not any(mark in first for mark in ",;\t") and len(second) > 1 and all(map(_is_number, second)):
         return text.removeprefix("#"), r"\s+"
-    return text, max(",;\t", key=first.count)
+    # As often as a comma, a semicolon is the separator: the commas are decimal ones.
+    return text, max(",;\t", key=lambda mark: (first.count(mark), mark == ";" and mark in first))
 
 
 def _named_columns(table: Table, cells: pd.DataFrame, header: bool | None) -> Table:

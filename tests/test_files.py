@@ -1,8 +1,16 @@
 """What the audit reads: files, arrays and frames, as losses of examples or refused in one line."""
 
+import bz2
+import gzip
+import hashlib
 import io
+import json
+import lzma
+import os
+import pickle
 import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,10 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
+from leakage.audit import audit
 from leakage.command_line import BadInput
-from leakage.files import Columns, read_examples
+from leakage.files import Columns, read_examples, read_references, read_training
 from leakage.scores import losses_of
-from leakage.tables import Notes
+from leakage.suspicions import refuse_means
+from leakage.tables import Notes, listed
 
 
 def npy(*arrays):
@@ -75,6 +85,9 @@ READ = [
     ("id,x\n7,0.53\n8,1.27\n9,0.11\n", {"id": "id"}),
     ("7,0.53\n8,1.27\n9,0.11\n", {"loss": "2"}),
     ("loss,\n0.53,\n1.27,\n0.11,\n", {}),
+    ("7 0.53\n8 1.27\n9 0.11\n", {"loss": "2"}),  # as np.savetxt writes
+    ("# id loss\n7 0.53\n8 1.27\n9 0.11\n", {}),
+    ("tensor(0.5)\n" + LINES, {"header": True}),
 ]
 
 
@@ -182,6 +195,12 @@ REFUSED = [
     (",".join(["0.25"] * 3000) + "\n", {}, "3,000 columns"),
     ('"0.5\n0.6\n', {}, "cannot be read"),
     (npz(members=LOSSES, nonmembers=[1.0]), {}, "members, nonmembers"),
+    ("img1,0.53\nimg2,0.61\n", {"loss": "2"}, "say --header yes or --header no"),
+    ("tensor(0.5)\n0.6\n0.7\n", {}, "header or values"),
+    ("tensor(3, device='cuda:0')\n4\n", {}, "header or values"),
+    ("0.5 nats\n0.6\n", {}, "header or values"),
+    ("50%\n0.6\n", {}, "header or values"),
+    ("name;1,5\na;0.5\n", {"loss": "1,5"}, "header or values"),
     (npz(loss=LOSSES, id=[1, 2]), {"id": "id"}, "3 losses, but 2"),
     (npz(), {}, "0 columns or arrays"),
     (npy(np.zeros((40, 3))), {}, "--labels"),
@@ -210,16 +229,56 @@ def test_what_is_not_understood_is_refused_in_one_line(tmp_path, content, column
     assert "losses" in message  # the file's name
 
 
-def test_archives_of_something_else_are_refused(tmp_path):
+def archive(*names):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
-    with pytest.raises(BadInput, match=r"data\.pkl"):
-        read(tmp_path, stream.getvalue(), "model.pt")
+    with zipfile.ZipFile(stream, "w") as whole:
+        for name in names:
+            whole.writestr(name, b"\x80\x02}q\x00.")
+    return stream.getvalue()
+
+
+def npy_of_objects():
     stream = io.BytesIO()
     np.save(stream, np.array([{"loss": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(BadInput, match="pickle"):
-        read(tmp_path, stream.getvalue())
+    return stream.getvalue()
+
+
+FOREIGN = [
+    (b"PAR1\x15\x04PAR1", "read_parquet(FILE).to_csv"),
+    (b"ARROW1\0\0", "read_feather"),
+    (gzip.compress(LINES.encode()), "gunzip"),
+    (bz2.compress(LINES.encode()), "bunzip2"),
+    (lzma.compress(LINES.encode()), "unxz"),
+    (b"\x28\xb5\x2f\xfd1", "unzstd"),
+    *((pickle.dumps(np.array(LOSSES), protocol), "pickle") for protocol in range(2, 6)),
+    (archive("archive/data.pkl", "archive/data/0"), "torch.load"),
+    (archive("[Content_Types].xml", "xl/workbook.xml"), "read_excel"),
+    (archive("losses.csv"), "unpack it"),
+    (b"\xd0\xcf\x11\xe0\xa1", "read_excel"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"MATLAB 5.0 MAT-file", "loadmat"),
+    (b"RDX3\nX\n", "write.csv"),
+    (b"SQLite format 3\0", "as a CSV"),
+    (b"%PDF-1.7", "as a CSV"),
+    (b"\x89PNG\r\n", "as a CSV"),
+    ((40).to_bytes(8, "little") + b'{"loss":{"dtype":"F32","shape":[1]}}        1234', "safetensors"),
+    (json.dumps(LOSSES), "JSON"),
+    (json.dumps({"loss": LOSSES, "val_loss": LOSSES}, indent=1), "JSON"),
+    ("".join(json.dumps({"loss": loss}) + "\n" for loss in LOSSES), "JSON in lines"),
+    (str(np.array(LOSSES)), "as Python prints"),
+    ("<!DOCTYPE html><html></html>", "HTML"),
+    ("Epoch 1/10\n32/32 - loss: 0.53 - val_loss: 0.61\n", "each example"),
+    (npy_of_objects(), "np.array(losses, dtype=float)"),
+    (b"\x93NUMPY" + npy(np.zeros(3, "V2"))[6:], "numbers"),  # bfloat16, whose name np.save does not keep
+]
+
+
+@pytest.mark.parametrize(("content", "part"), FOREIGN, ids=[part for _, part in FOREIGN])
+def test_other_formats_are_named_with_what_to_do(tmp_path, content, part):
+    with pytest.raises(BadInput) as refusal:
+        read(tmp_path, content, "losses.csv")
+    assert part in str(refusal.value)
+    assert len(str(refusal.value)) < 300
 
 
 @pytest.mark.parametrize("name", ["absent.npy", "", "\0", "x" * 5000])
@@ -351,3 +410,589 @@ def test_scores_come_from_files_and_saturated_ones_are_told(tmp_path):
     confident = np.exp(confident) / np.exp(confident).sum(axis=1, keepdims=True)
     _, remarks = read_one(confident, labels=labels)
     assert "saturated" in remarks[0]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_probabilities_rounded_below_0_are_probabilities(side):
+    """Of a row that still sums to 1; the other side has none of them."""
+    logits, labels = scores_and_labels()
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    rounded = probabilities.copy()
+    rounded[3] = [-1e-12, 0.5, 0.25, 0.25]
+    whole = np.maximum(rounded, 0)
+    sides = [probabilities, probabilities]
+    expected = [losses_of(scores, labels) for scores in (*sides[:side], whole, *sides[side + 1 :])]
+    sides[side] = rounded
+    frame = read_training(sides, labels=[labels, labels])
+    np.testing.assert_array_equal(frame["loss"], np.concatenate(expected))
+    assert np.isposinf(losses_of(rounded, np.where(np.arange(200) == 3, 0, labels))[3])
+
+
+def softmax(logits):
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+PROBABILITIES, LABELS = softmax(scores_and_labels()[0]), scores_and_labels()[1]
+LOGITS = scores_and_labels()[0]
+NUMBERS = np.arange(200.0)
+
+
+def cell_changed(scores, row, value):
+    return np.where(np.arange(scores.size).reshape(scores.shape) == row * scores.shape[1], value, scores)
+
+
+@pytest.mark.parametrize(
+    ("scores", "part"),
+    [
+        (cell_changed(PROBABILITIES, 5, 0.9 + PROBABILITIES[5, 0]), "row 6"),
+        (cell_changed(PROBABILITIES, 5, -1e-12), "row 6"),
+        (np.column_stack([NUMBERS, PROBABILITIES]), "--id-column"),
+        (np.column_stack([PROBABILITIES, LABELS]), "--id-column"),
+        (np.column_stack([PROBABILITIES, -np.log(PROBABILITIES[:, 0])]), "--id-column"),
+        (np.column_stack([PROBABILITIES[:, :2], NUMBERS / 7, PROBABILITIES[:, 2:]]), "column 3"),
+        (np.column_stack([NUMBERS, LOGITS]), "column 1 "),
+        (np.column_stack([LOGITS, LABELS]), "column 5 "),
+        (np.round(255 * PROBABILITIES).astype(np.uint8), "whole numbers"),
+        (np.round(256 * PROBABILITIES - 128).astype(np.int8), "whole numbers"),
+        (np.round(100 * PROBABILITIES, 2), "about 100"),
+        (25.5 * PROBABILITIES, "about 25.5"),
+        (2 * PROBABILITIES - 0.25, "sum to 1, but"),
+        (PROBABILITIES[:, :1] * 100, "per cent"),
+        (cell_changed(PROBABILITIES[:, :1], 5, 1.7), "row 6"),
+        (PROBABILITIES / 1.1, "about 0.9091"),
+        (1 / (1 + np.exp(-LOGITS)), "do not sum to 1"),  # of classes that exclude nothing
+        (np.where(LOGITS[5, 2] == LOGITS, np.nan, LOGITS), "row 6, column 3"),
+    ],
+)
+def test_what_is_neither_probabilities_nor_logits_is_refused(scores, part):
+    with pytest.raises(BadInput, match=part) as refusal:
+        read_training([scores, scores], labels=[LABELS, LABELS])
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        LOGITS - LOGITS.mean(axis=1, keepdims=True),  # sum to 0, as those of a multinomial regression
+        LOGITS - LOGITS[:, :1],  # of the other classes, beside one of reference
+        np.maximum(LOGITS, 0),
+        LOGITS.astype(np.float16),
+        np.log(PROBABILITIES),
+        LOGITS / 1000,
+    ],
+)
+def test_logits_of_any_kind_are_logits(logits):
+    expected = -np.log(softmax(logits.astype(float))[np.arange(200), LABELS])
+    np.testing.assert_allclose(read_training([logits, logits], labels=[LABELS] * 2)["loss"][:200], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_probabilities_of_any_width_are_probabilities(dtype):
+    found = read_training([PROBABILITIES.astype(dtype)] * 2, labels=[LABELS] * 2)["loss"]
+    np.testing.assert_allclose(np.exp(-found[:200]), PROBABILITIES[np.arange(200), LABELS], atol=1e-3)
+
+
+def test_both_sides_hold_the_same_kind_of_scores():
+    for other in (LOGITS, PROBABILITIES[:, :3] / PROBABILITIES[:, :3].sum(axis=1, keepdims=True)):
+        with pytest.raises(BadInput, match="same kind"):
+            read_training([PROBABILITIES, other], labels=[LABELS, LABELS % 3])
+
+
+def test_an_id_beside_scores_is_named_or_refused(tmp_path):
+    table = pd.DataFrame(PROBABILITIES, columns=["p0", "p1", "p2", "p3"])
+    table.insert(0, "image", np.arange(200))
+    table.to_csv(tmp_path / "m.csv", index=False)
+    table.assign(image=np.arange(200, 400)).to_csv(tmp_path / "n.csv", index=False)
+    files, labels = [tmp_path / "m.csv", tmp_path / "n.csv"], [LABELS, LABELS]
+    with pytest.raises(BadInput, match=r"column image .*--id-column"):
+        read_training(files, labels=labels)
+    frame = read_training(files, Columns(id="image"), labels)
+    np.testing.assert_allclose(frame["loss"], np.tile(losses_of(PROBABILITIES, LABELS), 2))
+    assert list(frame["id"]) == list(map(str, range(400)))
+
+
+NAMED = {
+    "numbers": ["0", "2", "1", "3"],
+    "as text sorts": ["p0", "p10", "p1", "p2"],
+    "from 1": ["c1", "c3", "c2", "c4"],
+}
+
+
+@pytest.mark.parametrize("names", NAMED.values(), ids=NAMED)
+def test_columns_of_classes_are_taken_by_their_names(tmp_path, names):
+    """In any order, told once, and whatever the order of the other side's columns."""
+    order = np.argsort([int(name.lstrip("pc")) for name in names])
+    table = pd.DataFrame(PROBABILITIES, columns=names)
+    table.to_csv(tmp_path / "m.csv", index=False)
+    table[[names[place] for place in order]].to_csv(tmp_path / "n.csv", index=False)
+    notes = Notes()
+    frame = read_training(
+        [tmp_path / "m.csv", tmp_path / "n.csv"], Columns(header=True), [LABELS, LABELS], notes=notes
+    )
+    expected = losses_of(PROBABILITIES[:, order], LABELS)
+    np.testing.assert_allclose(frame["loss"], np.tile(expected, 2))
+    assert len(notes.remarks) == (names != NAMED["numbers"])  # which the labels themselves say
+    assert len(notes.inputs) == 2
+
+
+def test_labels_may_be_names_of_columns():
+    names = np.array(["dog", "cat", "owl", "17"])
+    frame = pd.DataFrame(PROBABILITIES, columns=names)
+    found = read_training([frame, frame[["17", "cat", "owl", "dog"]]], labels=[names[LABELS]] * 2)
+    np.testing.assert_allclose(found["loss"], np.tile(losses_of(PROBABILITIES, LABELS), 2))
+    assert list(found["label"][:200]) == list(names[LABELS])
+    with pytest.raises(BadInput, match="label bird is no column's name"):
+        read_training([frame, frame], labels=[np.where(LABELS == 3, "bird", names[LABELS])] * 2)
+    with pytest.raises(BadInput, match="number classes from 0 on"):
+        read_training([PROBABILITIES] * 2, labels=[names[LABELS]] * 2)
+
+
+def test_labels_may_stand_in_the_table_and_be_matched_by_id(tmp_path):
+    table = pd.DataFrame(LOGITS, columns=list("abcd")).assign(label=LABELS, member=NUMBERS % 2, id=NUMBERS)
+    table.to_csv(tmp_path / "all.csv", index=False)
+    table[["id", "label"]].sample(frac=1, random_state=0).to_csv(tmp_path / "labels.csv", index=False)
+    columns = Columns(member="member", id="id")
+    for scores, labels in (
+        (str(tmp_path / "all.csv"), f"{tmp_path}/all.csv:label"),
+        (table.drop(columns="label"), tmp_path / "labels.csv"),
+    ):
+        frame = read_training([scores], columns, [labels])
+        np.testing.assert_allclose(frame["loss"], losses_of(LOGITS, LABELS))
+        np.testing.assert_array_equal(frame["correct"], LOGITS.argmax(axis=1) == LABELS)
+    with pytest.raises(BadInput, match="column label"):
+        read_training([table], columns, [LABELS])
+    with pytest.raises(BadInput, match="1 examples have no label"):
+        read_training([table.drop(columns="label")], columns, [table[["id", "label"]][1:]])
+
+
+def test_shuffled_labels_show_in_the_accuracy():
+    """Which is that of the largest class or less; the report warns of it."""
+    labels = LOGITS.argmax(axis=1)
+    shuffled = np.random.default_rng(0).permutation(labels)
+    right, wrong = (
+        read_training([LOGITS] * 2, labels=[given] * 2)["correct"] for given in (labels, shuffled)
+    )
+    assert right.all()
+    assert right.dtype == bool
+    assert wrong.mean() < 0.4
+    frame = read_training([PROBABILITIES[:, 0]] * 2, labels=[PROBABILITIES[:, 0] > 0.5] * 2)  # of two classes
+    assert frame["correct"].all()
+    assert set(frame["label"]) == {"0", "1"}
+
+
+# ---------------------------------------------------------------------------------- ids, groups and persons
+
+
+def written(values, how):
+    """Whole numbers as programs write them."""
+    return {
+        "integers": [str(value) for value in values],
+        "pandas' floats": [f"{value}.0" for value in values],
+        "numpy's floats": [f"{value:.18e}" for value in values],
+        "five digits": [f"{value:05d}" for value in values],
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["integers", "pandas' floats", "numpy's floats"])
+def test_ids_and_groups_are_the_same_however_they_are_written(how):
+    ids, losses = list(range(40)), np.random.default_rng(0).exponential(1, 40)
+    target = pd.DataFrame({"loss": losses, "id": ids, "kind": np.arange(40) % 3})
+    other = target.assign(id=written(range(100, 140), how), kind=written(np.arange(40) % 3, how))
+    notes, columns = Notes(), Columns(id="id", group="kind", loss="loss")
+    frame = read_training([target, other], columns, notes=notes)
+    assert set(frame["group"]) == {"0", "1", "2"}
+    assert list(frame["id"]) == [*map(str, ids), *map(str, range(100, 140))]
+    assert notes.remarks == []
+    inside = np.arange(40) % 2
+    reference = pd.DataFrame({"loss": losses, "id": written(ids, how), "kind": 0, "member": inside})
+    found, trained = read_references([reference[::-1]], [], frame, columns)
+    np.testing.assert_array_equal(found[0, :40], losses)
+    np.testing.assert_array_equal(trained[0, :40], inside)
+    assert np.isnan(found[0, 40:]).all()
+
+
+def test_ids_that_do_not_match_are_refused_with_an_example_of_each():
+    values = np.random.default_rng(0).exponential(1, 40)
+    frame = pd.DataFrame({"loss": values, "member": values > 1, "id": [str(place) for place in range(40)]})
+    columns = Columns(id="id")
+    for ids, part in (
+        (written(range(40), "five digits"), "00000 and 0|0 and 00000"),
+        ([f"{place:02d}" for place in range(40)], "00 and 0|0 and 00|01 and 1|1 and 01"),  # 10 to 39 match
+        ([f"image {place}" for place in range(40)], "0 there, image 0 here"),
+    ):
+        reference = pd.DataFrame({"loss": values, "id": ids, "member": values < 2})
+        with pytest.raises(BadInput, match=part):
+            read_references([reference], [], frame, columns)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "part"),
+    [
+        ("f", "F", "in two ways, f and F"),
+        ("1", "01", "in two ways, 1 and 01"),
+        ("a", "b", "No group has both"),
+    ],
+)
+def test_groups_of_one_kind_are_told(first, second, part):
+    sides = [pd.DataFrame({"loss": [0.1, 0.2, 0.4], "kind": [name] * 3}) for name in (first, second)]
+    notes = Notes()
+    read_training(sides, Columns(group="kind", loss="loss"), notes=notes)
+    assert part in notes.remarks[0]
+
+
+def test_persons_stand_in_a_column_or_are_given(tmp_path):
+    sides = [
+        pd.DataFrame({"loss": [0.1, 0.2, 0.4], "person": [7, 7, 8]}),
+        pd.DataFrame({"loss": [0.3, 0.5, 0.6], "person": [8.0, 9.0, 9.0]}),
+    ]
+    frame = read_training(sides, Columns(loss="loss", person="person"))
+    assert list(frame["person"]) == ["7", "7", "8", "8", "9", "9"]
+    (tmp_path / "persons.csv").write_text("person,age\n8,40\n9,50\n9,50\n")
+    losses = [side["loss"].to_numpy() for side in sides]
+    given = read_training(losses, persons=[[7, 7, 8], f"{tmp_path}/persons.csv:person"])
+    pd.testing.assert_frame_equal(frame[["loss", "member", "person"]], given[["loss", "member", "person"]])
+    refused = [
+        ({"persons": [[7, 7, 8], [8, 9, None]]}, "1 rows have nothing in .*row 3"),
+        ({"persons": [[7, 7, 8], [8, 9]]}, "3 losses, but 2"),
+        ({"persons": [[7, 7, 8]]}, "1 of persons"),
+    ]
+    for options, part in refused:
+        with pytest.raises(BadInput, match=part):
+            read_training(losses, **options)
+    with pytest.raises(BadInput, match="leave out one"):
+        read_training(sides, Columns(loss="loss", person="person"), persons=[[1, 2, 3]] * 2)
+
+
+def test_repeated_ids_are_refused_with_the_way_on():
+    losses = [0.1, 0.2, 0.4]
+    once, twice, other = (
+        pd.DataFrame({"loss": losses, "name": names})
+        for names in (["a", "b", "c"], ["d", "d", "e"], ["c", "f", "g"])
+    )
+    columns = Columns(loss="loss", id="name")
+    for sides, part in (
+        ([once, twice], "id d .*--person-column name"),
+        ([once, other], "id c .*among members and"),
+    ):
+        with pytest.raises(BadInput, match=part) as refusal:
+            read_training(sides, columns)
+        assert len(str(refusal.value)) < 300
+        assert read_training(sides, Columns(loss="loss", person="name")).shape == (6, 3)
+
+
+# ------------------------------------------------------------------------- what is no loss of an example
+
+
+def draws(n=300, seed=0):
+    return np.random.default_rng(seed).exponential(1, n)
+
+
+def batched(size, n=898, seed=0):
+    losses = draws(n, seed)
+    return np.concatenate(
+        [np.full(len(batch), batch.mean()) for batch in np.split(losses, range(size, n, size))]
+    )
+
+
+@pytest.mark.parametrize("size", [2, 32, 64, 200])
+def test_means_of_batches_are_refused(size):
+    """Of either side, of float32, in any order; and in a reference."""
+    losses = batched(size).astype(np.float32)
+    for sides in ([losses, draws()], [draws(), losses]):
+        with pytest.raises(BadInput, match=r"means of batches.*each example"):
+            read_training(sides)
+    frame = pd.DataFrame({"loss": draws(898), "member": draws(898) < 1})
+    with pytest.raises(BadInput, match=r"a reference .*means of batches"):
+        read_references([losses], ["none"], frame, Columns())
+    shuffled = np.random.default_rng(1).permutation(losses)
+    if size < 200:
+        with pytest.raises(BadInput, match="means of batches"):
+            read_training([shuffled, draws()])
+
+
+def test_two_batches_are_told():
+    notes = Notes()
+    read_training([batched(600), draws()], notes=notes)
+    assert "means of batches" in notes.remarks[0]
+
+
+@pytest.mark.parametrize("values", [(1, 0), (0.31, 0.52), (0, 0), (np.inf, np.inf)])
+def test_one_value_for_all_is_refused(values):
+    with pytest.raises(BadInput, match=r"same value.*not the mean"):
+        read_training([np.full(50, value) for value in values])
+    table = pd.DataFrame({"loss": np.repeat(values, 50), "in": np.repeat([1, 0], 50)})
+    with pytest.raises(BadInput, match="same value"):
+        read_training([table], Columns(member="in"))
+    read_training([np.full(50, values[0]), draws()])  # a model may be sure of all its members
+
+
+def test_losses_of_few_values_are_no_means_of_batches():
+    """Those of neighbours and trees: none of 600 draws, sorted or not, is refused."""
+    generator = np.random.default_rng(0)
+    for n in (20, 50, 1000):
+        for levels in range(2, 12):
+            for _ in range(10):
+                losses = -np.log(generator.integers(1, levels + 1, n) / levels)
+                for values in (losses, np.sort(losses)):
+                    refuse_means(values, "members", Notes())
+
+
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [
+        (pd.DataFrame({"loss": draws(), "val_loss": draws()}), "training log"),
+        (pd.DataFrame({"epoch": range(300), "loss": draws()}), "training log"),
+        (pd.DataFrame({"Step": range(0, 3000, 10), "Value": draws()}), "training log"),
+        (pd.DataFrame({"epoch": np.arange(300) // 100, "id": range(300), "loss": draws()}), "several epochs"),
+        (pd.DataFrame({"": [*range(299), "mean"], "loss": draws()}), "row 300 is called mean"),
+        (pd.DataFrame({"id": [*range(299), "Total"], "loss": draws()}), "called Total"),
+        (pd.DataFrame({"loss": draws()}).describe().reset_index(), "called max"),
+        (pd.DataFrame({"loss": np.append(draws(), draws().mean())}), "mean of the others"),
+        (pd.DataFrame({"loss": np.append(draws(), draws().sum())}), "sum of the others"),
+        (pd.DataFrame({"loss": np.append(draws(), draws().mean()).astype(np.float32)}), "mean of the others"),
+        (np.append(draws(), np.float32(draws().mean())), "mean of the others"),
+    ],
+)
+@pytest.mark.parametrize("form", ["frame", "file"])
+def test_logs_and_summaries_are_refused(tmp_path, table, part, form):
+    columns = Columns(
+        loss="Value" if "Value" in table else "loss" if isinstance(table, pd.DataFrame) else None
+    )
+    if form == "file":
+        table = pd.DataFrame(table, columns=["loss"]) if isinstance(table, np.ndarray) else table
+        columns = Columns(loss=columns.loss or "loss")
+        table.to_csv(tmp_path / "m.csv", index=False)
+        table = tmp_path / "m.csv"
+    with pytest.raises(BadInput, match=part) as refusal:
+        read_one(table, columns)
+    assert len(str(refusal.value)) < 300
+
+
+def test_what_resembles_logs_and_summaries_is_read():
+    read_one(pd.DataFrame({"epoch": 10, "loss": draws()}), Columns(loss="loss"))
+    read_one(pd.DataFrame({"step": range(300), "loss": draws()}), Columns(loss="loss", id="step"))
+    words = [*(f"word {place}" for place in range(298)), "mean", "mean"]
+    read_one(pd.DataFrame({"word": words, "loss": draws()}), Columns(loss="loss"))
+    read_one([0, 1] * 10 + [0.5, 0.5])  # the mean of the others, but one of the values
+
+
+def test_values_that_fall_are_told():
+    notes = Notes()
+    read_training([np.exp(-np.arange(40) / 10) + 0.01 * draws(40), draws()], notes=notes)
+    assert "training log" in notes.remarks[0]
+    notes = Notes()
+    for seed in range(300):
+        refuse_means(draws(20, seed), "members", notes)
+    assert notes.remarks == []
+
+
+# ---------------------------------------------------------------------------------- objects, pipes and names
+
+
+class Refusing:
+    """As a tensor of torch that has a gradient, when numpy asks."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+class Detached:
+    """As one of torch, in a dtype that numpy has or has not."""
+
+    def __init__(self, values, dtype="torch.float32"):
+        self.values, self.dtype, self.attached = np.asarray(values), dtype, True
+
+    def detach(self):
+        self.attached = False
+        return self
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        self.dtype = "torch.float32"
+        return self
+
+    def __array__(self, *_, **__):
+        if self.attached or self.dtype == "torch.bfloat16":
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return self.values
+
+
+class Frame:
+    """As a data frame of polars, or a table of Arrow."""
+
+    def __init__(self, columns):
+        self.columns, self.values = list(columns), columns
+
+    def __getitem__(self, name):
+        return self.values[name]
+
+
+def test_tensors_and_frames_of_others_are_read():
+    mapping = {"loss": LOSSES, "member": [True, False, True]}
+    for source in (Frame(mapping), mapping, pd.DataFrame(mapping)):
+        frame = read_training([source], Columns(member="member"))
+        assert list(frame["loss"]) == LOSSES
+        assert list(frame["member"]) == mapping["member"]
+    for source in (Detached(LOSSES), Detached(LOSSES, "torch.bfloat16"), pd.Series(LOSSES, dtype="Float64")):
+        assert list(read_one(source)[0]["loss"]) == LOSSES
+    half = pytest.importorskip("ml_dtypes").bfloat16
+    np.testing.assert_allclose(read_one(np.array(LOSSES, half))[0]["loss"], LOSSES, rtol=0.01)
+
+
+def test_those_of_the_libraries_themselves():
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame({"loss": LOSSES, "member": [True, False, True], "kind": ["a", "b", "a"]})
+    frame = read_training([table], Columns(member="member", group="kind"))
+    assert list(frame["loss"]) == LOSSES
+    assert list(frame["group"]) == ["a", "b", "a"]
+    with pytest.raises(BadInput):
+        read_one(table.lazy())
+    with pytest.raises(BadInput, match="1 of 4"):
+        read_one(polars.Series([*LOSSES, None]))
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        losses = torch.tensor(LOSSES, requires_grad=True, dtype=dtype)
+        np.testing.assert_allclose(read_one(losses)[0]["loss"], LOSSES, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        ([[0.1, 0.2], [0.3]], "cannot be made an array"),
+        (Refusing(), "requires grad"),
+        ([Refusing(), Refusing()], "requires grad"),
+        (None, "no rows"),
+        ({0.5, 0.6}, "no rows"),
+        ((loss for loss in LOSSES), "no rows"),
+        ({"loss": [[0.1], [0.2, 0.3]]}, "cannot be made an array"),
+        (Frame({"loss": Refusing()}), "requires grad"),
+        (
+            np.ma.masked_array(LOSSES, [False, True, False]),
+            "1 of 3 losses are missing or NaN, first in row 2",
+        ),
+        (pd.Series([0.5, None], dtype="Float64"), "1 of 2"),
+        (pd.DataFrame({"loss": pd.array([0.5, None], dtype="Float64")}), "1 of 2"),
+        (pd.Series([0.5, "high"]), "high"),
+        (pd.Series(pd.to_datetime(["2024-01-01", "2024-01-02"])), "not numbers"),
+        (np.array([(0.5, 1)], dtype=[("loss", float), ("id", int)]), "not numbers"),
+        (np.array(np.nan), "missing"),
+        (b"losses", "losses"),
+        (pd.DataFrame(), "0 columns"),
+        ({}, "0 columns"),
+        ([], "shape"),
+    ],
+)
+def test_what_is_no_array_of_losses_is_refused(source, part):
+    with pytest.raises(BadInput, match=part) as refusal:
+        read_one(source)
+    assert len(str(refusal.value)) < 300
+
+
+def test_one_source_or_none_is_a_list():
+    assert list(listed(None)) == []
+    for source in ("a.npy", Path("a.npy"), {"loss": LOSSES}):
+        assert listed(source) == [source]
+    assert listed(["a", "b"]) == ["a", "b"]
+
+
+def test_inputs_are_kept_with_their_digests_also_from_a_pipe(tmp_path):
+    (tmp_path / "a.csv").write_text(LINES)
+    read_end, write_end = os.pipe()
+    os.write(write_end, LINES.encode())
+    os.close(write_end)
+    notes = Notes()
+    pipe = f"/dev/fd/{read_end}"
+    for source in (tmp_path / "a.csv", str(tmp_path / "a.csv"), pipe):
+        [frame] = read_examples([source], notes=notes)
+        assert list(frame["loss"]) == LOSSES
+    os.close(read_end)
+    digest = hashlib.sha256(LINES.encode()).hexdigest()
+    kept = [(found.name, found.size, found.sha256) for found in notes.inputs]
+    assert kept == [(str(tmp_path / "a.csv"), len(LINES), digest), (pipe, len(LINES), digest)]
+
+
+def test_a_file_whose_name_is_no_utf8_is_audited(tmp_path):
+    files = [tmp_path / os.fsdecode(name) for name in (b"caf\xe9.npy", b"caf\xe8.npy")]
+    for seed, file in enumerate(files):
+        np.save(file, draws(30, seed))
+    audit(*files, output=tmp_path / "audit")
+    with pytest.raises(BadInput) as refusal:
+        read_one(f"{files[0]}x")
+    assert "\udce9" not in str(refusal.value)
+
+
+# --------------------------------------------------------------------------------------- anything, at random
+
+VALUES = st.one_of(
+    st.floats(),
+    st.integers(-3, 300),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=3),
+    st.sampled_from(["0", "1", "0.0", "1e+01", "nan", "mean", pd.NA, np.float16(2), complex(1)]),
+)
+DTYPES = st.sampled_from(["f8", "f4", "f2", "i1", "u1", "i8", "?", "O", "U", "c8", "M8[s]", "S"])
+
+
+def read_or_refused(*arguments):
+    """The examples, or None where they are refused in a short line; whatever else is raised is a fault."""
+    try:
+        return read_training(*arguments)
+    except BadInput as refusal:
+        assert len(str(refusal)) < 300
+        return None
+
+
+@FUZZING
+@given(st.lists(st.lists(VALUES, max_size=25), min_size=2, max_size=2), DTYPES)
+def test_any_lists_and_arrays_are_read_or_refused(sides, dtype):
+    read_or_refused(sides)
+    try:
+        with np.errstate(over="ignore"):
+            arrays = [np.array(side, dtype=dtype) for side in sides]
+    except (ValueError, TypeError, OverflowError):
+        return
+    frame = read_or_refused(arrays)
+    if frame is not None:
+        np.testing.assert_array_equal(frame["loss"], np.concatenate(arrays).astype(float))
+
+
+@FUZZING
+@given(st.data())
+def test_any_scores_and_labels_are_read_or_refused(data):
+    """And a loss that is read is the one of softmax, or of the probability."""
+    n, classes = data.draw(st.integers(0, 12)), data.draw(st.integers(0, 4))
+    cells = st.one_of(st.floats(-3, 3), st.sampled_from([0, 1, 0.5, 0.25, 100, np.inf, -np.inf, np.nan]))
+    numbers = data.draw(st.lists(cells, min_size=2 * n * classes, max_size=2 * n * classes))
+    scores = np.array(numbers, float).reshape(2, n, classes)
+    if data.draw(st.booleans()) and n * classes and np.isfinite(scores).all():
+        scores = np.stack([softmax(side) for side in scores])
+    labels = np.array(data.draw(st.lists(st.integers(-1, 4), min_size=2 * n, max_size=2 * n))).reshape(2, n)
+    frame = read_or_refused(list(scores), None, list(labels))
+    if frame is not None and np.isfinite(scores).all() and classes > 1:
+        scores, labels = scores.reshape(-1, classes), labels.ravel().astype(int)
+        true = scores[np.arange(2 * n), labels]
+        expected = [-np.log(np.clip(true, 1e-300, 1)), -np.log(softmax(scores)[np.arange(2 * n), labels])]
+        found = frame["loss"].to_numpy()
+        assert any(np.allclose(found, losses, atol=1e-9) for losses in expected) or np.isinf(found).any()
+
+
+@FUZZING
+@given(st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES, VALUES), max_size=25), st.booleans())
+def test_any_table_with_all_columns_is_read_or_refused(rows, with_references):
+    table = pd.DataFrame(rows, columns=["loss", "member", "id", "group", "person"], dtype=object)
+    columns = Columns(member="member", id="id", group="group", person="person", loss="loss")
+    frame = read_or_refused([table], columns)
+    if frame is not None:
+        assert len(frame) == len(rows)
+        assert frame["id"].is_unique
+    if with_references:
+        examples = pd.DataFrame({"loss": draws(20), "member": draws(20) < 1, "id": list(map(str, range(20)))})
+        try:
+            losses, trained = read_references([table], [], examples, columns)
+            assert losses.shape == trained.shape == (1, 20)
+        except BadInput as refusal:
+            assert len(str(refusal)) < 300
