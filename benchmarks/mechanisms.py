@@ -77,6 +77,6 @@ def bounds_of(
     bounds = np.empty(audits)
     for number in range(audits):
         is_member, scores = mechanism(generator, examples)
-        found = epsilon_lower_bound(scores[is_member], scores[~is_member], delta, seed=number)
+        found = epsilon_lower_bound(scores[is_member], scores[~is_member], delta)
         bounds[number] = found["epsilon_low"]
     return bounds

@@ -7,6 +7,7 @@ One training is enough if it decided many memberships, each by a coin of its own
 """
 
 import math
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -143,7 +144,9 @@ def _fair(n: int, m: int) -> bool:
 def _members_in_order(members: np.ndarray, nonmembers: np.ndarray, seed: int) -> np.ndarray:
     """Who is a member (n + m,), from the lowest score to the highest; the order of equal ones is drawn."""
     scores = np.concatenate([members, nonmembers])
-    drawn = np.random.default_rng(seed).permutation(len(scores))
+    # Members stand first, so that one order for all scores would favour them, or the others, in every audit.
+    generator = np.random.default_rng([seed, len(members), zlib.crc32(scores)])
+    drawn = generator.permutation(len(scores))
     return drawn[np.argsort(scores[drawn], kind="stable")] < len(members)
 
 

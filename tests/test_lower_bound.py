@@ -16,7 +16,7 @@ from benchmarks.mechanisms import (
 )
 from leakage import epsilon_lower_bound, epsilon_lower_bounds, fair_sides
 from leakage.command_line import BadInput
-from leakage.lower_bound import p_value
+from leakage.lower_bound import _members_in_order, p_value
 
 # ------------------------------------------------------------------------------------------- the theorem
 
@@ -107,6 +107,16 @@ def test_equal_scores_are_put_in_an_order_that_is_drawn():
     found = [epsilon_lower_bound(members, nonmembers, 0.0, seed=seed) for seed in (1, 1, 2)]
     assert found[0] == found[1] != found[2]
     assert 0.4 < found[0]["epsilon_low"] < math.log(7 / 3)
+
+
+def test_the_order_of_equal_scores_is_another_in_every_audit():
+    """Of one seed too: else all audits of scores with many ties would have the same luck.
+
+    Of 1,000 examples, 500 of which are members, 100 drawn hold members with a standard deviation of 4.74,
+    known from 200 audits to 0.24."""
+    members = np.random.default_rng(7).binomial(1000, 0.5, 200)
+    orders = [_members_in_order(np.zeros(n), np.zeros(1000 - n), seed=0) for n in members]
+    assert 4 < np.std([order[:100].sum() for order in orders]) < 6
 
 
 def test_what_cannot_be_used_is_refused():
