@@ -33,6 +33,7 @@ from leakage.wording import (
 
 SHOWN_ROWS = 24  # of the table of measures: two trainings by two attacks
 SHOWN_INPUTS = 12
+SHOWN_WARNINGS = 6
 LETTERS = 300  # of a command or a warning
 # All rules are for the report alone, so that a notebook keeps its look.
 STYLE = """
@@ -81,10 +82,7 @@ def body_of(report: Mapping, figure: bytes) -> str:
         f'<p class="small">{escape(report["date"])}. {_what_was_audited(report)}</p>',
         f'<div class="answer">{_paragraphs(report["verdict"])}</div>',
         f"<p><b>What it means.</b> {escape(report['meaning'])}</p>",
-        *(
-            f'<p class="warning"><b>Warning.</b> {escape(short(words, LETTERS))}</p>'
-            for words in report["warnings"]
-        ),
+        *_warnings(report),
         f'<img alt="ROC curves, and where the losses lie" src="data:image/png;base64,{picture}">',
         "<h2>What was measured</h2>",
         _table(measures_table(report), SHOWN_ROWS),
@@ -130,6 +128,14 @@ def _what_was_audited(report: Mapping) -> str:
         f"Audited: {models}, by {by} on {first['members']:,} records that it was trained on and "
         f"{first['nonmembers']:,} others."
     )
+
+
+def _warnings(report: Mapping) -> list[str]:
+    warnings = report["warnings"]
+    shown = [short(words, LETTERS) for words in warnings[:SHOWN_WARNINGS]]
+    if len(warnings) > SHOWN_WARNINGS:
+        shown.append(f"{len(warnings) - SHOWN_WARNINGS} more are in audit.json.")
+    return [f'<p class="warning"><b>Warning.</b> {escape(words)}</p>' for words in shown]
 
 
 def _groups(report: Mapping) -> list[str]:

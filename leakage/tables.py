@@ -50,7 +50,8 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class Input:
-    """A file that was read: its name as given, its size in bytes, and the SHA-256 of its content."""
+    """A file that was read: its name as given, its size in bytes, and the SHA-256 of its content; or arrays
+    from memory."""
 
     name: str
     size: int
@@ -169,7 +170,26 @@ def _table_of_object(source: object, notes: Notes) -> Table:
         what = f"a {kind} cannot be made an array: {problem}"
         table.refuse(what, "give an array of numbers, a pandas data frame, or a file")
     table.add(names, columns)
+    read = _input_of(table)
+    if read not in notes.inputs:
+        notes.inputs.append(read)
     return table
+
+
+def _input_of(table: Table) -> Input:
+    """Arrays from memory as an input: what they are, their size, and the SHA-256 of their bytes, in C order;
+    of texts, of their UTF-8."""
+    digest, size, kinds = hashlib.sha256(), 0, []
+    for name, column in table.columns.items():
+        if column.dtype.kind in "OU":
+            content = "\0".join(map(str, column.ravel())).encode("utf-8", "replace")
+        else:
+            content = np.ascontiguousarray(column).tobytes()
+        digest.update(content)
+        size += len(content)
+        kind = f"{' x '.join(map(str, column.shape))} {column.dtype}"
+        kinds.append(f"{name}: {kind}" if name else kind)
+    return Input(f"{table.source}, {'; '.join(kinds)}", size, digest.hexdigest())
 
 
 def _array(values: object) -> np.ndarray:

@@ -21,7 +21,7 @@ MEASURES = {  # key in measure_leakage: name
     "tnr_at_1pct_fnr": "TNR at 1% FNR",
 }
 ATTACKS = {"loss": "loss", "calibrated": "calibrated loss"}
-SHOWN_GROUPS = 12  # in a table; audit.json holds all
+SHOWN_GROUPS = 10  # in a table; audit.json holds all
 LETTERS = 40  # of the name of a column or of a group
 
 

@@ -291,6 +291,9 @@ def test_a_notebook_shows_the_report_which_stays_a_dict():
     assert "<html" not in shown
     assert json.loads(json.dumps(report)) == dict(report) == copy.deepcopy(report)
     assert pickle.loads(pickle.dumps(report))._repr_html_() == shown
+    # Arrays are named too, with the digest of their bytes.
+    assert [each["name"] for each in report["inputs"]] == ["array, 300 float64"] * 2
+    assert report["inputs"][0]["sha256"] == sha256(made(300, 300)[0].tobytes()).hexdigest()
 
 
 def test_words_of_the_data_are_escaped_everywhere():
