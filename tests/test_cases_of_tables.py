@@ -149,6 +149,13 @@ def test_rows_without_a_month_are_counted(written, gap):
     assert note.startswith("Note: 2 of 10 rows have no Month and are left out, so n is not independent")
 
 
+def test_a_month_called_na_has_rows(written):
+    """Whoever asks for it gets its rows, and no note that they lack a month."""
+    read = load_column(describe_csv(written(["Customer_ID", "Month", "x"], ["a", "NA", 1])), "x", month="NA")
+    assert read.prepared.dataframe.x.tolist() == [1]
+    assert (read.notes, read.n_is_public) == ([], True)
+
+
 def test_rows_of_a_month_in_another_spelling_are_counted(written):
     rows = [["a", "December", 1], ["b", "december", 2], ["c", "DECEMBER", 3], ["d", "december", 4]]
     read = load_column(describe_csv(written(["Customer_ID", "Month", "x"], *rows)), "x")

@@ -84,7 +84,7 @@ def composed(text: str) -> str:
 class prepareData:
     """A few columns of a dirty CSV as a clean data frame, with the true answers to the three queries.
 
-    data_file_location: path of a CSV with a header line, in UTF-8, its fields separated by commas.
+    data_file_location: path of a CSV with a header line, in UTF-8, with commas between the fields.
     import_columns: names of the columns to read.
     col_dtypes: column -> type: float, int, bool (of 0 and 1) or str, or a numpy name of a real number such as
         "uint8"; text where nothing is said. Whole numbers with gaps become pandas' nullable type.
@@ -233,8 +233,8 @@ class prepareData:
         return self
 
     def settle_missing(self, column: str, value: float | None = None) -> int:
-        """Fills the missing values of a column with `value`, a finite number, or drops their rows where it is
-        None. Returns how many were missing; BadInput if none is left."""
+        """Fills the missing values of a column with `value`, a finite number; if it is None, drops their
+        rows. Returns how many were missing. Raises BadInput if no row is left."""
         if value is not None and not math.isfinite(value):
             raise BadInput(f"a missing value must count as a finite number, not {value}")
         missing = self.dataframe[column].isna()
@@ -248,11 +248,12 @@ class prepareData:
     def clean_skewness(
         self, column: str, quantile: float, seed: int | np.random.Generator | None = None
     ) -> "prepareData":
-        """Redraws the values above the quantile (0 to 1) at random from those not above it; n stays.
+        """Replaces each value above the quantile by a random one of those that are not above it; n stays.
 
-        No budget pays for this look at all values. One person's value can move the quantile and with it other
-        redrawn values: replacing one real income moves the corrected sum by up to 3.5 times the sensitivity,
-        so a private answer on corrected data does not have the epsilon it was asked at.
+        quantile: between 0 and 1. seed: of numpy's generator. This looks at all values, and no privacy budget
+        pays for it. One person's value can move the quantile, and then other redrawn values: replacing one
+        real income moves the corrected sum by up to 3.5 times the sensitivity. So a private answer on
+        corrected data does not have the epsilon that was asked for. Raises BadInput for another quantile.
         """
         if not 0 < quantile < 1:
             raise BadInput(f"the quantile must lie between 0 and 1, not {quantile}")

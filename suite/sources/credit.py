@@ -1,5 +1,5 @@
-"""Finds the credit score CSV, the reader's copy, else Kaggle's, else the fictional sample, and reads a column
-of it, or of any other CSV: one month, a known number of rows a person."""
+"""Finds the credit score CSV: the reader's copy, else Kaggle's file, else the fictional sample. Reads one
+column of it, or of any other CSV: the values of one month, with a known number of rows a person."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ SAMPLE = FOLDER / "credit_sample.csv"
 KAGGLE_DATASET, KAGGLE_FILE = "parisrohan/credit-score-classification", "test.csv"
 KAGGLE_HOST = "www.kaggle.com"
 KAGGLE_SHA256 = "5c606cd0118d49b70d6e934811a0ad806482c2e7f2514fd263315e6be9dacd9b"
-REACH_SECONDS = 2.0
+REACH_SECONDS = 2.0  # for Kaggle's host to answer
 CUSTOMER, MONTH, STUDY_MONTH = "Customer_ID", "Month", "December"
 KAGGLE_NAME = "Kaggle credit score data"
 SAMPLE_NAME = "FICTIONAL SAMPLE, not the Kaggle file"
@@ -45,9 +45,10 @@ class CreditSource(NamedTuple):
 
 
 def find_credit_csv() -> CreditSource:
-    """The first of: data/test.csv; Kaggle's file, which is then kept as data/test.csv; the sample.
+    """The first of these: data/test.csv; Kaggle's file, from then on kept as data/test.csv; the sample.
 
-    Says on the console which one it is. Without a network it comes to the sample in under 5 seconds.
+    The console says if it is the sample, or a data/test.csv that differs from Kaggle's. Without a network
+    this takes less than 5 seconds.
     """
     if not READERS_COPY.exists():
         try:
@@ -102,7 +103,8 @@ def _fetch_from_kaggle(destination: Path) -> None:
 
 
 def _reachable(host: str) -> bool:
-    """Whether the host takes a connection at once; asked in a thread, as a name look-up knows no time-out."""
+    """Whether the host takes a connection within REACH_SECONDS. A thread asks it, because the look-up of a
+    name has no time-out."""
     answers = []
 
     def knock() -> None:
@@ -119,7 +121,7 @@ def _reachable(host: str) -> bool:
 
 
 class Column(NamedTuple):
-    """One numeric column of one month, n rows, and what the same persons' other months say of it."""
+    """One column of numbers in one month, n rows, and the same persons' values in other months."""
 
     prepared: prepareData
     month: str | None  # None where the file has no months
@@ -147,6 +149,7 @@ def load_column(
     what a missing value counts as, in the column's unit; None leaves it out. seed: of numpy's generator.
     Raises BadInput for empty names and for what the file does not hold.
     """
+    # What was asked for, else what the Kaggle file calls it, if the file has that column.
     for option, name in {"column": column, "person": person, "month": month}.items():
         if name is not None and not name.strip():
             raise BadInput(f"--{option} is empty (is a shell variable not set?); name one, or leave it out")
@@ -159,6 +162,7 @@ def load_column(
         month = STUDY_MONTH
     elif month is None and (similar := similar_name(MONTH, present)):
         notes.append(f"Note: no column is called {MONTH}, but one {similar!r}: rows of all months are taken.")
+    # A column can do one thing only.
     for task, name in {"say whose a row is": person, "say the month": month and MONTH}.items():
         if name is not None and composed(name) == composed(column):
             both = f"the column {short(column, NAME_LETTERS)} cannot hold the values and {task}"
@@ -166,6 +170,7 @@ def load_column(
     if month is not None and person == MONTH:
         raise BadInput(f"the column {MONTH} cannot say whose a row is; name another with --person")
 
+    # The rows of the month, and of these so many a person. What is left out is noted.
     keys = [name for name in (person, MONTH if month is not None else None) if name is not None]
     prepared = prepareData(source.path, [*keys, column], {column: float}, content=source.content)
     everything, left_out = prepared.dataframe, 0
@@ -183,6 +188,7 @@ def load_column(
     else:
         notes.append("Note: no column says whose a row is, so each counts as a person; else give --person.")
 
+    # A row without a value counts as missing_as, or is left out.
     missing, rows = prepared.settle_missing(column, missing_as), len(prepared.dataframe)
     if missing and missing_as is None:
         notes.append(
@@ -201,7 +207,7 @@ def load_column(
 def _note_other_months(months: pd.Series, month: str, notes: list[str]) -> int:
     """Notes the rows that are left out although they may be of the month, and returns how many they are:
     those without a month, and those with another spelling of it."""
-    without = int((months.isna() | months.isin(MISSING)).sum())
+    without = int((months.isna() | (months.isin(MISSING) & (months != month))).sum())
     if without:
         notes.append(
             f"Note: {without:,} of {len(months):,} rows have no {MONTH} and are left out, so n is not "
@@ -224,7 +230,7 @@ def _limit(
     seed: int | np.random.Generator | None,
     notes: list[str],
 ) -> None:
-    """Leaves at most so many rows of each person, and notes how many went, and persons named like a gap."""
+    """Leaves at most so many rows of each person; notes how many went, and a person called like a gap."""
     before = prepared.dataframe[person]
     gap = next((text for text in before.dropna().unique() if text in MISSING), None)
     if gap is not None:
@@ -246,7 +252,8 @@ def _limit(
 def _other_months(
     everything: pd.DataFrame, persons: pd.Series, month: str, column: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each person the most frequent value over all months, and the median over the other months."""
+    """For each of n persons: the most frequent value over all months (n,), and the median of the values in
+    other months than this one (n,). NaN where there is none."""
     counts = everything.groupby([persons.name, column], as_index=False).size()
     commonest = counts.sort_values("size", ascending=False, kind="stable").drop_duplicates(persons.name)
     rest = everything[everything[MONTH] != month].groupby(persons.name)[column].median()
