@@ -3,25 +3,30 @@
 The question. A bank publishes the average income of its customers. It must not reveal any single income, so
 it adds random noise. How much noise does that take, and why so much more when the column is skewed?
 
+The promise. Two data sets are neighbouring if they differ in one person's value; everything else is public:
+the number of values n, and each person's number of rows. An answer is epsilon private if no neighbour makes
+any answer more than e^epsilon times as likely. Whoever sees the answer then learns little about one person.
+
 The idea. The Laplace mechanism (Dwork, McSherry, Nissim, Smith 2006, "Calibrating Noise to Sensitivity in
-Private Data Analysis") adds noise of scale sensitivity / epsilon. The sensitivity is the most that one person
-can change the answer. Two data sets are neighbouring if they differ in one person's value; the number of
-values, n, is public. With every value clamped to [lower, upper] it is
+Private Data Analysis") adds noise of scale b = sensitivity / epsilon. The sensitivity is the most that one
+person can change the answer. With every value clamped to [lower, upper] it is
 
     sum      upper - lower
     average  (upper - lower) / n
     maximum  upper - lower
 
-and K times that if a person may have K rows. So the noise follows the upper bound, not the typical value:
-one income of 24 million among thousands of 50 thousand makes everybody's noise hundreds of times wider.
+and K times that if a person may have K rows. So the noise follows the upper bound, not the typical value: to
+keep one income of 24 million among thousands of 50 thousand, everybody's noise must be over 100 times wider.
+The bounds must be declared without a look at the data: bounds that follow the data tell what the noise hides.
 mia.py's private training rests on the same idea: it clips gradients where this clamps values.
 
-What is run. December's incomes as four data sets: as recorded; skew-corrected (values above the 0.985
-quantile redrawn from those below it); clamped at a bound declared without a look at the data; and clamped at
-a bound that a tenth of epsilon buys, the 0.95 quantile by the exponential mechanism. Each query is asked N
-times and spends epsilon each time, which no real release may do: the last tables show what that costs.
+What is run. December's incomes as four data sets: as recorded, under a bound meant to change no record;
+skew-corrected (values above the 0.985 quantile redrawn from those below it); clamped at a lower bound; and
+clamped at a bound that a tenth of epsilon buys, the 0.95 quantile by the exponential mechanism. Each query is
+asked N times and spends epsilon each time, which no real release may do: the last tables show what that
+costs. And an attacker is played, who tells two neighbours apart by one answer.
 
-What to expect. Four figures in figures/ and five tables on the console, in a few seconds.
+What to expect. Four figures in figures/ and seven tables on the console, in a few seconds.
 
     python laplace.py                  the real data if they can be had, else a fictional sample
     python laplace.py --data FILE --column Monthly_Balance --lower 0 --upper 2000
@@ -33,6 +38,7 @@ and two runs with one seed share theirs: a real release takes its randomness fro
 
 import copy
 import gc
+import hashlib
 import math
 import numbers
 import operator
@@ -52,14 +58,24 @@ if sys.version_info < (3, 11):  # noqa: UP036, as an older one is told here
 
 import numpy as np
 
+from leakage import measure_leakage
 from leakage.command_line import OneLineParser, finite_number, positive_number, run
 from leakage.look import save_figures
 from leakage.output import output_folder
 from suite.report.laplace_figures import study_figures
-from suite.report.laplace_tables import SKEW_CORRECTED, Result, Study, print_conclusion, print_in_short
+from suite.report.laplace_tables import NAME_LETTERS, SKEW_CORRECTED, Attack, Result, Study, print_study
 from suite.sources.cleaning import prepareData
-from suite.sources.credit import CUSTOMER, MONTH, STUDY_MONTH, describe_csv, find_credit_csv, load_column
-from suite.support.command_line import BadInput, in_lines, seed_number, whole_number
+from suite.sources.credit import (
+    CUSTOMER,
+    KAGGLE_NAME,
+    MONTH,
+    SAMPLE_NAME,
+    STUDY_MONTH,
+    describe_csv,
+    find_credit_csv,
+    load_column,
+)
+from suite.support.command_line import BadInput, in_lines, seed_number, short, whole_number
 from suite.support.notebook import show_figures
 
 ITERATIONS = 1000
@@ -67,8 +83,10 @@ EPSILON = 1.0  # of each single answer
 SKEW_QUANTILE = 0.985
 SEED = 0
 FIGURES = Path(__file__).resolve().parent / "figures"
+LOOK_FIRST = "normalized_noise_observations.png"
 
 STUDY_COLUMN = "Annual_Income"
+STUDY_FILES = (KAGGLE_NAME, SAMPLE_NAME)
 # Declared, not looked up: hardly anybody who asks a high-street bank for credit earns over 200,000 a year.
 DECLARED_BOUNDS = (0.0, 200_000.0)
 # An entry form may still let through eight digits. A bound meant to change no record has to be that wide.
@@ -77,6 +95,9 @@ WIDEST_BOUNDS = (0.0, 25_000_000.0)
 # So the quantile lies well below 1.
 BOUND_SHARE, BOUND_QUANTILE = 0.1, 0.95
 CANDIDATE_STEPS = np.geomspace(1e-5, 1, 200)  # from the lower bound on, as shares of the way to the upper one
+
+ATTACKED_EPSILONS = (0.1, 1.0, 10.0)
+ATTACKED_ANSWERS = 10_000  # on each of two neighbours
 
 GRID_STEPS_PER_SCALE = 2.0**40  # Google, "Secure Noise Generation"
 SMALLEST_EPSILON = 2.0**-20  # below this the noise would not fit the whole numbers it is drawn from
@@ -165,27 +186,45 @@ def repeated_quantile(
 
     As repeated_sum, and: quantile: 0 to 1. candidates: the public values that an answer can be, within the
     bounds; or how many of them, at equal distances from bound to bound.
-    A candidate c has the score -distance of quantile * n from the interval [values below c, values up to c].
-    One person's value changes either count by at most 1, so the score's sensitivity is 1, and c is drawn
-    with probability proportional to exp(epsilon * score / 2) (McSherry and Talwar 2007, "Mechanism Design
-    via Differential Privacy"; Smith 2011, for quantiles). That holds but for events of probability 2^-53
-    per candidate, the finest step of the uniform number it is drawn with.
+    The probabilities are those of quantile_weights, but for rounding: the uniform number that an answer is
+    drawn with has steps of 2^-53. So a candidate's chance may be off by 2^-51, and the promise of epsilon
+    holds up to a probability of (1 + e^epsilon) 2^-51 for each candidate: 2e-15 at epsilon 1, 1e-11 at 10.
+    From epsilon 36 on nothing is promised.
     """
     values, lower, upper = _clamped(data, lower_bound, upper_bound)
     if not 0 <= _finite("quantile", quantile) <= 1:
         raise BadInput(f"the quantile must lie between 0 and 1, not {quantile}")
-    if isinstance(candidates, numbers.Integral):
+    grid = _candidates(candidates, lower, upper)
+    iterations, epsilon = _asked_for(iterations, privacy_budget, math.ulp(0.0))
+    cumulated = np.cumsum(quantile_weights(values, epsilon, quantile, grid))
+    uniform = _generator(seed, (hash(np.sort(values).tobytes()), quantile, epsilon)).random(iterations)
+    return grid[np.searchsorted(cumulated, uniform * cumulated[-1], side="right").clip(max=len(grid) - 1)]
+
+
+def quantile_weights(values: np.ndarray, epsilon: float, quantile: float, grid: np.ndarray) -> np.ndarray:
+    """The exponential mechanism: what the probability of each candidate in the grid (m,) is proportional to.
+
+    A candidate c has the score -distance of quantile * n from the interval [values below c, values up to c].
+    One person's value changes either count by at most 1, so the score's sensitivity is 1, and c is drawn
+    with probability proportional to exp(epsilon * score / 2) (McSherry and Talwar 2007, "Mechanism Design
+    via Differential Privacy"; Smith 2011, for quantiles). values (n,): clamped. Returns (m,), the largest 1.
+    """
+    values, target = np.sort(values), quantile * len(values)
+    below, up_to = (np.searchsorted(values, grid, side) for side in ("left", "right"))
+    score = -np.maximum(0, np.maximum(below - target, target - up_to))
+    return np.exp(epsilon / 2 * (score - score.max()))
+
+
+def _candidates(candidates: int | Sequence[float], lower: float, upper: float) -> np.ndarray:
+    """The candidates in rising order, each once."""
+    if np.ndim(candidates) == 0:
+        if isinstance(candidates, bool | np.bool_) or not isinstance(candidates, numbers.Integral):
+            raise TypeError(f"candidates must be a whole number or a row of numbers, not {candidates!r}")
         candidates = np.linspace(lower, upper, max(int(candidates), 0))
     grid = np.unique(np.asarray(candidates, float))
     if not len(grid) or not lower <= grid[0] <= grid[-1] <= upper:
         raise BadInput("the candidates must be at least one number, all within the bounds")
-    iterations, epsilon = _asked_for(iterations, privacy_budget, math.ulp(0.0))
-    values, target = np.sort(values), quantile * len(values)
-    below, up_to = (np.searchsorted(values, grid, side) for side in ("left", "right"))
-    score = -np.maximum(0, np.maximum(below - target, target - up_to))
-    cumulated = np.cumsum(np.exp(epsilon / 2 * (score - score.max())))
-    uniform = _generator(seed, (hash(values.tobytes()), quantile, epsilon)).random(iterations)
-    return grid[np.searchsorted(cumulated, uniform * cumulated[-1], side="right").clip(max=len(grid) - 1)]
+    return grid
 
 
 def _clamped(data: Sequence[float], lower: float, upper: float | None) -> tuple[np.ndarray, float, float]:
@@ -241,9 +280,11 @@ def _generator(seed: Seed, question: tuple) -> np.random.Generator:
 def _with_noise(
     true_answer: float, largest_answer: float, sensitivity: float, iterations: int, epsilon: float, seed: Seed
 ) -> np.ndarray:
-    """The true answer plus Laplace noise of scale sensitivity / epsilon, on a grid.
+    """The true answer plus Laplace noise of scale sensitivity / epsilon. In every textbook that is
 
-    Floating-point Laplace noise does not reach every number. Which ones it misses depends on the true
+        true_answer + generator.laplace(scale=sensitivity / epsilon, size=iterations)
+
+    But floating-point Laplace noise does not reach every number. Which ones it misses depends on the true
     answer, so the low bits of an answer can give it away (Mironov 2012, "On Significance of the Least
     Significant Bits for Differential Privacy"). Here the true answer is rounded to a multiple of a power of
     two, the grid, and the noise is a whole number k of grid steps with probability proportional to
@@ -294,32 +335,42 @@ class DataSet:
     prepared: prepareData
     bounds: tuple[float, float]
     share: float = 1.0  # of epsilon that is left for an answer
+    promised: bool = True  # whether its answers have the epsilon that they are asked at
 
 
 def declared_bounds(
-    values: np.ndarray, column: str, lower: float | None, upper: float | None
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The bounds of the data as recorded, and those to clamp at. Says so where they come from the data."""
-    smallest, largest = float(values.min()), float(values.max())
-    wide, clamp = WIDEST_BOUNDS, DECLARED_BOUNDS
-    if column != STUDY_COLUMN:
-        wide = clamp = smallest, float(np.quantile(values, SKEW_QUANTILE))
-        sides = [side for side, given in (("lower", lower), ("upper", upper)) if given is None]
-        if sides:
-            lacking, options = " and no ".join(sides), " and --".join(sides)
-            leak = f"no {lacking} bound of {column} was declared; it is taken from the data, and leaks"
-            print(in_lines(f"Warning: {leak}. Declare what is known beforehand with --{options}."))
-    low, high = clamp[0] if lower is None else lower, clamp[1] if upper is None else upper
+    values: np.ndarray, column: str, lower: float | None, upper: float | None, widest: float | None
+) -> tuple[tuple[float, float], tuple[float, float], bool]:
+    """The bounds of the data as recorded, those to clamp at, and whether both were declared.
+
+    Where they were, no value of the data has a say in them: a value beyond counts as the bound. Where one was
+    not, it is taken from the data, which leaks; that is said, and no answer has the epsilon it was asked at.
+    """
+    low, high, end = lower, upper, widest
+    least = math.inf
+    if column == STUDY_COLUMN:
+        (least, study_end), (study_low, study_high) = WIDEST_BOUNDS, DECLARED_BOUNDS
+        low, high = study_low if low is None else low, study_high if high is None else high
+        end = max(high, study_end) if end is None else end
+    undeclared = [side for side, bound in (("lower", low), ("upper", high)) if bound is None]
+    if undeclared:
+        lacking, options = " and no ".join(undeclared), " and --".join(undeclared)
+        leak = "was declared; it is taken from the data, and leaks. Declare what is known beforehand with"
+        print(in_lines(f"Warning: no {lacking} bound of {short(column, NAME_LETTERS)} {leak} --{options}."))
+    low = float(values.min()) if low is None else low
+    if high is None:
+        high, end = float(np.quantile(values, SKEW_QUANTILE)), float(values.max()) if end is None else end
     if low >= high:
         raise BadInput(f"the lower bound {low:g} must be below the upper bound {high:g}; declare others")
-    declared = lower is not None or upper is not None or column != STUDY_COLUMN
-    if declared and low <= smallest and largest <= high:
-        return (low, high), (low, high)
-    wide = min(low, wide[0]), max(high, wide[1])
-    if smallest < wide[0] or largest > wide[1]:
-        wide = min(smallest, wide[0]), max(largest, wide[1])
-        print("Warning: as recorded, the data exceed the bounds; their own are used there, and leak.")
-    return wide, (low, high)
+    if end is not None and end < high:
+        raise BadInput(f"the widest bound {end:g} must not be below the upper bound {high:g}; declare others")
+    return (min(low, least), high if end is None else end), (low, high), not undeclared
+
+
+def quantile_grid(bounds: tuple[float, float]) -> np.ndarray:
+    """The candidates (200,) of a quantile: from the bounds alone, dense where a skewed column is."""
+    lower, upper = bounds
+    return (lower + (upper - lower) * CANDIDATE_STEPS).clip(max=upper)
 
 
 def private_quantile(
@@ -330,23 +381,21 @@ def private_quantile(
     iterations: int,
     seed: Seed,
 ) -> np.ndarray:
-    """Private quantiles (iterations,) of the values (n,), which count as the lower bound where they are below
-    it. The candidates are dense where a skewed column is: near the lower bound."""
-    lower, upper = bounds
-    candidates = (lower + (upper - lower) * CANDIDATE_STEPS).clip(max=upper)
-    declared = {"lower_bound": lower, "upper_bound": upper, "candidates": candidates}
-    return repeated_quantile(iterations, values.clip(min=lower), epsilon, quantile, **declared, seed=seed)
+    """Private quantiles (iterations,) of the values (n,), which count as a bound where they are beyond it."""
+    declared = {"lower_bound": bounds[0], "upper_bound": bounds[1], "candidates": quantile_grid(bounds)}
+    return repeated_quantile(iterations, values.clip(*bounds), epsilon, quantile, **declared, seed=seed)
 
 
-def private_bounds(
-    values: np.ndarray, bounds: tuple[float, float], epsilon: float, rows: int, iterations: int, seed: Seed
-) -> dict[float, np.ndarray]:
-    """Epsilon, a tenth and a hundredth of it -> upper bounds (iterations,) to clamp at, each bought with the
-    share BOUND_SHARE: a high quantile of the values (n,). bounds: those declared. rows: a person's."""
-    return {
-        whole: private_quantile(values, BOUND_QUANTILE, bounds, BOUND_SHARE * whole / rows, iterations, seed)
-        for whole in (epsilon, epsilon / 10, epsilon / 100)
-    }
+def chances_of_bounds(
+    values: np.ndarray, bounds: tuple[float, float], epsilon: float, rows: int
+) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """Epsilon, a tenth and a hundredth of it -> upper bounds (200,) to clamp at, and the chance of each to be
+    bought with the share BOUND_SHARE. Not private: a release sees only the one that is drawn."""
+    grid, chances = quantile_grid(bounds), {}
+    for whole in (epsilon, epsilon / 10, epsilon / 100):
+        weights = quantile_weights(values.clip(*bounds), BOUND_SHARE * whole / rows, BOUND_QUANTILE, grid)
+        chances[whole] = grid, weights / weights.sum()
+    return chances
 
 
 def four_data_sets(
@@ -354,15 +403,18 @@ def four_data_sets(
     column: str,
     wide: tuple[float, float],
     clamp: tuple[float, float],
-    private: float,
+    bought: float,
+    promised: bool,
     seed: np.random.Generator,
 ) -> list[DataSet]:
-    """As recorded, skew-corrected, clamped at declared bounds, and at a `private` upper bound."""
+    """As recorded, skew-corrected, clamped at declared bounds, and at an upper bound `bought`."""
+    # The correction reads all values, so no answer about corrected data has the epsilon it is asked at.
+    corrected = copy.deepcopy(recorded).clean_skewness(column, SKEW_QUANTILE, seed)
     rows = [
-        DataSet("as recorded", recorded, wide),
-        DataSet(SKEW_CORRECTED, copy.deepcopy(recorded).clean_skewness(column, SKEW_QUANTILE, seed), clamp),
-        DataSet("clamped", copy.deepcopy(recorded), clamp),
-        DataSet("private bound", copy.deepcopy(recorded), (clamp[0], private), 1 - BOUND_SHARE),
+        DataSet("as recorded", copy.deepcopy(recorded), wide, promised=promised),
+        DataSet(SKEW_CORRECTED, corrected, clamp, promised=False),
+        DataSet("clamped", copy.deepcopy(recorded), clamp, promised=promised),
+        DataSet("private bound", copy.deepcopy(recorded), (clamp[0], bought), 1 - BOUND_SHARE, promised),
     ]
     for row in rows:
         row.prepared.dataframe[column] = row.prepared.dataframe[column].clip(*row.bounds)
@@ -370,13 +422,19 @@ def four_data_sets(
 
 
 def ask(
-    data_sets: list[DataSet], column: str, iterations: int, epsilon: float, rows: int, seed: Seed
+    data_sets: list[DataSet],
+    recorded: prepareData,
+    column: str,
+    iterations: int,
+    epsilon: float,
+    rows: int,
+    seed: Seed,
 ) -> list[Result]:
     """Every query on every data set. A person with up to K `rows` changes an answer up to K times as much
     (group privacy), so that epsilon of one row is epsilon / K."""
     results = []
     for query in QUERIES:
-        recorded_truth = query.true(data_sets[0].prepared, column)
+        recorded_truth = query.true(recorded, column)
         for row in data_sets:
             values = row.prepared.dataframe[column].to_numpy(float)
             lower, upper = row.bounds
@@ -393,9 +451,34 @@ def ask(
                 scale=rows * query.sensitivity(upper - lower, len(values)) / spent,
                 epsilon=spent,
                 answers=query.private(iterations, values, spent / rows, **bounds, seed=seed),
+                promised=row.promised,
             )
             results.append(result)
     return results
+
+
+def attack(
+    n: int, bounds: tuple[float, float], income: float, epsilon: float, rows: int, seed: np.random.Generator
+) -> Attack:
+    """An attacker knows everybody's value but one person's, and that this is `income` or the lower bound. How
+    well does one private average tell which?
+
+    Asked are two neighbours that are made up: n values at the lower bound, and the same with the person's
+    `rows` values at `income`. A high answer points to the second. That is the threshold attack on a network's
+    losses, where a low one points to a member; so `leakage` measures it on the answers' negatives.
+    """
+    lower, upper = bounds
+    without = np.full(n, lower)
+    with_income = without.copy()
+    with_income[:rows] = income
+    absent, present = (
+        repeated_average(
+            ATTACKED_ANSWERS, data, epsilon / rows, lower_bound=lower, upper_bound=upper, seed=seed
+        )
+        for data in (without, with_income)
+    )
+    counts_as = epsilon * (income - lower) / (upper - lower)
+    return Attack(epsilon, bounds, income, counts_as, measure_leakage(-present, -absent))
 
 
 def main(
@@ -407,6 +490,7 @@ def main(
     missing_as: float | None = None,
     lower: float | None = None,
     upper: float | None = None,
+    widest: float | None = None,
     iterations: int = ITERATIONS,
     epsilon: float = EPSILON,
     seed: int = SEED,
@@ -417,9 +501,12 @@ def main(
     Returns the study: its `results`, one for each query and data set, and its `figures` by file name, which a
     notebook shows.
     """
+    for option, given in {"data": data, "figures": figures}.items():
+        if given is not None and not os.fspath(given):
+            raise BadInput(f"--{option} is empty (is a shell variable not set?); name one, or leave it out")
     if epsilon > LARGEST_EPSILON:
         raise BadInput(f"epsilon {epsilon:g} hides nothing; take one of at most {LARGEST_EPSILON:g}")
-    source = describe_csv(data) if data else find_credit_csv()
+    source = find_credit_csv() if data is None else describe_csv(data)
     generator = np.random.default_rng(seed)
     recorded = load_column(
         source,
@@ -433,50 +520,73 @@ def main(
     for note in recorded.notes:
         print(in_lines(note))
     values = recorded.prepared.dataframe[column].to_numpy(float)
-    rows = rows_per_person or 1
-    wide, clamp = declared_bounds(values, column, lower, upper)
+    n, rows = len(values), rows_per_person or 1
+    wide, clamp, declared = declared_bounds(values, column, lower, upper, widest)
+    if column == STUDY_COLUMN and None in (lower, upper) and source.description not in STUDY_FILES:
+        unit = f"the bounds {clamp[0]:,.10g} to {clamp[1]:,.10g} are declared for Kaggle's file"
+        print(in_lines(f"Note: {unit}; give --lower and --upper if these incomes have another unit."))
+    promised = declared and recorded.n_is_public
 
-    bounds = clamp[0], wide[1]
-    bought = private_bounds(values, bounds, epsilon, rows, iterations, generator)
-    data_sets = four_data_sets(recorded.prepared, column, wide, clamp, bought[epsilon][0], generator)
-    results = ask(data_sets, column, iterations, epsilon, rows, generator)
+    # A bound for the fourth data set is bought with a tenth of epsilon. Then every query is asked.
+    grid_bounds = clamp[0], wide[1]
+    [bought] = private_quantile(
+        values, BOUND_QUANTILE, grid_bounds, BOUND_SHARE * epsilon / rows, 1, generator
+    )
+    data_sets = four_data_sets(recorded.prepared, column, wide, clamp, float(bought), promised, generator)
+    results = ask(data_sets, recorded.prepared, column, iterations, epsilon, rows, generator)
+
     # A high quantile as recorded, which tells more than a private maximum does.
     quantile = Result(
         query=f"{SKEW_QUANTILE:g} quantile",
         data_set="as recorded",
-        lower=bounds[0],
-        upper=bounds[1],
+        lower=grid_bounds[0],
+        upper=grid_bounds[1],
         truth=float(np.quantile(values, SKEW_QUANTILE)),
         bias=0.0,
         scale=None,
         epsilon=epsilon,
-        answers=private_quantile(values, SKEW_QUANTILE, bounds, epsilon / rows, iterations, generator),
+        answers=private_quantile(values, SKEW_QUANTILE, grid_bounds, epsilon / rows, iterations, generator),
+        promised=promised,
     )
+
+    # The worst case, a person at the bound; and one at the bound of the clamped data under the widest bound.
+    attacks = [attack(n, clamp, clamp[1], each, rows, generator) for each in ATTACKED_EPSILONS]
+    if wide != clamp:
+        attacks += [attack(n, wide, clamp[1], each, rows, generator) for each in ATTACKED_EPSILONS]
 
     study = Study(
         column=column,
-        where=f"{source.description}{f', {recorded.month}' if recorded.month else ''}, n = {len(values):,}",
+        where=f"{source.description}{f', {recorded.month}' if recorded.month else ''}, n = {n:,}",
         values=values,
+        corrected=data_sets[1].prepared.dataframe[column].to_numpy(float),
         usual=recorded.usual,
         others=recorded.others,
+        wide=wide,
         clamp=clamp,
         epsilon=epsilon,
         rows_per_person=rows,
         results=[*results, quantile],
-        private_bounds=bought,
+        bound_chances=chances_of_bounds(values, grid_bounds, epsilon, rows),
         bound_share=BOUND_SHARE,
+        attacks=attacks,
         seed=seed,
     )
     if figures is None:  # those of another column must not take the place of the study's
-        own = "column_" + re.sub("[^A-Za-z0-9]", "_", column)
-        figures = FIGURES if column == STUDY_COLUMN else FIGURES / own
+        figures = FIGURES if column == STUDY_COLUMN else FIGURES / folder_of_column(column)
     folder = output_folder(figures)
-    print_conclusion(study)
+    print_study(study)
     study = replace(study, figures=study_figures(study))
     save_figures(folder, study.figures)
     show_figures(study.figures)
-    print_in_short(study, folder)
+    print(f"{len(study.figures)} figures are in {folder}\nLook first at {folder / LOOK_FIRST}")
     return study
+
+
+def folder_of_column(column: str) -> str:
+    """A folder's name for a column: its letters and digits, and a digest where these are not all of it."""
+    name = re.sub(r"\W+", "_", column)[:40]
+    digest = hashlib.sha256(column.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"column_{name}" if name == column and name.isascii() else f"column_{name}_{digest}"
 
 
 def command_line() -> None:
@@ -484,6 +594,7 @@ def command_line() -> None:
     parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="laplace.py")
     add = parser.add_argument
     bound = f"in the column's unit (default for {STUDY_COLUMN}: %s; else from the data, which leaks)"
+    widest = f"meant to change no record (default for {STUDY_COLUMN}: {WIDEST_BOUNDS[1]}; else --upper)"
     add("--data", metavar="FILE", help="a CSV with a header line (default: Kaggle's, else the sample)")
     add("--column", default=STUDY_COLUMN, help="a numeric column of it (default: %(default)s)")
     add("--month", help=f"value of its {MONTH} column, if it has one (default: {STUDY_MONTH})")
@@ -492,6 +603,7 @@ def command_line() -> None:
     add("--missing-as", type=finite_number, metavar="X", help="what gaps count as (default: left out)")
     add("--lower", type=finite_number, help=f"declared lower bound, {bound % DECLARED_BOUNDS[0]}")
     add("--upper", type=finite_number, help=f"declared upper bound, {bound % DECLARED_BOUNDS[1]}")
+    add("--widest", type=finite_number, help=f"declared upper bound {widest}")
     add("--iterations", type=whole_number, default=ITERATIONS, help="of a query (default: %(default)s)")
     add("--epsilon", type=positive_number, default=EPSILON, help="of an answer (default: %(default)s)")
     add("--seed", type=seed_number, default=SEED, help="of the random generator (default: %(default)s)")

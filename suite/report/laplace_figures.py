@@ -1,4 +1,7 @@
-"""The four figures of laplace.py, drawn from its results; nothing is computed here but bins and shares."""
+"""The four figures of laplace.py, drawn from its results; nothing is computed here but bins and shares.
+
+A data set has one colour in all of them.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from leakage.look import BLACK, BLUE, GREY, VERMILION, finish, looked_at, new_figure
-from suite.report.laplace_tables import (
-    DELTA,
-    SKEW_CORRECTED,
-    Asked,
-    Study,
-    amount,
-    noise_sentence,
-    total_epsilon,
-)
+from leakage.look import BLACK, BLUE, GREEN, GREY, PURPLE, SMALL, VERMILION, finish, looked_at, new_figure
+from suite.report.laplace_tables import NOT_KNOWN, SKEW_CORRECTED, Result, Study, amount, noise_sentence
 
 THOUSANDS = FuncFormatter(lambda number, _: f"{number:,.10g}")
-NAME_LETTERS = 32  # of a column, before it is cut
+COLOURS = {"as recorded": VERMILION, SKEW_CORRECTED: BLUE, "clamped": GREEN, "private bound": PURPLE}
 REACH = 8.0  # noise scales that are drawn to either side of the truth, at least
+INTERVALS_SHOWN = 20  # of which one is to be expected to miss
 
 
 @looked_at()
@@ -38,33 +34,12 @@ def study_figures(study: Study) -> dict[str, Figure]:
     }
 
 
-def _short(column: str) -> str:
-    """The column's name, cut if it is too long for a title."""
-    column = " ".join(column.split())
-    return column if len(column) <= NAME_LETTERS else f"{column[:NAME_LETTERS]}…"
-
-
-def _remark(study: Study, epsilon: float | None = None) -> str:
+def _remark(study: Study, result: Result | None = None) -> str:
     """What data these are, with blanks at which "n = 12,500" is not broken."""
-    where = study.where if epsilon is None else f"{study.where}, epsilon {epsilon:g}"
+    where = study.where
+    if result is not None:
+        where += f", epsilon {f'{result.epsilon:g}' if result.promised else NOT_KNOWN}"
     return where.replace(" = ", "\u00a0=\u00a0").replace("epsilon ", "epsilon\u00a0")
-
-
-def _box(axes: Axes, rows: dict[str, np.ndarray], colours: list[str]) -> None:
-    """Horizontal box plots, the first on top: quartiles, and whiskers around the middle 95% of the values."""
-    points = {"marker": ".", "markersize": 3, "alpha": 0.5, "markeredgewidth": 0, "markerfacecolor": BLACK}
-    boxes = axes.boxplot(
-        list(rows.values())[::-1],
-        orientation="horizontal",
-        whis=(2.5, 97.5),
-        widths=0.6,
-        patch_artist=True,
-        medianprops={"color": BLACK},
-        flierprops=points,
-    )
-    for box, colour in zip(boxes["boxes"], colours[::-1], strict=True):
-        box.set_facecolor(colour)
-    axes.set_yticks(range(1, len(rows) + 1), list(rows)[::-1])
 
 
 def _edges(values: np.ndarray, logarithmic: bool) -> np.ndarray:
@@ -78,161 +53,181 @@ def _edges(values: np.ndarray, logarithmic: bool) -> np.ndarray:
 
 
 def distribution_figure(study: Study) -> Figure:
-    """Histograms over box plots of the column as recorded, on a linear and on a log axis."""
-    values, upper, name = study.values, study.clamp[1], _short(study.column)
+    """Histograms of the column as recorded and skew-corrected, on a linear and on a log axis, with their
+    averages."""
+    values, corrected, upper = study.values, study.corrected, study.clamp[1]
     extreme, total = values > upper, values.sum()
     title = (
-        f"{name}: {f'{extreme.mean():.2%} of the' if extreme.any() else 'no'} values lie above {upper:,.10g}"
+        f"{study.name}: {f'{extreme.mean():.2%} of the' if extreme.any() else 'no'} values lie above "
+        f"{upper:,.10g}"
     )
     if values.min() >= 0 and total > 0 and extreme.any():
         title += f" and make up {values[extreme].sum() / total:.0%} of the sum"
-    caption = f"{study.skew} Boxes: quartiles; whiskers: the middle 95% of the values."
+    recorded, unit = COLOURS["as recorded"], abs(values.mean())
+    blue = COLOURS[SKEW_CORRECTED]
     handles = [
-        Patch(color=BLUE, label=f"{(~extreme).sum():,} values up to {upper:,.10g}"),
-        Patch(color=VERMILION, label=f"{extreme.sum():,} values above"),
+        Patch(color=recorded, alpha=0.6, label="as recorded"),
+        Line2D([], [], color=blue, label=SKEW_CORRECTED),
+        Line2D([], [], color=recorded, linestyle=":", label=f"average {amount(values.mean(), unit)}"),
+        Line2D([], [], color=blue, linestyle="-.", label=f"average {amount(corrected.mean(), unit)}"),
         Line2D([], [], color=BLACK, linestyle="--", label=f"bound {upper:,.10g}"),
     ]
-    figure = new_figure(7, title, caption, remark=_remark(study), handles=handles, columns=3)
-    grid = figure.subplots(2, 2, height_ratios=[3, 1], sharex="col")
-    for [histogram, box], logarithmic in zip(grid.T, (False, True), strict=True):
+    below = (values < values.mean()).mean()
+    caption = f"{study.skew} {below:.1%} of the values lie below the average as recorded."
+    figure = new_figure(4.6, title, caption, remark=_remark(study), handles=handles, columns=3)
+    for axes, logarithmic in zip(figure.subplots(1, 2, width_ratios=[2, 3]), (False, True), strict=True):
         shown = values[values > 0] if logarithmic else values
         scale = "log axes" if logarithmic else "linear axes"
         if len(shown) < len(values):
             scale += f", without {len(values) - len(shown):,} values that are not above 0"
-        finish(histogram, scale, "", "values per bin")
-        finish(box, "", name)
+        finish(axes, scale, study.name, "values per bin")
         if not len(shown):
-            for panel in (histogram, box):
-                panel.set_axis_off()
+            axes.set_axis_off()
             continue
         edges = _edges(shown, logarithmic)
-        for part, colour in ((shown[shown <= upper], BLUE), (shown[shown > upper], VERMILION)):
-            histogram.stairs(np.histogram(part, edges)[0], edges, fill=True, color=colour)
-        _box(box, {"": shown}, [BLUE])
-        for panel in (histogram, box):
-            panel.axvline(upper, color=BLACK, linestyle="--", linewidth=1)
+        axes.stairs(np.histogram(shown, edges)[0], edges, fill=True, color=recorded, alpha=0.6)
+        counts = np.histogram(corrected, edges)[0]
+        axes.stairs(counts, edges, color=blue, linewidth=1.5)
+        axes.axvline(upper, color=BLACK, linestyle="--", linewidth=1.2)
         if logarithmic:
-            box.set_xscale("log")
-            histogram.set_yscale("log")  # so that bins of one value show beside those of hundreds
-            histogram.set_ylim(bottom=0.5)
+            axes.axvline(values.mean(), color=recorded, linestyle=":", linewidth=2)
+            axes.axvline(corrected.mean(), color=blue, linestyle="-.", linewidth=1.5)
+            axes.set_xscale("log")
+            axes.set_yscale("log")  # so that bins of one value show beside those of hundreds
+            axes.set_ylim(bottom=0.5)
             if shown.max() < 100 * shown.min():
-                box.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            for axis in (box.xaxis, histogram.yaxis):
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            for axis in (axes.xaxis, axes.yaxis):
                 axis.set_minor_locator(NullLocator())
         else:
-            box.xaxis.set_major_locator(MaxNLocator(5))
-        box.xaxis.set_major_formatter(THOUSANDS)
-        histogram.yaxis.set_major_formatter(THOUSANDS)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(THOUSANDS)
+        axes.yaxis.set_major_formatter(THOUSANDS)
     return figure
 
 
-def _histogram(axes: Axes, numbers: np.ndarray, limit: float, colour: str) -> None:
-    """The share of the numbers in each of 101 bins, one of them around 0, from -limit to limit."""
-    edges = np.linspace(-limit, limit, 102)
-    percent = 100 * np.histogram(numbers, edges)[0] / len(numbers)
-    axes.stairs(percent, edges, fill=True, color=colour)
-    axes.set_xlim(-limit, limit)
-
-
 def average_figure(study: Study, data_set: str) -> Figure:
-    """Histogram of a data set's private averages under the Laplace density of the known scale, and beside it
-    their errors on an axis which is the same for the data as recorded and the skew-corrected."""
-    result, name = study.of("average", data_set), _short(study.column)
-    answers, truth, scale = result.answers, result.truth, result.scale
+    """Histogram of a data set's private averages under the Laplace density of the known scale, over the first
+    of them with the 95% interval that a reader puts around each."""
+    result, wide = study.of("average", data_set), study.of("average", "as recorded")
+    answers, truth, scale, colour = result.answers, result.truth, result.scale, COLOURS[data_set]
     errors, unit = answers - truth, max(abs(truth), scale)
-    title = f"{name}, {data_set}: one private average is off by {scale:,.4g} on average"
-    if truth:
-        title += f", {100 * scale / abs(truth):.2g}% of the truth"
-    total, _ = total_epsilon((Asked(result.epsilon, len(answers)),))
-    basic = result.epsilon * len(answers)
+    title = f"{study.name}, {data_set}: one private average is off by {scale:,.4g} on average"
     caption = f"Values clamped to {result.lower:,.10g} ... {result.upper:,.10g}. "
     if data_set == SKEW_CORRECTED:
-        caption += "Skew correction reads all values, so these answers do not have the epsilon stated. "
-    else:
-        caption += f"All answers spend {basic:,.10g} by basic composition, {total:,.2f} at delta {DELTA:g}. "
-    caption += (
-        f"Asking again averages the noise away: the mean of the answers is off by {abs(errors.mean()):,.3g}, "
-        f"their median by {abs(np.median(errors)):,.3g}."
-    )
-    half_width = scale * math.log(20)
-    interval = f"95% interval, truth ± {half_width:,.6g}: holds {result.coverage:.1%} of the answers"
+        if wide.scale != scale:
+            title += f", {wide.scale / scale:,.4g} times less than as recorded"
+        caption += "Skew correction reads all values, so these answers do not have the epsilon asked for. "
+    held = f"{result.holds(truth):.1%} of all {len(answers):,} hold it"
+    caption += f"The interval is one for the dashed line: {held}"
+    usual = study.usual_average
+    if usual is not None:
+        caption += (
+            f", {result.holds(usual):.1%} the average of the persons' usual values, {amount(usual, unit)}"
+        )
+    interval = f"95% interval of one answer, ± b ln 20 = {result.half_width:,.6g}"
     handles = [
-        Patch(color=VERMILION, label=f"{len(answers):,} private averages"),
-        Line2D([], [], color=BLUE, label=f"Laplace density, scale b = {scale:,.6g}"),
+        Patch(color=colour, alpha=0.6, label=f"{len(answers):,} private averages"),
+        Line2D([], [], color=BLACK, label=f"Laplace density, scale b = {scale:,.6g}"),
         Line2D([], [], color=BLACK, linestyle="--", label=f"true average {amount(truth, unit)}"),
-        Patch(color=GREY, alpha=0.25, linewidth=0, label=interval),
+        Line2D([], [], color=colour, marker="o", label=interval),
     ]
-    remark = _remark(study, result.epsilon)
-    figure = new_figure(5, title, caption, remark=remark, handles=handles, columns=2)
-    own, shared = figure.subplots(1, 2, width_ratios=[3, 2])
+    figure = new_figure(5, title, f"{caption}.", remark=_remark(study, result), handles=handles, columns=2)
+    histogram, intervals = figure.subplots(2, 1, height_ratios=[2, 1], sharex=True)
 
     # Bins a quarter of the scale wide, with the truth on an edge, however many answers there are.
     steps = math.ceil(4 * min(max(REACH, np.abs(errors).max() / scale), 5 * REACH))
     edges = truth + scale / 4 * np.arange(-steps, steps + 1)
-    own.axvspan(truth - half_width, truth + half_width, color=GREY, alpha=0.25, linewidth=0)
     density = np.histogram(answers, edges)[0] / (len(answers) * scale / 4)
-    own.stairs(density, edges, fill=True, color=VERMILION)
+    histogram.stairs(density, edges, fill=True, color=colour, alpha=0.6)
     line = np.sort(np.append(np.linspace(edges[0], edges[-1], 2000), truth))
-    own.plot(line, np.exp(-np.abs(line - truth) / scale) / (2 * scale), color=BLUE)
-    own.axvline(truth, color=BLACK, linestyle="--", linewidth=1)
-    own.set_xlim(edges[0], edges[-1])
-    own.xaxis.set_major_locator(MaxNLocator(5))
-    own.xaxis.set_major_formatter(THOUSANDS)
-    finish(own, "on its own axis", f"private average of {name}", "density")
+    histogram.plot(line, np.exp(-np.abs(line - truth) / scale) / (2 * scale), color=BLACK, linewidth=1.2)
+    histogram.set_xlim(edges[0], edges[-1])
+    histogram.set_yticks([])
+    finish(histogram, "all answers", "", "density")
+    if usual is not None:
+        _usual_average(histogram, usual, f"usual average, {abs(usual - truth) / scale:,.3g} b away")
 
-    widest = max(study.of("average", each).scale for each in ("as recorded", SKEW_CORRECTED))
-    _histogram(shared, errors, REACH * widest, VERMILION)
-    shared.set_ylim(0, 100)
-    shared.xaxis.set_major_locator(MaxNLocator(5))
-    shared.xaxis.set_major_formatter(THOUSANDS)
-    finish(shared, "on the axis of both figures", "private average minus true average", "answers (%) per bin")
+    first = answers[:INTERVALS_SHOWN]
+    _intervals(intervals, first, result.half_width, truth, colour)
+    for axes in (histogram, intervals):
+        axes.axvline(truth, color=BLACK, linestyle="--", linewidth=1)
+    intervals.xaxis.set_major_locator(MaxNLocator(6))
+    intervals.xaxis.set_major_formatter(THOUSANDS)
+    missed = int((np.abs(first - truth) > result.half_width).sum())
+    heading = f"the first {len(first)}: {missed or 'none'} of these intervals "
+    finish(
+        intervals, heading + ("misses it" if missed == 1 else "miss it"), f"private average of {study.name}"
+    )
     return figure
 
 
-def normalized_figure(study: Study) -> Figure:
-    """The errors of the averages as recorded and skew-corrected, each divided by its own true average, on
-    one axis; and the narrower alone, enlarged. Not divided where a true average is 0."""
-    wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", SKEW_CORRECTED))
-    name, relative = _short(study.column), wide.truth != 0 != narrow.truth
-    factors = [100 / abs(result.truth) if relative else 1.0 for result in (wide, narrow)]
-    errors = {
-        result.data_set: factor * (result.answers - result.truth)
-        for result, factor in zip((wide, narrow), factors, strict=True)
-    }
-    title = f"{name}: {noise_sentence(study)}"
-    limit, close = (
-        min(
-            max(1.05 * float(np.abs(errors[result.data_set]).max()), 1e-300),
-            5 * REACH * result.scale * factor,
+def _usual_average(axes: Axes, usual: float, away: str) -> None:
+    """Where the average of the persons' usual values is: a line, or at which end beyond the axis."""
+    low, high = axes.get_xlim()
+    if low < usual < high:
+        axes.axvline(usual, color=GREY, linestyle=":", linewidth=2)
+    words = f"← {away}" if usual <= low else f"{away} →" if usual >= high else f"dotted: {away}"
+    side = "right" if usual >= high else "left"
+    place = 0.99 if side == "right" else 0.01
+    axes.text(place, 0.88, words, ha=side, fontsize=SMALL, transform=axes.transAxes)
+
+
+def _intervals(axes: Axes, answers: np.ndarray, half_width: float, truth: float, colour: str) -> None:
+    """Each answer with its interval, the first on top; black squares are those that miss the truth."""
+    missed = np.abs(answers - truth) > half_width
+    for chosen, shade, marker in ((~missed, colour, "o"), (missed, BLACK, "s")):
+        axes.errorbar(
+            answers[chosen],
+            -np.flatnonzero(chosen),
+            xerr=half_width,
+            fmt=marker,
+            color=shade,
+            markersize=4,
+            linewidth=1.2,
         )
-        for result, factor in zip((wide, narrow), factors, strict=True)
-    )
-    limit = max(limit, close)
+    axes.set_yticks([])
+
+
+def normalized_figure(study: Study) -> Figure:
+    """The errors of the averages of all four data sets on one axis, as shares of one number, the clamped
+    average, so that what is twice as wide is drawn twice as wide. In the column's unit where that is 0."""
+    results, whole = study.averages, abs(study.of("average", "clamped").truth)
+    factor = 100 / whole if whole else 1.0
+    widest = max(results, key=lambda result: result.scale)
+    farthest = np.abs(widest.answers - widest.truth).max() / widest.scale
+    reach = factor * widest.scale * min(max(REACH, 1.05 * farthest), 5 * REACH)
     caption = (
-        f"{len(wide.answers):,} private averages of either data set. The close-up's axis is "
-        f"{limit / close:,.3g} times narrower than that of the other panels. Boxes: quartiles; whiskers: the "
-        "middle 95% of the answers."
+        f"{len(widest.answers):,} private averages of each data set. Each histogram has bins of a quarter of "
+        "its own b, and is scaled to its highest. Black bars: the 95% interval, truth ± b ln 20."
     )
-    figure = new_figure(6.5, title, caption, remark=_remark(study, study.epsilon))
-    grid = figure.subplots(2, 2)
-    across = "private average minus truth" + (" (% of the truth)" if relative else "")
-    unit = "% of the truth" if relative else ""
-    panels = [
-        (grid[0, 0], wide, VERMILION, limit),
-        (grid[0, 1], narrow, BLUE, limit),
-        (grid[1, 1], narrow, BLUE, close),
-    ]
-    for axes, result, colour, reach in panels:
-        shown = errors[result.data_set]
-        _histogram(axes, shown, reach, colour)
-        heading = f"{result.data_set}: std {shown.std():.3g}{unit}" if len(shown) > 1 else result.data_set
-        finish(axes, heading, across, "answers (%) per bin")
-    grid[1, 1].set_title(f"close-up of {narrow.data_set}")
-    # What is to be compared stands on one scale.
-    top = max(axes.get_ylim()[1] for axes in grid[0])
-    for axes in grid[0]:
-        axes.set_ylim(0, top)
-    _box(grid[1, 0], errors, [VERMILION, BLUE])
-    grid[1, 0].set_xlim(-limit, limit)
-    finish(grid[1, 0], "both", across)
+    figure = new_figure(4.6, f"{study.name}: {noise_sentence(study)}", caption, remark=_remark(study))
+    axes = figure.subplots()
+    for place, result in enumerate(results):
+        base, scale, half_width = -place, factor * result.scale, factor * result.half_width
+        edges = scale / 4 * np.arange(-4 * 5 * REACH, 4 * 5 * REACH + 1)
+        counts = np.histogram(factor * (result.answers - result.truth), edges)[0]
+        # Empty bins beyond the last answer would be drawn as a line.
+        first, last = np.flatnonzero(counts)[[0, -1]]
+        counts, edges = counts[first : last + 1], edges[first : last + 2]
+        heights = base + 0.75 * counts / max(counts.max(), 1)
+        colour = COLOURS[result.data_set]
+        axes.stairs(heights, edges, baseline=base, fill=True, color=colour, edgecolor=colour, linewidth=2)
+        axes.plot(
+            [-half_width, half_width], [base - 0.1] * 2, color=BLACK, linewidth=3, solid_capstyle="butt"
+        )
+        width = f"± {half_width:,.3g}" + ("%" if whole else "")
+        words = f"bound {result.upper:,.8g}\nb = {result.scale:,.6g}\n95% interval {width}"
+        axes.text(1.01, base + 0.3, words, fontsize=SMALL, va="center", transform=axes.get_yaxis_transform())
+    axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_yticks([0.3 - place for place in range(len(results))], [each.data_set for each in results])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(0.7 - len(results), 0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.xaxis.set_major_formatter(THOUSANDS)
+    across = "private average minus true average"
+    if whole:
+        across += f", in % of the clamped average {amount(whole, whole)}"
+    finish(axes, "", across)
     return figure

@@ -6,35 +6,38 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from dp_accounting.dp_event import LaplaceDpEvent, RandomizedResponseDpEvent, SelfComposedDpEvent
+from dp_accounting.dp_event import (
+    DpEvent,
+    LaplaceDpEvent,
+    RandomizedResponseDpEvent,
+    SelfComposedDpEvent,
+    ZCDpEvent,
+)
 from dp_accounting.pld import privacy_loss_distribution as losses
 from dp_accounting.pld.common import DifferentialPrivacyParameters
 from dp_accounting.privacy_accountant import NeighboringRelation
 from dp_accounting.rdp import RdpAccountant
 from matplotlib.figure import Figure
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.special import betainc, gammaln, log_ndtr, ndtr
 
 from leakage.command_line import show
-from suite.support.command_line import in_lines
+from suite.support.command_line import in_lines, short
 
 DELTA = 1e-6  # of the total: far below one in n
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one
 LARGEST_ACCOUNTED = 50.0  # epsilon of an answer; beyond, the accountants' exponentials overflow
+RDP_ORDERS = (1 + np.geomspace(1e-3, 1e4, 400)).tolist()  # finer than the accountant's own, so tighter
 SKEW_CORRECTED = "skew-corrected"
 CONTRADICTION = 2.0  # times the median of the same person's other months: no longer the same income
-
-QUERIES_REMARK = (
-    "bias: true value of the data set minus true value as recorded. One person can move the maximum from "
-    "one bound to the other, so its noise spans the whole range; a high quantile tells more. The correction "
-    "reads all values, which no budget pays for: its answers do not have the epsilon they were asked at."
-)
-ASKED = ["query", "data set", "epsilon", "upper bound", "true value", "bias", "noise scale b"]
-ANSWERED = ["query", "data set", "mean of answers", "std of answers", "std / true", "in 95% interval"]
-LOOK_FIRST = "normalized_noise_observations.png"
+LOW_FPR, PRIORS = 0.01, (0.5, 0.1)  # of the attacker
+NAME_LETTERS = 32  # of a column, before it is cut
+NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,32 @@ class Result:
     data_set: str
     lower: float
     upper: float
-    truth: float  # of this data set
+    truth: float  # of this data set, values beyond the bounds counted as these
     bias: float  # truth of this data set minus truth of the data as recorded
     scale: float | None  # of the Laplace noise; None for a quantile by the exponential mechanism
     epsilon: float  # of one answer
     answers: np.ndarray  # (iterations,)
+    promised: bool = True  # False where the data had a say in bounds, n or values: then epsilon is not known
 
     @property
-    def coverage(self) -> float:
-        """The share of answers in the 95% interval, truth +- scale * ln 20."""
-        return float(np.mean(np.abs(self.answers - self.truth) <= self.scale * math.log(20)))
+    def half_width(self) -> float:
+        """Of the 95% interval around an answer: Laplace noise is larger than b ln 20 in one of 20 answers."""
+        return self.scale * math.log(20)
+
+    def holds(self, truth: float) -> float:
+        """The share of answers whose 95% interval holds `truth`."""
+        return float(np.mean(np.abs(self.answers - truth) <= self.half_width))
+
+
+@dataclass(frozen=True)
+class Attack:
+    """How well one answer tells whether a person's value is `income` or the lower bound."""
+
+    epsilon: float  # that the answer was asked at
+    bounds: tuple[float, float]
+    income: float
+    counts_as: float  # the epsilon that hides this person: less where the income is below the upper bound
+    measured: dict[str, float | int | None]  # measure_leakage's, on answers from both neighbours
 
 
 class Asked(NamedTuple):
@@ -72,27 +91,36 @@ class Study:
     column: str
     where: str  # what data these are
     values: np.ndarray  # (n,), as recorded
+    corrected: np.ndarray  # (n,), skew-corrected
     usual: np.ndarray  # (n,), each person's most frequent value over all months, or NaN
     others: np.ndarray  # (n,), the median of each person's other months, or NaN
+    wide: tuple[float, float]  # the bounds of the data as recorded
     clamp: tuple[float, float]  # the bounds declared for the clamped data
     epsilon: float  # of each answer
     rows_per_person: int
     results: list[Result]
-    private_bounds: dict[float, np.ndarray]  # epsilon -> the bounds (iterations,) that a share of it bought
+    # Epsilon -> the upper bounds (m,) that a share of it may buy, and the chance of each.
+    bound_chances: dict[float, tuple[np.ndarray, np.ndarray]]
     bound_share: float  # of epsilon that buys a bound
+    attacks: list[Attack]
     seed: int
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Study: {self.column}, {self.where}; {len(self.results)} results, {len(self.figures)} figures"
+        return f"Study: {self.name}, {self.where}; {len(self.results)} results, {len(self.figures)} figures"
 
     def of(self, query: str, data_set: str) -> Result:
         """The result of one query on one data set."""
         return next(r for r in self.results if (r.query, r.data_set) == (query, data_set))
 
     @property
+    def name(self) -> str:
+        """The column's name, cut if it is too long for a title."""
+        return short(" ".join(self.column.split()), NAME_LETTERS)
+
+    @property
     def skew(self) -> str:
-        """A sentence on the values beyond the bounds, and on what the persons' other months say of them."""
+        """What lies beyond the bounds, and what the persons' other months say of it."""
         lower, upper = self.clamp
         extreme, below = self.values > upper, (self.values < lower).sum()
         said = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the bound {upper:,.10g}."
@@ -102,12 +130,24 @@ class Study:
                 f" {contradicted:,} of them contradict the same person's other months: they are more than "
                 f"{CONTRADICTION:g} times the median of these."
             )
-        return said + (f" {below:,} values lie below the bound {lower:,.10g}." if below else "")
+        said += f" {below:,} values lie below the bound {lower:,.10g}." if below else ""
+        beyond = ((self.values < self.wide[0]) | (self.values > self.wide[1])).sum()
+        if beyond and self.wide != self.clamp:
+            low, high = self.wide
+            said += (
+                f" As recorded, {beyond:,} lie beyond {low:,.10g} ... {high:,.10g} and count as the nearer."
+            )
+        return said
 
     @property
     def averages(self) -> list[Result]:
         """The results of the averages, a data set each."""
         return [result for result in self.results if result.query == "average"]
+
+    @property
+    def usual_average(self) -> float | None:
+        """Of the persons' usual values; None where a person has none."""
+        return float(self.usual.mean()) if np.isfinite(self.usual).all() else None
 
 
 def amount(number: float, unit: float, sign: str = "") -> str:
@@ -117,62 +157,98 @@ def amount(number: float, unit: float, sign: str = "") -> str:
     return f"{number:{sign},.{max(2, 3 - math.floor(math.log10(abs(unit))))}f}"
 
 
-@functools.cache
-def total_epsilon(asked: tuple[Asked, ...], delta: float = DELTA) -> tuple[float, str]:
-    """Epsilon at `delta` of all answers together, and the accountant of dp_accounting that gave it.
-
-    That is its privacy loss distributions (PLD), or for too many answers its RDP accountant (Mironov 2017,
-    "Renyi Differential Privacy"), which is looser; basic composition, the sum of all epsilons at delta 0, is
-    the ceiling of both. Laplace noise is taken as ideal. The exponential mechanism counts as randomized
-    response, the worst of all mechanisms of its epsilon (Kairouz, Oh, Viswanath 2015).
-    """
-    basic = math.fsum(row.epsilon * row.answers for row in asked)
-    if max(row.epsilon for row in asked) > LARGEST_ACCOUNTED:
-        return basic, "basic"
-    if sum(row.answers for row in asked) > MOST_PLD_ANSWERS:
-        accountant = RdpAccountant(neighboring_relation=NeighboringRelation.REPLACE_ONE)
-        for row in asked:
-            response = RandomizedResponseDpEvent(2 / (1 + math.exp(row.epsilon)), 2)
-            event = response if row.exponential else LaplaceDpEvent(1 / row.epsilon)
-            accountant.compose(SelfComposedDpEvent(event, row.answers))
-        return min(accountant.get_epsilon(delta), basic), "RDP"
-    step = max(basic / PLD_STEPS, max(row.epsilon for row in asked) / 1000)
-    together = losses.identity(step)
-    for row in asked:
-        if row.exponential:
-            limits = DifferentialPrivacyParameters(row.epsilon)
-            single = losses.from_privacy_parameters(limits, value_discretization_interval=step)
-        else:
-            # The scale of noise on a sensitivity of 1: in which way neighbours differ is already in it.
-            single = losses.from_laplace_mechanism(1 / row.epsilon, value_discretization_interval=step)
-        together = together.compose(single.self_compose(row.answers))
-    return min(together.get_epsilon_for_delta(delta), basic), "PLD"
+# --------------------------------------------------------------------------------------------- one answer
 
 
-def answers_table(results: list[Result]) -> pd.DataFrame:
-    """One row per query and data set; `bias` is that data set's true value minus the one as recorded."""
+def averages_table(study: Study) -> pd.DataFrame:
+    """The four data sets: bound, true average, what is wrong with it, and the noise of an answer."""
     rows = []
-    for result in results:
-        several = len(result.answers) > 1
-        # Of the distances from one answer, so that equal answers have none: the mean of equal numbers rounds.
-        spread = (result.answers - result.answers[0]).std()
-        unit = max(abs(result.truth), result.scale or 0.0)
+    for result in study.averages:
+        unit = max(abs(result.truth), result.scale)
+        row = {
+            "data set": result.data_set,
+            "epsilon": f"{result.epsilon:g}" if result.promised else NOT_KNOWN,
+            "upper bound": f"{result.upper:,.8g}",
+            "true average": amount(result.truth, unit),
+            "bias": amount(result.bias, unit, "+"),
+        }
+        if study.usual_average is not None:
+            row["against usual"] = amount(result.truth - study.usual_average, unit, "+")
+        row["noise scale b"] = f"{result.scale:,.6g}"
+        row["b / true"] = f"{result.scale / abs(result.truth):.3%}" if result.truth else ""
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def interval_table(study: Study) -> pd.DataFrame:
+    """One answer and its 95% interval, as a reader gets them, and how often such an interval holds what."""
+    recorded = study.of("average", "as recorded")
+    rows = []
+    for result in study.averages:
+        unit, answer = max(abs(result.truth), result.scale), float(result.answers[0])
+        row = {
+            "data set": result.data_set,
+            "one answer": amount(answer, unit),
+            "± b ln 20": f"{result.half_width:,.6g}",
+            "holds the average of these data": f"{result.holds(result.truth):.1%}",
+            "as recorded": f"{result.holds(recorded.truth - recorded.bias):.1%}",
+        }
+        if study.usual_average is not None:
+            row["usual"] = f"{result.holds(study.usual_average):.1%}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def auc_at(epsilon: float) -> float:
+    """The AUC of the best attack on one answer with Laplace noise, with neighbours `epsilon` scales apart.
+
+    It is the chance that of two answers the one from the higher neighbour is the higher: the difference of
+    two Laplace numbers exceeds x scales with probability exp(-x) (1/2 + x / 4).
+    """
+    return 1 - math.exp(-epsilon) * (0.5 + epsilon / 4)
+
+
+def tpr_at(epsilon: float, fpr: float) -> float:
+    """The largest TPR at an FPR of at most 1/2, of the same attack: the threshold has the FPR as the upper
+    tail of the lower neighbour's answers, and the higher neighbour's answers lie `epsilon` scales higher."""
+    if 2 * fpr < math.exp(-epsilon):
+        return fpr * math.exp(epsilon)
+    return 1 - math.exp(-epsilon) / (4 * fpr)
+
+
+def posterior_at(epsilon: float, prior: float) -> float:
+    """The largest probability that an answer can give to what had the probability `prior` before it."""
+    return prior / (prior + (1 - prior) * math.exp(-epsilon))
+
+
+def attack_table(study: Study) -> pd.DataFrame:
+    """What one answer tells an attacker: what cannot be exceeded, and what `leakage` measured."""
+    rows = []
+    for attack in study.attacks:
+        measured, tpr = attack.measured, attack.measured["tpr_at_1pct_fpr"]
         rows.append(
             {
-                "query": result.query,
-                "data set": result.data_set,
-                "epsilon": f"{result.epsilon:g}",
-                "upper bound": f"{result.upper:,.8g}",
-                "true value": amount(result.truth, unit),
-                "bias": amount(result.bias, unit),
-                "noise scale b": "" if result.scale is None else f"{result.scale:,.6g}",
-                "mean of answers": amount(result.answers.mean(), unit),
-                "std of answers": f"{spread:,.6g}" if several else "",
-                "std / true": f"{spread / abs(result.truth):.3%}" if several and result.truth else "",
-                "in 95% interval": "" if result.scale is None else f"{result.coverage:.1%}",
+                "a person with": f"{attack.income:,.8g}",
+                "bound": f"{attack.bounds[1]:,.8g}",
+                "epsilon": f"{attack.epsilon:g}",
+                "counts as": f"{attack.counts_as:.4g}",
+                "AUC": f"{auc_at(attack.counts_as):.4f}",
+                "measured": f"{measured['auc']:.4f} ± {(measured['auc_high'] - measured['auc_low']) / 2:.4f}",
+                f"TPR at {LOW_FPR:.0%} FPR": f"{tpr_at(attack.counts_as, LOW_FPR):.2%}",
+                "measured ": f"{tpr:.2%}",
+                **{f"from {prior:g}": f"{posterior_at(attack.counts_as, prior):.4f}" for prior in PRIORS},
             }
         )
     return pd.DataFrame(rows)
+
+
+# ------------------------------------------------------------------------------------------------ the bound
+
+
+def expected_error(bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """E|bias + noise| of Laplace noise: |bias| + b exp(-|bias| / b). It is less than |bias| + E|noise|, as
+    noise that points against the bias takes some of it back."""
+    return np.abs(bias) + scale * np.exp(-np.abs(bias) / scale)
 
 
 def clamped_means(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -185,175 +261,360 @@ def clamped_means(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 def best_bound(
     values: np.ndarray, lower: float, epsilon: float, truth: float | None = None
-) -> tuple[float, int, float, float]:
-    """The upper bound among the values (n,) that makes |bias| + E|noise| of the private average least.
+) -> tuple[float, int, float]:
+    """The upper bound among the values (n,) at which one private average has the least expected error.
 
-    truth: what the average should be; that of the values where nothing is said. Returns the bound, the
-    number of values above it, |bias| and E|noise|. Against the values' own average, lowering the bound by d
-    takes d / n off the average for each value above it, and d / (n epsilon) off the noise: it pays until
-    1 / epsilon values lie above. The search looks at the data, so it is for learning only.
+    truth: what the average should be; that of the values where nothing is said. Returns the bound, the number
+    of values above it, and the expected error. Lowering the bound by d takes d / n off the average for each
+    value above it, and d / (n epsilon) off the noise scale. The search looks at the data, so it is for
+    learning only.
     """
-    bounds = np.unique(values[values > lower])[::-1] if (values > lower).any() else np.array([lower])
     target = values.mean() if truth is None else truth
-    bias = np.abs(clamped_means(values, bounds) - target)
-    noise = (bounds - lower) / (len(values) * epsilon)
+    if not (values > lower).any():
+        return lower, 0, abs(lower - target)
+    bounds = np.unique(values[values > lower])[::-1]
+    clamped = values.clip(min=lower)
+    errors = expected_error(
+        clamped_means(clamped, bounds) - target, (bounds - lower) / (len(values) * epsilon)
+    )
     # Where one more value changes nothing but rounding, the fewest changed values win.
-    total = bias + noise
-    best = int(np.flatnonzero(total <= total.min() * (1 + 1e-12))[0])
-    return float(bounds[best]), int((values > bounds[best]).sum()), float(bias[best]), float(noise[best])
+    best = int(np.flatnonzero(errors <= errors.min() * (1 + 1e-12))[0])
+    return float(bounds[best]), int((values > bounds[best]).sum()), float(errors[best])
 
 
-def bounds_table(study: Study) -> pd.DataFrame:
-    """|bias| + E|noise| of one private average against two truths: the best bound's, and each data set's but
-    the skew-corrected one's, whose answers do not have the epsilon that the others have.
+def errors_table(study: Study) -> pd.DataFrame:
+    """E|error| of one private average against two truths: the best bound's, and each data set's but the
+    skew-corrected one's, whose answers do not have the epsilon that the others have.
 
-    That of the private bound is the mean over all the bounds bought, with its standard error.
+    That of the private bound is the mean over all bounds that could be bought, each with its chance.
     """
-    rows, lower = [], study.averages[0].lower
+    rows, private = [], study.averages[-1]
     truths = {"as recorded": study.values.mean()}
-    if np.isfinite(study.usual).all():
-        truths["usual values"] = study.usual.mean()
+    if study.usual_average is not None:
+        truths["usual values"] = study.usual_average
     for name, truth in truths.items():
-        for epsilon, bounds in study.private_bounds.items():
+        for epsilon, (bounds, chances) in study.bound_chances.items():
             per_row = epsilon / study.rows_per_person
-            best, above, bias, noise = best_bound(study.values, lower, per_row, truth)
+            best, above, least = best_bound(study.values, private.lower, per_row, truth)
             errors = {
-                result.data_set: abs(result.truth - truth) + result.scale * result.epsilon / epsilon
+                result.data_set: expected_error(result.truth - truth, result.scale * result.epsilon / epsilon)
                 for result in study.averages[:-1]
                 if result.data_set != SKEW_CORRECTED
             }
-            private = study.averages[-1]
-            floor, left = private.lower, per_row * (1 - study.bound_share)
-            bought = np.abs(clamped_means(study.values.clip(min=floor), bounds) - truth)
-            bought += (bounds - floor) / (len(study.values) * left)
-            unit = min([bias + noise, *errors.values()])
-            error = bought.std() / math.sqrt(len(bounds))
+            scales = (bounds - private.lower) / (len(study.values) * per_row * (1 - study.bound_share))
+            biases = clamped_means(study.values.clip(min=private.lower), bounds) - truth
+            errors[private.data_set] = float(chances @ expected_error(biases, scales))
+            unit = min([least, *errors.values()])
             rows.append(
                 {
                     "truth": name,
-                    "epsilon": f"{epsilon:g}",
+                    "asked at epsilon": f"{epsilon:g}",
                     "best bound": amount(best, best),
                     "above it": f"{above:,}",
-                    "its error": amount(bias + noise, unit),
+                    "its error": amount(least, unit),
                     **{data_set: amount(total, unit) for data_set, total in errors.items()},
-                    private.data_set: f"{amount(bought.mean(), unit)} ± {amount(error, unit)}",
                 }
             )
     return pd.DataFrame(rows)
+
+
+# ------------------------------------------------------------------------------------------- other queries
+
+
+def queries_table(study: Study) -> pd.DataFrame:
+    """Sum, maximum and quantile; b is the mean distance of an answer from the truth."""
+    rows = []
+    for result in study.results:
+        if result.query == "average":
+            continue
+        unit = max(abs(result.truth), result.scale or 0.0)
+        # E|noise| is b; of a quantile's answers the mean distance is measured.
+        off = np.abs(result.answers - result.truth).mean() if result.scale is None else result.scale
+        rows.append(
+            {
+                "query": result.query,
+                "data set": result.data_set,
+                "upper bound": f"{result.upper:,.8g}",
+                "true value": amount(result.truth, unit),
+                "one answer": amount(float(result.answers[0]), unit),
+                "off on average": f"{off:,.6g}",
+                "of the true value": f"{off / abs(result.truth):.3%}" if result.truth else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# -------------------------------------------------------------------------------------------- asking again
+
+
+def error_of_mean(scale: float, answers: int) -> float:
+    """E|error| of the mean of N answers with Laplace noise of this scale; for many 2 b / sqrt(pi N).
+
+    The sum of N Laplace numbers is the difference of two Gamma numbers of shape N, whose mean distance is
+    2 Gamma(N + 1/2) / (sqrt(pi) Gamma(N)).
+    """
+    gammas = math.exp(gammaln(answers + 0.5) - gammaln(answers))
+    return 2 * scale * gammas / (math.sqrt(math.pi) * answers)
+
+
+def error_of_median(scale: float, answers: int) -> float:
+    """E|error| of the median of N answers with Laplace noise of this scale; for many b sqrt(2 / (pi N)).
+
+    The median of an odd number exceeds x if more than half of the numbers do, each with probability
+    exp(-x) / 2: a beta function, and E|median| is twice its integral. Between two odd numbers the same
+    function is taken, at most 2.5% too high from 4 on. The median of two is their mean.
+    """
+    if answers == 2:
+        return error_of_mean(scale, answers)
+    more_than_half = (answers + 1) / 2
+    exceeds = lambda x: betainc(more_than_half, more_than_half, math.exp(-x) / 2)  # noqa: E731
+    return 2 * scale * quad(exceeds, 0, 40 / math.sqrt(answers))[0]
 
 
 def averaging_table(averages: list[Result]) -> pd.DataFrame:
     """What the repetition gives away: the error that is left if all answers of one query are averaged."""
     rows = []
     for result in averages:
-        root = math.sqrt(len(result.answers))
+        answers = len(result.answers)
         columns = {
             "one answer": result.scale,
-            "mean": abs(result.answers.mean() - result.truth),
-            "expected of it": math.sqrt(2) * result.scale / root,
-            "median": abs(np.median(result.answers) - result.truth),
-            "expected of that": result.scale / root,
+            "mean of all": error_of_mean(result.scale, answers),
+            "here": abs(result.answers.mean() - result.truth),
+            "median of all": error_of_median(result.scale, answers),
+            "here ": abs(np.median(result.answers) - result.truth),
         }
-        texts = {name: amount(error, result.scale / root) for name, error in columns.items()}
-        rows.append({"data set": result.data_set} | texts)
+        unit = result.scale / math.sqrt(answers)
+        rows.append(
+            {"data set": result.data_set}
+            | {name: amount(float(error), unit) for name, error in columns.items()}
+        )
     return pd.DataFrame(rows)
 
 
+@functools.cache
+def total_epsilon(asked: tuple[Asked, ...], delta: float = DELTA) -> tuple[float, str]:
+    """Epsilon at `delta` of all answers together, and how it was found: the least of these bounds.
+
+    "basic": the sum of all epsilons, at delta 0.
+    "PLD": dp_accounting's privacy loss distributions, exact for Laplace noise. There an exponential mechanism
+        counts as randomized response, the worst of all of its epsilon (Kairouz, Oh, Viswanath 2015).
+    "RDP": dp_accounting's RDP accountant (Mironov 2017, "Renyi Differential Privacy"), looser for Laplace
+        noise. But the exponential mechanism has a bounded range (Durfee and Rogers 2019), and so costs no
+        more than epsilon^2 / 8 of zero-concentrated privacy (Cesar and Rogers 2021), a fourth of what
+        randomized response costs at a small epsilon.
+    Laplace noise is taken as ideal.
+    """
+    basic = math.fsum(row.epsilon * row.answers for row in asked)
+    if max(row.epsilon for row in asked) > LARGEST_ACCOUNTED:
+        return basic, "basic"
+    found = {"basic": basic, "RDP": min(_total_by_rdp(asked, delta, ranged) for ranged in (True, False))}
+    if sum(row.answers for row in asked) <= MOST_PLD_ANSWERS:
+        found["PLD"] = _total_by_pld(asked, delta)
+    method = min(found, key=found.get)
+    return found[method], method
+
+
+def _total_by_rdp(asked: tuple[Asked, ...], delta: float, bounded_range: bool) -> float:
+    """By the exponential mechanism's bounded range, or as randomized response, which is less at epsilons of
+    tens."""
+    accountant = RdpAccountant(RDP_ORDERS, neighboring_relation=NeighboringRelation.REPLACE_ONE)
+    for row in asked:
+        event: DpEvent = LaplaceDpEvent(1 / row.epsilon)
+        if row.exponential and bounded_range:
+            event = ZCDpEvent(row.epsilon**2 / 8)
+        elif row.exponential:
+            event = RandomizedResponseDpEvent(2 / (1 + math.exp(row.epsilon)), 2)
+        accountant.compose(SelfComposedDpEvent(event, row.answers))
+    return accountant.get_epsilon(delta)
+
+
+def _total_by_pld(asked: tuple[Asked, ...], delta: float) -> float:
+    basic = math.fsum(row.epsilon * row.answers for row in asked)
+    step = max(basic / PLD_STEPS, max(row.epsilon for row in asked) / 1000)
+    together = losses.identity(step)
+    for row in asked:
+        if row.exponential:
+            limits = DifferentialPrivacyParameters(row.epsilon)
+            single = losses.from_privacy_parameters(limits, value_discretization_interval=step)
+        else:
+            # The scale of noise on a sensitivity of 1: in which way neighbours differ is already in it.
+            single = losses.from_laplace_mechanism(1 / row.epsilon, value_discretization_interval=step)
+        together = together.compose(single.self_compose(row.answers))
+    return together.get_epsilon_for_delta(delta)
+
+
+def gaussian_deviation(epsilon: float, delta: float, answers: int) -> float:
+    """The standard deviation of Gaussian noise, in sensitivities, with which so many answers together have
+    `epsilon` at `delta`.
+
+    N answers with noise of s sensitivities tell as much as one with s / sqrt(N). With m = sqrt(N) / s its
+    delta is exactly Phi(m / 2 - epsilon / m) - e^epsilon Phi(-m / 2 - epsilon / m) (Balle and Wang 2018).
+    """
+
+    def excess(m: float) -> float:
+        return (ndtr(m / 2 - epsilon / m) - math.exp(epsilon + log_ndtr(-m / 2 - epsilon / m))) / delta - 1
+
+    return math.sqrt(answers) / brentq(excess, 1e-9 * min(1, epsilon), math.sqrt(2 * epsilon) + 1)
+
+
 def spending_table(study: Study) -> pd.DataFrame:
-    """Epsilon of each query on each data set, of what the private bounds cost, and of all of it together."""
-    groups: dict[tuple[str, Asked], list[str]] = {}
+    """Epsilon of each query on each data set, of what the private bound costs, and of all of it together; and
+    of averages with as much Gaussian noise as makes their total that of the Laplace noise above."""
+    groups: dict[tuple[str, bool, Asked], list[str]] = {}
     for result in study.results:
         asked = Asked(result.epsilon, len(result.answers), result.scale is None)
-        groups.setdefault((result.data_set, asked), []).append(result.query)
-    rows = [(data_set, ", ".join(queries), [asked]) for (data_set, asked), queries in groups.items()]
-    bounds = [
-        Asked(study.bound_share * epsilon, len(bounds), exponential=True)
-        for epsilon, bounds in study.private_bounds.items()
+        groups.setdefault((result.data_set, result.promised, asked), []).append(result.query)
+    price = Asked(study.bound_share * study.epsilon, 1, exponential=True)
+    groups["private bound", study.averages[-1].promised, price] = ["the bound"]
+    rows = [
+        _spent(data_set, ", ".join(queries), [asked], promised)
+        for (data_set, promised, asked), queries in groups.items()
     ]
-    rows += [("private bound", "the bounds", [asked]) for asked in bounds]
     known = [
         asked._replace(answers=len(queries) * asked.answers)
-        for (data_set, asked), queries in groups.items()
-        if data_set != SKEW_CORRECTED
+        for (_, promised, asked), queries in groups.items()
+        if promised
     ]
-    rows.append(("all but skew-corrected", "everything", known + bounds))
-    table = []
-    for data_set, queries, asked in rows:
-        basic = math.fsum(row.epsilon * row.answers for row in asked)
-        total, method = total_epsilon(tuple(asked))
-        spent = (f"{basic:,.10g}", f"{amount(total, total)} ({method})")
-        if data_set == SKEW_CORRECTED:
-            spent = ("not known", "not known")
-        table.append(
-            {
-                "data set": data_set,
-                "each of": queries,
-                "answers": f"{sum(row.answers for row in asked):,}",
-                "epsilon each": f"{asked[0].epsilon:g}" if len(asked) == 1 else "",
-                "basic composition": spent[0],
-                f"at delta {DELTA:g}": spent[1],
+    if known:
+        rows.append(_spent("all but skew-corrected", "everything", known, promised=True))
+        clamped = study.of("average", "clamped")
+        total, _ = total_epsilon((Asked(clamped.epsilon, len(clamped.answers)),))
+        rows.append(
+            _spent("clamped", "average, Gaussian noise", [Asked(clamped.epsilon, len(clamped.answers))], True)
+            | {
+                "epsilon each": "",
+                "basic composition": "",
+                f"at delta {DELTA:g}": f"{amount(total, total)} (exact)",
             }
         )
-    return pd.DataFrame(table)
+    return pd.DataFrame(rows)
+
+
+def _spent(data_set: str, queries: str, asked: list[Asked], promised: bool) -> dict[str, str]:
+    """A row of the table of what is spent."""
+    row = {"data set": data_set, "each of": queries, "answers": f"{sum(row.answers for row in asked):,}"}
+    if not promised:
+        unknown = ("epsilon each", "basic composition", f"at delta {DELTA:g}")
+        return row | dict.fromkeys(unknown, NOT_KNOWN)
+    basic = math.fsum(row.epsilon * row.answers for row in asked)
+    total, method = total_epsilon(tuple(asked))
+    return row | {
+        "epsilon each": f"{asked[0].epsilon:g}" if len(asked) == 1 else "",
+        "basic composition": f"{basic:,.10g}",
+        f"at delta {DELTA:g}": f"{amount(total, total)} ({method})",
+    }
+
+
+# ------------------------------------------------------------------------------------------- on the console
 
 
 def noise_sentence(study: Study) -> str:
-    """How much wider the average's noise is as recorded than skew-corrected, each relative to its truth."""
-    wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", SKEW_CORRECTED))
-    relative = wide.truth != 0 != narrow.truth
-    ratio = wide.scale / narrow.scale * (abs(narrow.truth / wide.truth) if relative else 1)
-    said = f"without skew correction the noise is {ratio:,.3g} times as wide"
-    if 0.95 < ratio < 1.05:
-        said = "with and without skew correction the noise is about equally wide"
-    return said + (", relative to the true average" if relative else "")
+    """How much wider the average's noise is as recorded than under the bound of the clamped data."""
+    wide, narrow = study.of("average", "as recorded"), study.of("average", "clamped")
+    if wide.upper == narrow.upper and wide.lower == narrow.lower:
+        return f"all private averages have the bound {wide.upper:,.8g}, and noise of the same scale"
+    times = wide.scale / narrow.scale
+    return (
+        f"as recorded the noise is {times:,.4g} times as wide, as it follows the bound, not the typical value"
+    )
 
 
-def print_conclusion(study: Study) -> None:
-    """All that is to be said after the last answer: queries, bounds, spending, and what averaging undoes."""
-    result = study.results[0]
-    answers = f"{len(result.answers):,}"
-    heading = f"N = {answers} answers at epsilon {study.epsilon:g} each, seed {study.seed}"
-    print(in_lines(f"{study.column}: {study.where}; {heading}"))
-    print("\nWhat is asked")
-    table = answers_table(study.results)
-    show(table[ASKED])
-    print("\nWhat is answered")
-    show(table[ANSWERED])
-    print(in_lines(QUERIES_REMARK))
+def gaussian_sentence(study: Study) -> str:
+    """What to do about many questions: Gaussian noise, or one answer to all of them."""
+    result = study.of("average", "clamped")
+    answers, sensitivity = len(result.answers), result.scale * result.epsilon
+    total, _ = total_epsilon((Asked(result.epsilon, answers),))
+    same, one = (
+        gaussian_deviation(epsilon, DELTA, answers) * sensitivity for epsilon in (total, result.epsilon)
+    )
+    laplace = math.sqrt(2) * result.scale
+    return (
+        "What to do about it: Gaussian noise adds up more slowly. For the total above, "
+        f"{amount(total, total)}, each of {answers:,} clamped averages needs a standard deviation of "
+        f"{same:,.4g} instead of Laplace's {laplace:,.4g}. For a total of {result.epsilon:g} it needs "
+        f"{one:,.4g}: {one / laplace:,.3g} times the noise of one answer, where basic composition takes "
+        f"{answers:,} times. Best is to ask once, and publish that answer."
+    )
+
+
+def print_study(study: Study) -> None:
+    """All that is to be said: first what a reader asks, the answer and how sure it is; last what it cost."""
+    recorded, clamped = study.of("average", "as recorded"), study.of("average", "clamped")
+    answers, unit = f"{len(recorded.answers):,}", max(abs(recorded.truth), recorded.scale)
+    asked_at = f"N = {answers} answers to each query at epsilon {study.epsilon:g} each, seed {study.seed}"
+    if not recorded.promised:
+        asked_at += ". The data had a say in bounds or n, so what epsilon that comes to is not known"
+    print(in_lines(f"{study.name}: {study.where}; {asked_at}."))
+
+    print("\nIn short")
+    print(in_lines(f"{study.name}: {noise_sentence(study)}."))
+    scales = (
+        f"One private average is off by {recorded.scale:,.6g} as recorded, on average, because the bound is "
+    )
+    scales += f"{recorded.upper:,.8g}; by {clamped.scale:,.6g} if clamped at {clamped.upper:,.8g}."
+    print(in_lines(scales))
+    print(in_lines(study.skew))
+
+    print("\nThe average of four data sets; bias: less the average as recorded")
+    show(averages_table(study))
+    usual = study.usual_average
+    if usual is not None:
+        said = f"{amount(usual, unit)} is the average of the persons' usual values, the most frequent"
+        print(in_lines(f"{said} of all months."))
     if study.rows_per_person > 1:
         rows = study.rows_per_person
-        print(f"A person may have {rows} rows here, so every sensitivity counts {rows} times.")
-    print(f"\n{in_lines(study.skew)}")
-    if np.isfinite(study.usual).all():
-        usual, unit = study.usual.mean(), study.averages[0].truth
-        offsets = ", ".join(
-            f"{amount(row.truth - usual, unit, '+')} {row.data_set}" for row in study.averages
-        )
-        against = f"Against the average of the persons' usual values, {amount(usual, unit)}"
-        print(in_lines(f"{against}, the bias is {offsets}."))
+        told = f"A person may have {rows} rows here, so every sensitivity counts {rows} times. How many each "
+        print(in_lines(told + "person has is public, as n is."))
+
     title = (
-        "|bias| + E|noise| of one private average against two truths: of the best bound, with so many values "
-        f"above it, and of the others; of the private bound the mean over {answers} ± its standard error"
+        "One answer, and the 95% interval that a reader puts around it: answer ± b ln 20. It is one for the "
+        "average of these data as clamped; what clamping takes off is not in it. How often it holds what:"
     )
     print(f"\n{in_lines(title)}")
-    show(bounds_table(study))
-    print("\nWhat the answers spend of one person's privacy")
-    show(spending_table(study))
-    print("True values, biases and best bounds are not private at all.")
+    show(interval_table(study))
+
     title = (
-        "What averaging the answers gives away: how far off the truth one answer is (E|noise| = b), and the "
-        f"mean and the median of all {answers}; expected are sqrt(2) b / sqrt(N) and b / sqrt(N)"
+        "What one answer tells an attacker who knows everybody else, and of one person that the value is "
+        "this or the lower bound: what no attack exceeds, what leakage's attack measured on "
+        f"{study.attacks[0].measured['members']:,} answers from either (made-up data), and what a suspicion "
+        f"of {PRIORS[0]:g} or {PRIORS[1]:g} can become"
+    )
+    print(f"\n{in_lines(title)}")
+    show(attack_table(study))
+    if study.wide != study.clamp:
+        times = study.attacks[0].counts_as / study.attacks[-len(study.attacks) // 2].counts_as
+        told = (
+            f"The wide bound's noise is no safer for a person at that bound. For everybody up to "
+            f"{study.clamp[1]:,.8g} it is: epsilon counts as one {times:,.4g} times smaller."
+        )
+        print(in_lines(told))
+
+    title = (
+        "How far off one private average is, E|error| = |bias| + b exp(-|bias| / b), against two truths: at "
+        "the best bound, with so many values above it, and on the other data; private bound: over all bounds "
+        f"that {study.bound_share:.0%} of epsilon may buy"
+    )
+    print(f"\n{in_lines(title)}")
+    show(errors_table(study))
+
+    print("\nThe other queries")
+    show(queries_table(study))
+    told = "One person can move a maximum from bound to bound, so its noise spans the whole range."
+    print(in_lines(f"{told} A high quantile tells more."))
+
+    title = (
+        f"Asking again: how far off one answer, the mean and the median of all {answers} are, on average "
+        "(for many answers b, 2 b / sqrt(pi N), b sqrt(2 / (pi N))) and here"
     )
     print(f"\n{in_lines(title)}")
     show(averaging_table(study.averages))
-
-
-def print_in_short(study: Study, folder: Path) -> None:
-    """The answer to the study's question, and where its figures are."""
-    wide, narrow = (study.of("average", data_set) for data_set in ("as recorded", "clamped"))
-    scales = f"The noise of one private average has the scale {wide.scale:,.6g} as recorded"
-    if wide.upper != narrow.upper:
-        scales += f", under the bound {wide.upper:,.8g}, and {narrow.scale:,.6g} if clamped at "
-        scales += f"{narrow.upper:,.8g}: it follows the bound, not the typical value"
-    print(f"\nIn short\n{in_lines(f'{study.column}: {noise_sentence(study)}.')}\n{in_lines(f'{scales}.')}")
-    print(f"{len(study.figures)} figures are in {folder}\nLook first at {folder / LOOK_FIRST}")
+    print("\nWhat the answers spend of one person's privacy")
+    show(spending_table(study))
+    if clamped.promised:
+        print(in_lines(gaussian_sentence(study)))
+    told = (
+        "Not private at all, and in no release: true values, biases, how often intervals hold what, how many "
+        "values lie above a bound or contradict other months, best bounds and all expected errors, how far "
+        "off answers are here, usual values, the skew-corrected data and answers; and all figures."
+    )
+    print(f"\n{in_lines(told)}")
