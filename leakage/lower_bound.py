@@ -128,13 +128,17 @@ def fair_sides(
     Say that each of the n + m examples was in by a coin that falls on "in" with probability n / (n + m). Then
     those that remain, if each of the larger side does with probability min(n, m) / max(n, m), were in or out
     by a fair coin; those left out are known to all. Sides that a fair coin may have given stay as they are.
+    One at least is left of either. Raises BadInput for scores that are none.
     """
+    members, nonmembers = checked(members, "member"), checked(nonmembers, "non-member")
     if _fair(len(members), len(nonmembers)):
         return members, nonmembers
     generator = np.random.default_rng(seed)
     fewer = min(len(members), len(nonmembers))
-    kept = (side[generator.random(len(side)) * len(side) < fewer] for side in (members, nonmembers))
-    return tuple(kept)
+    stays = [generator.random(len(side)) * len(side) < fewer for side in (members, nonmembers)]
+    for of_side in stays:
+        of_side[0] |= not of_side.any()
+    return members[stays[0]], nonmembers[stays[1]]
 
 
 def _fair(n: int, m: int) -> bool:

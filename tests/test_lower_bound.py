@@ -193,5 +193,8 @@ def test_sides_drawn_down_are_fair_and_show_nothing_where_nothing_leaks():
     assert np.count_nonzero(bounds) <= 18
     again = fair_sides(*sides, seed=number)
     assert all(np.array_equal(*of_side) for of_side in zip(again, drawn, strict=True))
+    assert all(len(fair_sides(np.ones(1), np.ones(100), seed=seed)[1]) for seed in range(20))
+    with pytest.raises(BadInput, match="at least one number"):
+        fair_sides(np.ones(0), np.ones(100))
     alike = np.arange(510.0), np.arange(500.0)
     assert fair_sides(*alike) == alike
