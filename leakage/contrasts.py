@@ -484,7 +484,7 @@ def groups_differ(
 
     groups: at least two; groups[c] holds the losses of group c, one Losses per training, the same trainings
         in the same order for every group. Without the ids of the examples, those of a group are the same in
-        all trainings.
+        all trainings. Persons may have rows in several groups.
     attack: as in interval_of_kind, each group calibrated on its own. Losses that were calibrated before go
         with "threshold".
     confidence: with which all intervals of one sort hold together (Bonferroni over the groups).

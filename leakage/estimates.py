@@ -35,14 +35,9 @@ FEWEST_FOR_THE_LIMIT = (
     1000  # members or non-members; of fewer the chance level is 1% and more below its limit
 )
 # Of a verdict that reads several measures, the confidence of each one's interval. A model that leaks nothing
-# is said to leak with a probability of half of what is left: 2.5 + 1 + 0.5 + 0.5 + 0.5 = 5%, all together.
-FAMILY = {
-    "auc": 0.95,
-    "heldout_advantage": 0.98,
-    "tpr_at_1pct_fpr": 0.99,
-    "tpr_at_0p1pct_fpr": 0.99,
-    "epsilon": 0.99,  # of its lower bound alone: 0.995
-}
+# is said to leak with a probability of half of what is left: 2.5 + 1 + 0.5 + 0.5 = 4.5%, all together. Most
+# of it goes to the AUC, whose interval is the usual one; the held-out advantage needs little (see below).
+FAMILY = {"auc": 0.95, "heldout_advantage": 0.98, "tpr_at_1pct_fpr": 0.99, "tpr_at_0p1pct_fpr": 0.99}
 # Correlation between the errors of the two folds of the held-out advantage, at most. The influences count the
 # thresholds as given, but each half judges what the other has chosen and chooses for it. Say that nothing
 # leaks, and that a half chooses between two attacks alone, of which one is the other turned round: it takes
@@ -212,22 +207,19 @@ def _confidences(confidence: float | Mapping[str, float]) -> dict[str, float]:
     return confidences
 
 
-def evidence_of_leak(found: Mapping[str, float | None], epsilon_low: float | None = None) -> list[str]:
+def evidence_of_leak(found: Mapping[str, float | None]) -> list[str]:
     """Which measures show a leak: whose interval lies above what is expected if nothing leaks.
 
-    found: of measure_leakage, or of interval_of_kind for several trainings, with the confidence FAMILY.
-    epsilon_low: a lower bound on epsilon with the confidence (1 + FAMILY["epsilon"]) / 2, of several
-        trainings the largest, each with its share of what is left; None if there is none.
+    found: of measure_leakage, or of interval_of_kind for several trainings with the chance levels of one,
+        with the confidence FAMILY.
     Returns names among those of FAMILY, the AUC first. Of models that leak nothing at most 5% get any
     (Bonferroni), whatever the measures have to do with each other.
     """
+    chances = {"auc": 0.5, "heldout_advantage": 0.0}
     evidence = []
     for measure in FAMILY:
-        low, chance = found.get(f"{measure}_low"), found.get(f"chance_{measure}")
-        if measure == "epsilon":
-            low, chance = epsilon_low, 0.0
-        elif measure in ("auc", "heldout_advantage"):
-            chance = 0.5 if measure == "auc" else 0.0
+        low = found[f"{measure}_low"]
+        chance = chances.get(measure, found.get(f"chance_{measure}"))
         if low is not None and chance is not None and low > chance:
             evidence.append(measure)
     return evidence
