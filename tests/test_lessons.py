@@ -19,8 +19,8 @@ NAMES = sorted(path.stem for path in LESSONS.glob("*.ipynb"))
 TASK = "# your turn: "
 without_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs TensorFlow")
 
-# Cells from standard input, a list in JSON; those of lesson two get images that are made up: of each class a
-# pattern of its own, beneath noise.
+# Cells from standard input, a list in JSON. Those of lesson two get made-up images: of each class a pattern
+# beneath noise, and two thirds of the labels are wrong, so that they can only be learnt by heart.
 RUNNER = """
 import json, sys
 import numpy as np
@@ -28,9 +28,10 @@ from suite.sources import cifar10
 
 def made_up():
     generator = np.random.default_rng(0)
-    labels = generator.integers(0, 10, 4_000).astype(np.uint8)
+    classes, wrong = generator.integers(0, 10, (2, 4_000)).astype(np.uint8)
     patterns = generator.normal(128, 10, (10, 32, 32, 3))
-    images = (patterns[labels] + generator.normal(0, 40, (4_000, 32, 32, 3))).clip(0, 255).astype(np.uint8)
+    images = (patterns[classes] + generator.normal(0, 40, (4_000, 32, 32, 3))).clip(0, 255).astype(np.uint8)
+    labels = np.where(generator.random(4_000) < 2 / 3, wrong, classes)
     return cifar10.Cifar10(images, labels, images[:10], labels[:10])
 
 cifar10.load_cifar10 = made_up
