@@ -154,6 +154,8 @@ def read_table(source: Source, header: bool | None = None, notes: Notes | None =
 
 def _table_of_object(source: object, notes: Notes) -> Table:
     """The columns of a data frame (of pandas, polars or Arrow) or of a mapping, or what becomes an array."""
+    if hasattr(source, "collect"):  # of polars or Spark
+        Table("data frame", notes).refuse("is not computed yet", "give it as a pandas data frame")
     names = getattr(source, "column_names", getattr(source, "columns", None))
     if isinstance(source, Mapping):
         names = list(source)
@@ -166,8 +168,10 @@ def _table_of_object(source: object, notes: Notes) -> Table:
         else:
             names, columns = [""], [_array(source)]
     except Exception as problem:  # whatever the objects of other libraries raise
-        kind = f"{type(source).__module__}.{type(source).__name__}"
-        what = f"a {kind} cannot be made an array: {problem}"
+        if "inhomogeneous" in str(problem):
+            advice = "one number for each example: batches joined, a text's tokens averaged"
+            table.refuse("its rows have different lengths", advice)
+        what = f"a {type(source).__module__}.{type(source).__name__} cannot be made an array: {problem}"
         table.refuse(what, "give an array of numbers, a pandas data frame, or a file")
     table.add(names, columns)
     read = _input_of(table)
@@ -199,6 +203,8 @@ def _array(values: object) -> np.ndarray:
     ):  # a tensor of torch, perhaps with a gradient, on another device, in bfloat16
         values = values.detach().cpu()
         values = values.float() if "bfloat16" in str(values.dtype) else values
+    if isinstance(values, list | tuple) and any(hasattr(value, "detach") for value in values):
+        values = [_array(value) for value in values]
     if isinstance(values, np.ma.MaskedArray) and values.mask.any():
         values = values.astype(float).filled(np.nan)
     array = np.asarray(values)

@@ -836,7 +836,12 @@ def test_tensors_and_frames_of_others_are_read():
         frame = read_training([source], Columns(member="member"))
         assert list(frame["loss"]) == LOSSES
         assert list(frame["member"]) == mapping["member"]
-    for source in (Detached(LOSSES), Detached(LOSSES, "torch.bfloat16"), pd.Series(LOSSES, dtype="Float64")):
+    for source in (
+        Detached(LOSSES),
+        Detached(LOSSES, "torch.bfloat16"),
+        [Detached(loss) for loss in LOSSES],
+        pd.Series(LOSSES, dtype="Float64"),
+    ):
         assert list(read_one(source)[0]["loss"]) == LOSSES
     half = pytest.importorskip("ml_dtypes").bfloat16
     np.testing.assert_allclose(read_one(np.array(LOSSES, half))[0]["loss"], LOSSES, rtol=0.01)
@@ -848,7 +853,7 @@ def test_those_of_the_libraries_themselves():
     frame = read_training([table], Columns(member="member", group="kind"))
     assert list(frame["loss"]) == LOSSES
     assert list(frame["group"]) == ["a", "b", "a"]
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match="not computed yet"):
         read_one(table.lazy())
     with pytest.raises(BadInput, match="1 of 4"):
         read_one(polars.Series([*LOSSES, None]))
@@ -861,13 +866,14 @@ def test_those_of_the_libraries_themselves():
 @pytest.mark.parametrize(
     ("source", "part"),
     [
-        ([[0.1, 0.2], [0.3]], "cannot be made an array"),
+        ([[0.1, 0.2], [0.3]], "its rows have different lengths; one number for each example"),
+        ([Detached([0.1, 0.2]), Detached([0.3])], "its rows have different lengths"),
         (Refusing(), "requires grad"),
         ([Refusing(), Refusing()], "requires grad"),
         (None, "no rows"),
         ({0.5, 0.6}, "no rows"),
         ((loss for loss in LOSSES), "no rows"),
-        ({"loss": [[0.1], [0.2, 0.3]]}, "cannot be made an array"),
+        ({"loss": [[0.1], [0.2, 0.3]]}, "different lengths"),
         (Frame({"loss": Refusing()}), "requires grad"),
         (
             np.ma.masked_array(LOSSES, [False, True, False]),
