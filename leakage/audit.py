@@ -347,11 +347,12 @@ def _add_control(
 def _measured(
     frames: list[pd.DataFrame], attacks: Sequence[str], confidences: Mapping[str, float], delta: float
 ) -> list[dict[str, object]]:
-    """What is found about each training by each attack, and the larger of the bounds on epsilon."""
+    """What is found about each training by each attack, and the lower bound on epsilon by the last of them: a
+    bound by both would have half the error for each, and be lower."""
     losses = [[_losses(frame, score) for score in attacks] for frame in frames]
-    bounds = iter(_bounds([of for of_frame in losses for of in of_frame], delta))
+    bounds = _bounds([of_frame[-1] for of_frame in losses], delta)
     found = []
-    for frame, of_frame in zip(frames, losses, strict=True):
+    for frame, of_frame, bound in zip(frames, losses, bounds, strict=True):
         measured: dict[str, object] = {}
         for score, of in zip(attacks, of_frame, strict=True):
             measured[score] = measure_leakage(
@@ -361,7 +362,7 @@ def _measured(
                 member_persons=of.member_persons,
                 nonmember_persons=of.nonmember_persons,
             )
-        measured["epsilon"] = max((next(bounds) for _ in attacks), key=lambda bound: bound["epsilon_low"])
+        measured["epsilon"] = bound
         measured["precision"] = precision_table(measured[attacks[-1]]).to_dict("records")
         measured["left_out"] = frame[attacks[-1]].isna().sum()
         found.append(measured)
@@ -510,7 +511,7 @@ def _finding(found: Mapping, attacks: Sequence[str]) -> dict[str, object]:
 
     Of models that leak nothing at most 5% get any proof, all together: each question has its share of the
     level, and within an attack FAMILY shares it out. The bound on epsilon holds with 95% for all trainings
-    and attacks together; if nothing leaks it is above 0 in 0 to 1.7% of simulated audits.
+    together; if nothing leaks it is above 0 in 0 to 1.7% of simulated audits.
     """
     attack, several = attacks[-1], "kind" in found
     headline = found["kind"] if several else found["trainings"][0][attack]

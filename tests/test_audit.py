@@ -476,3 +476,23 @@ def test_the_figure_names_its_axes_after_the_score():
     names = [report.figure().axes[1].get_xlabel() for report in reports]
     assert names == ["loss, as given", "a $b$, as given", "calibrated loss (nats)", "loss (nats)"]
     assert mpl.rcParams["axes.spines.top"]  # the look is not left behind
+
+
+def test_equal_losses_are_a_line_that_is_seen():
+    """Of a model that gives every member probability 1, as nearest neighbours do."""
+    others = np.where(np.arange(1000) % 4, 0, np.random.default_rng(0).exponential(0.5, 1000))
+    axes = audit(np.zeros(1000), others).figure().axes[1]
+    members, left, right = axes.get_lines()[0], *axes.get_xlim()
+    across, up = members.get_data()
+    assert left < 0 < across[-1] == right
+    assert up[-1] > 0.99
+    assert across[np.argmax(up > 0.5)] == 0
+
+
+def test_scores_near_0_with_long_tails_are_spread_on_both_sides():
+    generator = np.random.default_rng(1)
+    tails = generator.normal(0, 1, (2, 1000)) * 10.0 ** generator.uniform(-6, 1, (2, 1000))
+    axes = audit(*tails).figure().axes[1]
+    assert axes.get_xscale() == "symlog"
+    near = axes.transData.transform([[-1e-3, 0], [1e-3, 0]])[:, 0]
+    assert np.ptp(near) > 0.2 * axes.bbox.width

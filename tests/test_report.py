@@ -208,6 +208,11 @@ def test_the_finding_is_the_difference_to_a_control():
         assert report["verdict"][0].startswith("It leaks")
         assert "points beside the control" in report["verdict"][0]
         assert report["finding"]["shown_by"][0]["of"] == "control"
+    # In place of the AUC and the held-out advantage themselves, which the sides may have by chance.
+    strong = sides_with_models(shift=0, leak=0.3)[0]
+    proofs = audit(strong[:n], strong[n:], control=[control])["finding"]["shown_by"]
+    of_loss = {proof["measure"] for proof in proofs if proof["of"] == "loss"}
+    assert "epsilon_low" in of_loss and not of_loss & {"auc", "heldout_advantage"}
     nothing = audit(*np.split(sides_with_models(shift=0, leak=0, seed=10)[0], 2), control=[control])
     assert nothing["verdict"][0].startswith("No leak can be shown")
 
