@@ -18,7 +18,7 @@ the second, whose epsilon is 5.45.
 The noise. Floating-point noise that is added to a floating-point sum can give the sum away by its last bits
 (Mironov 2012, "On Significance of the Least Significant Bits for Differential Privacy"). Here both are
 rounded to the same grid and added exactly, so that a step sees the sum with ideal noise, rounded, which tells
-no more than unrounded; the noise is numpy's float64, whose tails reach 13.7 sigma. What the proof leaves
+no more than unrounded; the noise is numpy's float64, whose tails reach 12 sigma. What the proof leaves
 open: the generator is seeded, so that a training repeats, and whoever knows the seed knows the noise; and
 gradients are float32, so that an image also moves the rounding errors of the others, by at most 5e-6 C in 12
 batches of 600 images: clipping to a little less than C covers 40 times that, but not the worst case.
@@ -190,8 +190,8 @@ def noisy_sums(
     noise: standard normal, float64, one number for each of all weights. Sums and noise are rounded to whole
     numbers of GRID clipping norms before they are added. Whole numbers below 2^53 are added without an error,
     so that the result is the rounded sum with ideal noise, rounded: what it can be for one sum, it can be for
-    any other, and as probably as ideal noise says, but for a 10^7th of that: numpy's normals are 2^-50 apart
-    at most, 2^24 and more of them between two points of the grid where noise_multiplier is below 3.
+    any other, and as probably as ideal noise says, but for a millionth of that: at sigma 1.3 and up to 5.6
+    sigma, a million and more of numpy's normals fall between two points of the grid.
     """
     import tensorflow as tf
 
