@@ -12,8 +12,8 @@ import pandas as pd
 
 from leakage.command_line import BadInput, short
 from leakage.scores import known_scores, losses_of_known, numbered_classes
-from leakage.suspicions import refuse_logs_and_summaries, refuse_means
-from leakage.tables import MISSING, Notes, Source, Table, read_table
+from leakage.suspicions import refuse_means, refuse_other_tables
+from leakage.tables import MISSING, Notes, Source, Table, composed, read_table
 
 TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 WHOSE = {"members": True, "non-members": False}
@@ -104,7 +104,7 @@ def read_examples(
             for table, name in zip(tables, names, strict=True)
         ]
         for table, part, name, taken in zip(tables, parts, names, roles, strict=True):
-            refuse_logs_and_summaries(table, part["loss"].to_numpy(), {name, *taken.values()})
+            refuse_other_tables(table, part["loss"].to_numpy(), {name, *taken.values()})
     for place, (table, part) in enumerate(zip(tables, parts, strict=True)):
         for role, name in roles[place].items():
             values = _truths(table, name) if role == "member" else names_of(table, name)
@@ -386,8 +386,9 @@ def names_of(table: Table, name: str, values: np.ndarray | None = None) -> np.nd
 def _texts(table: Table, name: str, values: np.ndarray | None = None) -> np.ndarray:
     """A column as texts, of any shape; refuses missing ones."""
     values = table.columns[name] if values is None else values
-    texts = pd.Series([str(value).strip() for value in values.ravel()], dtype=object)
-    blank = texts.isin(["", "nan", "None", "<NA>", "NaT"]).to_numpy()
+    texts = pd.Series([composed(str(value).strip()) for value in values.ravel()], dtype=object)
+    # In a CSV only a blank cell is nothing: there are people called None, and Namibia is NA.
+    blank = (texts == "").to_numpy() | pd.isna(pd.Series(values.ravel())).to_numpy()
     if blank.any():
         what = f"{blank.sum():,} rows have nothing in {short(name, 40)}, first row {blank.argmax() + 1:,}"
         table.refuse(what, "fill them in")

@@ -107,7 +107,7 @@ def _refuse_columns_without_scores(scores: np.ndarray, sums: np.ndarray, names: 
                 suspected.append(place)
     if suspected:
         what = f"column {called[suspected[0]]} seems to be no score of a class, but an id or a label"
-        raise BadInput(f"{what}; name it by --id-column, or leave it out")
+        raise BadInput(f"{what}; name it by --id-column (or --person-column), or leave it out")
 
 
 def _refuse_other_scales(scores: np.ndarray, sums: np.ndarray) -> None:

@@ -1,14 +1,16 @@
-"""What looks like losses of examples, but is something else: training logs, means of batches, summary rows.
+"""What looks like losses of examples, but is something else: training logs, means of batches, summary rows;
+and examples that belong to persons of whom nothing was said.
 
 A verdict on any of these would be wrong without a word, so they are refused. What is merely odd is remarked.
 """
 
+import re
 from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
-from leakage.command_line import BadInput
+from leakage.command_line import BadInput, short
 from leakage.tables import Notes, Table
 
 COUNTERS = {"epoch", "step", "global_step", "iteration"}  # columns that count the rows of a training log
@@ -16,6 +18,7 @@ SUMMARIES = {
     *("mean", "average", "avg", "total", "sum", "all", "overall"),
     *("count", "std", "min", "25%", "50%", "75%", "max", "median"),  # of pandas' describe()
 }
+PERSONS = {"person", "patient", "subject", "participant", "user", "customer", "client", "author", "speaker"}
 FEWEST = 10  # values of which the last is the mean of the others by no accident
 FEWEST_LOSSES = 20  # from which on equal runs are no accident
 MOST_EPOCHS = 500  # of a training log
@@ -23,8 +26,8 @@ FALLING = -0.8  # rank correlation with the place; below it by accident once in 
 EXACT = 1e-5  # relative difference of a mean from one that was computed or written with fewer digits
 
 
-def refuse_logs_and_summaries(table: Table, losses: np.ndarray, taken: Collection[str]) -> None:
-    """Refuses a table whose rows are epochs, and rows of summaries.
+def refuse_other_tables(table: Table, losses: np.ndarray, taken: Collection[str]) -> None:
+    """Refuses a table whose rows are epochs or hold summaries, and one of persons that are not named.
 
     losses: the column (n,) that was taken from the table; taken: the names of other columns whose use is
     known. Raises BadInput.
@@ -39,10 +42,22 @@ def refuse_logs_and_summaries(table: Table, losses: np.ndarray, taken: Collectio
             table.refuse(f"a column {name}, as a training log has", "give the loss of each example")
         if name.strip().lower() in COUNTERS:
             _refuse_counted(table, name, values)
+        _refuse_persons(table, name, values)
     for name, values in table.columns.items():
         if values.size == len(losses) and values.dtype.kind in "OU":
             _refuse_named_summaries(table, name, values.ravel())
     _refuse_summary(table, losses)
+
+
+def _refuse_persons(table: Table, name: str, values: np.ndarray) -> None:
+    """Refuses a column of persons, some with several rows, whose use is not said: these depend on each other,
+    and intervals that take them for independent examples are too narrow."""
+    unit = re.sub(r"[ _-]?id$", "", name.strip().lower())
+    if (unit in PERSONS or name.strip().lower() == "id") and pd.Series(values).astype(str).nunique() < len(
+        values
+    ):
+        what = f"column {name} repeats, so some have several rows"
+        table.refuse(what, f"say --person-column {short(name, 30)}, or leave that column out")
 
 
 def _refuse_counted(table: Table, name: str, values: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import unicodedata
 import warnings
 import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ class Table:
         self.notes.remarks.append(f"{short(self.source, 70)}: {what}")
 
     def add(self, names: Sequence[object], columns: Iterable[np.ndarray]) -> None:
-        names = [str(name) for name in names]
+        names = [composed(str(name)) for name in names]
         if len(set(names)) < len(names):
             self.refuse(f"several columns have the same name: {', '.join(names)}", "name each differently")
         self.columns.update(zip(names, columns, strict=True))
@@ -101,15 +102,23 @@ class Table:
     ) -> str:
         """The column that is wanted; if none is said, the only one left, or the one with the usual name."""
         if wanted is not None:
-            if wanted not in self.columns:
-                there = ", ".join(filter(None, self.columns)) or "one without a name"
+            if not wanted:
+                self.refuse("the name of a column is empty", "is a variable of the shell not set?")
+            if composed(wanted) not in self.columns:
+                shown = [name if name.isprintable() else ascii(name) for name in self.columns if name]
+                there = ", ".join(shown) or "one without a name"
                 self.refuse(f"has no column {short(wanted, 40)}, but {there}", advice)
-            return wanted
+            return composed(wanted)
         left = self.left(taken)
         called = [name for name in left if name.lower() == usual] if len(left) > 1 else left
         if len(called) != 1:
             self.refuse(f"has {len(self.columns):,} columns or arrays: {', '.join(self.columns)}", advice)
         return called[0]
+
+
+def composed(text: str) -> str:
+    """The text with each accent in one letter with what it stands on, as most systems but macOS write it."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def listed(sources: Source | Sequence[Source] | None) -> Sequence[Source]:
@@ -125,6 +134,8 @@ def read_table(source: Source, header: bool | None = None, notes: Notes | None =
     if not isinstance(source, str | os.PathLike):
         return _table_of_object(source, notes)
     path, wanted = os.fspath(source), None
+    if not path:
+        raise BadInput("the name of a file is empty; is a variable of the shell not set?")
     table = Table(path, notes)
     try:
         before_colon = path.rpartition(":")[0]

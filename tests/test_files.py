@@ -9,6 +9,7 @@ import lzma
 import os
 import pickle
 import tempfile
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -533,7 +534,7 @@ def test_columns_of_classes_are_taken_by_their_names(tmp_path, names):
     expected = losses_of(PROBABILITIES[:, order], LABELS)
     np.testing.assert_allclose(frame["loss"], np.tile(expected, 2))
     assert len(notes.remarks) == (names != NAMED["numbers"])  # which the labels themselves say
-    assert len(notes.inputs) == 2
+    assert [found.name for found in notes.inputs[:2]] == [f"{tmp_path}/m.csv", f"{tmp_path}/n.csv"]
 
 
 def test_labels_may_be_names_of_columns():
@@ -681,6 +682,56 @@ def test_repeated_ids_are_refused_with_the_way_on():
         assert read_training(sides, Columns(loss="loss", person="name")).shape == (6, 3)
 
 
+@pytest.mark.parametrize("name", ["person", "Patient ID", "user_id", "author", "id"])
+def test_persons_of_whom_nothing_is_said_are_refused(name):
+    """Where some have several rows: the case persons_null, whose model leaks nothing."""
+    table = pd.DataFrame({name: [1, 1, 2, 3], "loss": [0.1, 0.4, 0.2, 0.3], "in": [1, 1, 0, 0]})
+    with pytest.raises(BadInput, match=f"--person-column {name}"):
+        read_training([table], Columns(member="in", loss="loss"))
+    for columns in (
+        Columns(member="in", loss="loss", person=name),
+        Columns(member="in", loss="loss", group=name),
+    ):
+        assert len(read_training([table], columns)) == 4
+    table[name] = [1, 2, 3, 4]
+    assert "person" not in read_training([table], Columns(member="in", loss="loss"))
+
+
+@pytest.mark.parametrize("role", ["id", "group", "person"])
+def test_one_letter_is_one_letter_and_names_of_nothing_are_names(tmp_path, role):
+    """Accents as macOS writes them, apart from their letters; people called None or Nan, and Namibia."""
+    names = ["caf\u00e9", "None", "nan", "NA", "<NA>", "null"]
+    (tmp_path / "m.csv").write_text(
+        "loss,p\u00e9rte\n" + "".join(f"0.{len(name)},{name}\n" for name in names)
+    )
+    apart = [unicodedata.normalize("NFD", name) for name in names]
+    (tmp_path / "n.csv").write_text("loss,pe\u0301rte\n" + "".join(f"0.2,{name}\n" for name in apart))
+    files, columns = [tmp_path / "m.csv", tmp_path / "n.csv"], Columns(**{role: "p\u00e9rte", "loss": "loss"})
+    if role == "id":
+        with pytest.raises(BadInput, match="the id caf\u00e9 stands there twice, among members and"):
+            read_training(files, columns)
+        [frame] = read_examples(files[1:], columns)
+        assert list(frame["id"]) == names
+    else:
+        assert list(read_training(files, columns)[role]) == [*names, *names]
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "part"),
+    [
+        ("", {}, "name of a file is empty"),
+        ("{0}", {"loss": ""}, "name of a column is empty"),
+        ("{0}:", {}, "name of a column is empty"),
+        ("{0}", {"loss": "loss"}, "'\\u200bloss'"),
+    ],
+)
+def test_empty_names_and_hidden_letters_are_told(tmp_path, source, columns, part):
+    (tmp_path / "m.csv").write_text("\u200bloss,b\n0.1,2\n0.2,2\n")
+    with pytest.raises(BadInput) as refusal:
+        read_one(source.format(tmp_path / "m.csv"), Columns(**columns))
+    assert part in str(refusal.value)
+
+
 # ------------------------------------------------------------------------- what is no loss of an example
 
 
@@ -744,7 +795,10 @@ def test_losses_of_few_values_are_no_means_of_batches():
         (pd.DataFrame({"loss": draws(), "val_loss": draws()}), "training log"),
         (pd.DataFrame({"epoch": range(300), "loss": draws()}), "training log"),
         (pd.DataFrame({"Step": range(0, 3000, 10), "Value": draws()}), "training log"),
-        (pd.DataFrame({"epoch": np.arange(300) // 100, "id": range(300), "loss": draws()}), "several epochs"),
+        (
+            pd.DataFrame({"epoch": np.arange(300) // 100, "name": range(300), "loss": draws()}),
+            "several epochs",
+        ),
         (pd.DataFrame({"": [*range(299), "mean"], "loss": draws()}), "row 300 is called mean"),
         (pd.DataFrame({"id": [*range(299), "Total"], "loss": draws()}), "called Total"),
         (pd.DataFrame({"loss": draws()}).describe().reset_index(), "called max"),
