@@ -1113,10 +1113,21 @@ def test_what_is_printed_and_counted(small, tmp_path, capsys, study):
     assert f"{frame.min(axis=1).mean():,.2f} is the average of the persons' usual values" in printed
     assert "5 values (1.25%) lie above the bound 200,000. 5 of them contradict" in printed
     assert "For everybody up to 200,000 it is: epsilon counts as one 125 times smaller." in printed
-    assert "Not private at all, and in no release: true values, biases," in printed
+    assert "Not private at all, and in no release: true values and what is divided by one, biases," in printed
     for epsilon in (total_epsilon((Asked(0.5, 400),))[0], 0.5):
         deviation = 200_000 / 400 * gaussian_deviation(epsilon, 1e-6, 400)
         assert f"{deviation:,.4g}" in printed
+    assert "Gaussian noise adds up more slowly" in printed
+
+
+@pytest.mark.parametrize(("answers", "pays"), [(1, False), (10, False), (100, True)])
+def test_gaussian_noise_is_said_to_pay_where_it_does(small, monkeypatch, answers, pays):
+    study = studied(monkeypatch, data=small, iterations=answers)
+    total, _ = total_epsilon((Asked(1.0, answers),))
+    assert (gaussian_deviation(total, 1e-6, answers) < math.sqrt(2)) == pays
+    said = laplace_tables.gaussian_sentence(study)
+    assert ("adds up more slowly" in said) == pays
+    assert ("does not pay for so few answers" in said) == (not pays)
 
 
 def test_digits_fit_a_small_unit_and_one_answer_has_no_spread(tmp_path, monkeypatch, recwarn, capsys):

@@ -528,13 +528,19 @@ def gaussian_sentence(study: Study) -> str:
         gaussian_deviation(epsilon, DELTA, answers) * sensitivity for epsilon in (total, result.epsilon)
     )
     laplace = math.sqrt(2) * result.scale
-    return (
-        "What to do about it: Gaussian noise adds up more slowly. For the total above, "
-        f"{amount(total, total)}, each of {answers:,} clamped averages needs a standard deviation of "
-        f"{same:,.4g} instead of Laplace's {laplace:,.4g}. For a total of {result.epsilon:g} it needs "
-        f"{one:,.4g}: {one / laplace:,.3g} times the noise of one answer, where basic composition takes "
-        f"{answers:,} times. Best is to ask once, and publish that answer."
+    adds_up = "adds up more slowly" if same < laplace else "does not pay for so few answers"
+    said = (
+        f"What to do about it: Gaussian noise {adds_up}. For the total above, {amount(total, total)}, each "
+        f"of {answers:,} clamped averages needs a standard deviation of {same:,.4g}; Laplace's is "
+        f"{laplace:,.4g}."
     )
+    if answers > 1:
+        said += (
+            f" For a total of {result.epsilon:g} it needs {one:,.4g}: {one / laplace:,.3g} times the noise "
+            f"of one answer, where Laplace noise by basic composition takes {answers:,} times. Best is to "
+            "ask once, and publish that answer."
+        )
+    return said
 
 
 def print_study(study: Study) -> None:
@@ -613,8 +619,9 @@ def print_study(study: Study) -> None:
     if clamped.promised:
         print(in_lines(gaussian_sentence(study)))
     told = (
-        "Not private at all, and in no release: true values, biases, how often intervals hold what, how many "
-        "values lie above a bound or contradict other months, best bounds and all expected errors, how far "
-        "off answers are here, usual values, the skew-corrected data and answers; and all figures."
+        "Not private at all, and in no release: true values and what is divided by one, biases, how often "
+        "intervals hold what, how many values lie beyond a bound, contradict other months or are missing, "
+        "best bounds and all expected errors, how far off answers are here, usual values, the skew-corrected "
+        "data and answers, and all figures. Whoever knows the seed can subtract the noise from the rest."
     )
     print(f"\n{in_lines(told)}")
