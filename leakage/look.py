@@ -9,6 +9,7 @@ import io
 import itertools
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -107,8 +108,12 @@ def grey_key(axes: Axes, lines: dict[str, str], where: str, columns: int = 1) ->
 def png_of(figure: Figure) -> bytes:
     """The figure as a PNG file's content; within looked_at()."""
     buffer = io.BytesIO()
-    # Not savefig, which draws twice: the first time without a picture, to learn what the layout is.
-    FigureCanvasAgg(figure).print_png(buffer)
+    with warnings.catch_warnings():
+        # A name may have letters that the font lacks, such as Japanese ones. They become boxes in the figure,
+        # and the console shows the name: no need for a warning for each letter.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        # Not savefig, which draws twice: the first time without a picture, to learn what the layout is.
+        FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 

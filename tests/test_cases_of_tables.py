@@ -7,10 +7,12 @@ import csv
 import os
 import threading
 import unicodedata
+import warnings
 
 import numpy as np
 import pytest
 
+from leakage.look import looked_at, new_figure, png_of
 from suite.sources import credit
 from suite.sources.cleaning import KAGGLE_COLUMNS, csv_columns, prepareData, similar_name
 from suite.sources.credit import describe_csv, load_column
@@ -264,3 +266,9 @@ def test_a_file_s_name_is_fit_for_a_title(tmp_path):
         assert describe_csv(path).description == shown
         assert values_of(path)[0] == [1]
     assert len(describe_csv(tmp_path / ("a" * 200)).description) <= 60
+
+
+def test_letters_that_the_font_lacks_are_no_warnings():
+    with looked_at(), warnings.catch_warnings(action="error"):
+        figure = new_figure(2, "年収", "")
+        png_of(figure)
