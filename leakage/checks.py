@@ -67,7 +67,7 @@ def _cause_of_ties(values: np.ndarray, least: float) -> str:
     """Why many values are tied at the smallest, and what to do: by the next value above it."""
     above = values[values > least]
     following = float(above.min()) if len(above) else np.inf
-    ends = "Ties are broken at random: a TPR is the one to be expected so."
+    ends = "A TPR is the mean over all orders of the tied ones."
     is_half_precision = least == 0 and abs(-np.expm1(-following) / HALF_PRECISION - 1) < 1e-3
     if least == 0 and (following < ROUNDED or is_half_precision):
         return (

@@ -511,6 +511,7 @@ def print_report(report: Mapping) -> None:
             show(table.head(SHOWN_GROUPS))
             print(words_on_groups(groups))
     checks = [_sentence(check["sentence"]) for check in report["same_source"]["checks"]]
-    print("\nThat both sides are of one source is assumed.", *checks)
+    nothing = "; nothing in these files could be checked for it (--control could be)"
+    print(f"\nThat both sides are of one source is assumed{'' if checks else nothing}.", *checks)
     for warning in report["warnings"]:
         print(f"\nWarning: {warning}")

@@ -155,14 +155,14 @@ def test_groups_that_leak_differently_differ():
         table_of(made(leak=0.3)).assign(kind="leaky"),
         table_of(made(leak=1, seed=1)).assign(kind="tight"),
     )
-    table = pd.concat([leaky, tight, leaky.head(1).assign(kind="lonely", member=1)])
+    table = pd.concat([leaky, tight, leaky.groupby("member").head(9).assign(kind="lonely")])
     report = audit(table, member_column="member", group_column="kind")
     rows = {row["group"]: row for row in report["groups"]["rows"]}
     assert rows["leaky"]["above"]
     assert rows["tight"]["below"]
     assert rows["leaky"]["difference"] == pytest.approx(-rows["tight"]["difference"])
     assert report["groups"]["compared"] == 2
-    # The third, of one example, would say who that is.
+    # The third, of 9 members and 9 non-members, would say who they are.
     assert report["groups"]["too_small"] == 1
     assert "lonely" not in json.dumps(report)
 
