@@ -494,7 +494,7 @@ def groups_differ(
     Raises BadInput as interval_of_kind does, and for fewer than two groups or unequal numbers of trainings.
 
     With one training the intervals are over examples, for this trained model: that of each AUC is that of
-    auc_with_interval, and those of the differences are put together from these.
+    auc_with_interval, but Student's, and those of the differences are put together from these.
 
     With several they are over trainings and examples at once. What a training does to all groups alike is no
     difference between them; what it does to one group more than to the others is taken to be of one size in
@@ -564,10 +564,21 @@ def _over_examples_of_groups(kinds: Sequence[_Kind], confidence: float) -> np.nd
         # The mean of several trainings tells as much as one training with more examples would.
         more = kind.of_one / kind.over_examples if 0 < kind.over_examples < math.inf else 1.0
         n, m = (more * size for size in np.mean([estimate.told for estimate in kind.estimates], axis=0))
-        error = math.sqrt(kind.over_examples)
-        low, high = interval_of_auc(kind.mean, error, n, m, each, kind.degrees)
+        error, degrees = math.sqrt(kind.over_examples), kind.degrees
+        if kind.trainings == 1:
+            degrees = min(degrees, _degrees_over_examples(kind.estimates[0]))
+        low, high = interval_of_auc(kind.mean, error, n, m, each, degrees)
         distances.append((low - kind.mean, high - kind.mean))
     return np.array(distances)
+
+
+def _degrees_over_examples(estimate: Estimate) -> float:
+    """Degrees of freedom of a variance over examples, after Welch and Satterthwaite. Of many small groups the
+    intervals reach 4 standard errors and more, where those of 20 examples are no longer normal."""
+    parts = [float(np.square(side).sum()) for side in (estimate.members, estimate.nonmembers)]
+    counts = len(estimate.members), len(estimate.nonmembers)
+    uncertainty = sum(part**2 / max(count - 1, 1) for part, count in zip(parts, counts, strict=True))
+    return sum(parts) ** 2 / uncertainty if uncertainty else math.inf
 
 
 def _by_shared_persons(kinds: Sequence[_Kind]) -> np.ndarray:

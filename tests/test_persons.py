@@ -556,6 +556,25 @@ def test_persons_in_several_groups_move_them_apart():
             assert row[end] - row["difference"] == pytest.approx((other[end] - other["difference"]) * ratio)
 
 
+def test_what_is_common_to_groups_varies_by_person_too():
+    """Of three trainings: each one's variance, the sums over two groups by person; 1 / 9 is correction."""
+    generator, whose = np.random.default_rng(25), np.repeat(np.arange(20), 6)
+    in_first, is_member = np.arange(120) % 2 == 0, whose < 10
+    groups = [[], []]
+    for _ in range(3):
+        values = generator.normal(size=20)[whose] + generator.normal(size=120)
+        for of_group, inside in zip(groups, (in_first, ~in_first), strict=True):
+            sides = inside & is_member, inside & ~is_member
+            of_group.append(Losses(*(values[s] for s in sides), None, None, *(whose[s] for s in sides)))
+    kinds = [contrasts._kinds(of_group, ["auc"], "threshold", 0)["auc"] for of_group in groups]
+    common = contrasts._mean_of_groups(kinds, contrasts._persons_of_groups(groups))
+    summed = [
+        sum(influences_by_person(losses, 20) for losses in pair) / 2 for pair in zip(*groups, strict=True)
+    ]
+    assert common.of_one == pytest.approx(np.square(summed).sum() / 3 * 10 / 9)
+    assert common.over_examples == pytest.approx(np.square(np.mean(summed, axis=0)).sum() * 10 / 9)
+
+
 # --------------------------------------------------------------------------------------- the whole verdict
 
 
