@@ -94,25 +94,34 @@ def _refuse_columns_without_scores(scores: np.ndarray, sums: np.ndarray, names: 
     other columns are probabilities without it."""
     called = names or [str(place + 1) for place in range(scores.shape[1])]
     suspected = [place for place, name in enumerate(names) if name.strip().lower() in NO_SCORES]
-    whole = (scores == np.floor(scores)).all(axis=0)
+    first = slice(FEWEST_ROWS)  # rows that rule out nearly all columns, so that few are looked at as a whole
+    whole = _is_whole(scores[first])
     if not whole.all():
         # A class whose score is the same for all is one of reference, whose logit is 0.
-        suspected += [place for place in np.flatnonzero(whole) if len(np.unique(scores[:, place])) > 1]
+        suspected += [
+            place
+            for place in np.flatnonzero(whole.all(axis=0))
+            if _is_whole(scores[:, place]).all() and len(np.unique(scores[:, place])) > 1
+        ]
     if scores.shape[1] > 2:
         with np.errstate(invalid="ignore"):
-            without = np.abs(sums[:, None] - scores - 1).max(axis=0)
-        for place in np.flatnonzero(without <= ROUNDING):
+            others_sum_to_1 = (np.abs(sums[first, None] - scores[first] - 1) <= ROUNDING).all(axis=0)
+        for place in np.flatnonzero(others_sum_to_1):
             rest = np.delete(scores, place, axis=1)
-            if rest.min() >= -ROUNDING:
+            if rest.min() >= -ROUNDING and np.abs(rest.sum(axis=1) - 1).max() <= ROUNDING:
                 suspected.append(place)
     if suspected:
         what = f"column {called[suspected[0]]} seems to be no score of a class, but an id or a label"
         raise BadInput(f"{what}; name it by --id-column (or --person-column), or leave it out")
 
 
+def _is_whole(scores: np.ndarray) -> np.ndarray:
+    return scores == np.floor(scores)
+
+
 def _refuse_other_scales(scores: np.ndarray, sums: np.ndarray) -> None:
     """Refuses what is scaled like probabilities, but is none: 0 to 255, per cent, counts, votes."""
-    if (scores == np.floor(scores)).all():
+    if _is_whole(scores[:FEWEST_ROWS]).all() and _is_whole(scores).all():
         what = f"all scores are whole numbers, {scores.min():g} to {scores.max():g}, no logits"
         raise BadInput(f"{what}; give the network's outputs before they are rounded")
     middle = np.median(sums)
