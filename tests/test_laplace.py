@@ -1106,6 +1106,8 @@ def test_what_is_printed_and_counted(small, tmp_path, capsys, study):
     assert len(lines) <= 3 * 45
     assert max(map(len, lines)) <= 110
     assert any("the noise is 125 times as wide" in line for line in lines[:10])
+    off_by = "off by 125,000 on average as recorded, because the bound is 25,000,000; by 1,000 if clamped"
+    assert off_by in " ".join(" ".join(lines[:10]).split())
     assert printed.endswith(f"Look first at {tmp_path / 'normalized_noise_observations.png'}\n")
     printed = " ".join(printed.split())
     frame = pd.read_csv(small).pivot(index="Customer_ID", columns="Month", values="Annual_Income")

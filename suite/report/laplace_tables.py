@@ -554,11 +554,11 @@ def print_study(study: Study) -> None:
 
     print("\nIn short")
     print(in_lines(f"{study.name}: {noise_sentence(study)}."))
-    scales = (
-        f"One private average is off by {recorded.scale:,.6g} as recorded, on average, because the bound is "
-    )
-    scales += f"{recorded.upper:,.8g}; by {clamped.scale:,.6g} if clamped at {clamped.upper:,.8g}."
-    print(in_lines(scales))
+    scales = f"One private average is off by {recorded.scale:,.6g} on average"
+    if study.wide != study.clamp:
+        scales += f" as recorded, because the bound is {recorded.upper:,.8g}; by {clamped.scale:,.6g} if "
+        scales += f"clamped at {clamped.upper:,.8g}"
+    print(in_lines(f"{scales}."))
     print(in_lines(study.skew))
 
     print("\nThe average of four data sets; bias: less the average as recorded")
