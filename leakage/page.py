@@ -31,10 +31,10 @@ from leakage.wording import (
     words_on_trainings,
 )
 
-SHOWN_ROWS = 24  # of the table of measures: two trainings by two attacks
-SHOWN_INPUTS = 12
-SHOWN_WARNINGS = 6
-LETTERS = 300  # of a command or a warning
+SHOWN_ROWS = 18  # of the table of measures: of a mean and one training, by two attacks
+SHOWN_INPUTS = 10
+SHOWN_WARNINGS = 5
+LETTERS = 280  # of a command or a warning
 # All rules are for the report alone, so that a notebook keeps its look.
 STYLE = """
 .leakage-audit { font: 10.5pt/1.35 Helvetica, Arial, "Liberation Sans", sans-serif;
@@ -56,9 +56,9 @@ STYLE = """
 .leakage-audit dt { font-weight: bold; float: left; clear: left; margin-right: 0.5em; }
 .leakage-audit dd { margin: 0 0 0.15em; }
 .leakage-audit .small { font-size: 0.85em; }
-@media print { .leakage-audit { font-size: 8.5pt; max-width: none; padding: 0; }
-  .leakage-audit img { max-width: 15cm; } }
-@page { size: A4; margin: 14mm; }
+@media print { .leakage-audit { font-size: 8pt; max-width: none; padding: 0; }
+  .leakage-audit img { max-width: 13.5cm; } }
+@page { size: A4; margin: 13mm; }
 """
 
 
