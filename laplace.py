@@ -64,7 +64,7 @@ from leakage.look import save_figures
 from leakage.output import output_folder
 from suite.report.laplace_figures import study_figures
 from suite.report.laplace_tables import NAME_LETTERS, SKEW_CORRECTED, Attack, Result, Study, print_study
-from suite.sources.cleaning import prepareData
+from suite.sources.cleaning import composed, prepareData
 from suite.sources.credit import (
     CUSTOMER,
     KAGGLE_NAME,
@@ -584,6 +584,7 @@ def main(
 
 def folder_of_column(column: str) -> str:
     """A folder's name for a column: its letters and digits, and a digest where these are not all of it."""
+    column = composed(column)
     name = re.sub(r"\W+", "_", column)[:40]
     digest = hashlib.sha256(column.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"column_{name}" if name == column and name.isascii() else f"column_{name}_{digest}"

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
+import laplace
 from leakage.look import looked_at, new_figure, png_of
 from suite.sources import credit
 from suite.sources.cleaning import KAGGLE_COLUMNS, csv_columns, prepareData, similar_name
@@ -189,6 +190,10 @@ def test_one_letter_written_in_two_ways_is_one(written):
         assert filtered.dataframe.Month.tolist() == [unicodedata.normalize("NFC", "Février")]
     with pytest.raises(BadInput, match="names the column Prénom more than once"):
         values_of(written([COMPOSED, TAKEN_APART], [1, 2]), COMPOSED)
+
+
+def test_a_column_written_in_two_ways_has_one_folder():
+    assert laplace.folder_of_column(COMPOSED) == laplace.folder_of_column(TAKEN_APART)
 
 
 def test_a_person_written_in_two_ways_is_one_person(written):
