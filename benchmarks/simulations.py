@@ -367,19 +367,44 @@ def bounds(generator: np.random.Generator, examples: int) -> dict[str, float]:
     return answers
 
 
+def told(generator: np.random.Generator, is_member: np.ndarray, epsilon: float) -> np.ndarray:
+    """Randomised response about these coins: scores, low for those who are said to be in."""
+    lie = generator.random(len(is_member)) < 1 / (1 + np.exp(epsilon))
+    return (is_member == lie).astype(float)
+
+
 def lopsided_bounds(generator: np.random.Generator) -> dict[str, float]:
     """The same for a coin that makes 9 of 10 members, which are then drawn down to as many as the others."""
-    answers = {}
+    found = {}
     for epsilon in (0.0, 1.0):
         above = []
         for seed in range(AUDITS):
             is_member = generator.random(10_000) < 0.9
-            lie = generator.random(len(is_member)) < 1 / (1 + np.exp(epsilon))
-            scores = (is_member == lie).astype(float)
+            scores = told(generator, is_member, epsilon)
             sides = fair_sides(scores[is_member], scores[~is_member], seed=seed)
             above.append(epsilon_lower_bound(*sides, 0.0)["epsilon_low"] > epsilon)
-        answers[f"response {epsilon}: above epsilon"] = np.mean(above)
-    return answers
+        found[f"response {epsilon}: above epsilon"] = np.mean(above)
+    return found
+
+
+def misused_bounds(generator: np.random.Generator) -> dict[str, float]:
+    """Where the bound's assumptions do not hold: twins are pooled, or ten rows of a person are taken for ten
+    examples. Beside it, for the persons, their mean score and ten times the epsilon."""
+    above = {"twins pooled": [], "rows of persons": [], "persons": []}
+    for seed in range(AUDITS):
+        is_member = generator.random(2000) < 0.5
+        scores = told(generator, is_member, 1.0) - told(generator, ~is_member, 1.0)
+        bound = epsilon_lower_bound(scores[is_member], scores[~is_member], 0.0)
+        above["twins pooled"].append(bound["epsilon_low"] > 1.0)
+        persons = generator.random(1000) < 0.5
+        rows = np.repeat(persons, 10)
+        scores = told(generator, rows, 0.3).reshape(1000, 10).mean(axis=1)
+        sides = scores.repeat(10)[rows], scores.repeat(10)[~rows]
+        bound = epsilon_lower_bound(*fair_sides(*sides, seed=seed), 0.0)
+        above["rows of persons"].append(bound["epsilon_low"] > 0.3)
+        bound = epsilon_lower_bound(scores[persons], scores[~persons], 0.0)
+        above["persons"].append(bound["epsilon_low"] > 3.0)
+    return {f"{name}: above epsilon": np.mean(of_audits) for name, of_audits in above.items()}
 
 
 # -------------------------------------------------------------------------------------------------- summaries
@@ -450,6 +475,7 @@ CELLS = {
         for count in (200, 1000, 10_000)
     },
     "bound-lopsided": Cell(lambda study: lopsided_bounds(study.generator), 0, World(images=0)),
+    "bound-misused": Cell(lambda study: misused_bounds(study.generator), 0, World(images=0)),
     **{
         f"persons-{split}-{memory:g}-{persons}-{rows}-{alike:g}": persons_cell(
             persons, rows, alike, split, memory

@@ -40,6 +40,13 @@ def test_the_p_value_is_that_of_the_sums():
         assert found == pytest.approx(summed_p_value(examples, guesses, right, epsilon, delta), abs=1e-12)
 
 
+@pytest.mark.parametrize(("right", "epsilon"), [(18_000, 0.0), (20_000, 0.5), (13_000, 0.55), (9_000, 0.0)])
+def test_the_p_value_of_many_guesses_is_that_of_the_sums(right, epsilon):
+    """Where most probabilities are too small for a number, too."""
+    found = p_value(60_000, 20_000, right, epsilon, 1e-5)
+    assert found == pytest.approx(summed_p_value(60_000, 20_000, right, epsilon, 1e-5), rel=1e-9)
+
+
 def scores_of(right_in, right_out, between):
     """Members and non-members: so many of the 1,000 lowest scores are members, so many of the 1,000 highest
     are not, in a random order; between them are so many others, that both kinds are equally many."""
@@ -86,6 +93,19 @@ def test_it_looks_at_both_ends_and_at_each_alone(right_in, right_out, guessed_in
     assert found["right"] == found["guesses"] == guessed_in + guessed_out
 
 
+def test_the_numbers_of_guesses_follow_the_number_of_examples():
+    """From a thousandth to a quarter of it."""
+    apart = {side: epsilon_lower_bound(-np.ones(side), np.ones(side), 0.0) for side in (60, 100, 10_000)}
+    assert [found["guesses"] for found in apart.values()] == [20, 100, 10_000]
+    # The most guesses are there even where they cannot show an epsilon of 1.
+    rate = 0.001 ** (1 / 20)
+    sure = epsilon_lower_bound(-np.ones(30), np.ones(30), 0.0, confidence=0.999)
+    assert sure["epsilon_low"] == pytest.approx(math.log(rate / (1 - rate)))
+    # Of 50, 200, 1,000 and 5,000 on either side or both; all 10,000 guesses are right.
+    rate = (0.05 / 12) ** (1 / 10_000)
+    assert apart[10_000]["epsilon_low"] == pytest.approx(math.log(rate / (1 - rate)))
+
+
 def test_all_that_is_shown_is_nothing():
     nothing = {"epsilon_low": 0.0, "guesses": 0, "right": 0, "guessed_in": 0, "guessed_out": 0}
     for few in (1, 9):
@@ -115,8 +135,10 @@ def test_the_order_of_equal_scores_is_another_in_every_audit():
     Of 1,000 examples, 500 of which are members, 100 drawn hold members with a standard deviation of 4.74,
     known from 200 audits to 0.24."""
     members = np.random.default_rng(7).binomial(1000, 0.5, 200)
-    orders = [_members_in_order(np.zeros(n), np.zeros(1000 - n), seed=0) for n in members]
-    assert 4 < np.std([order[:100].sum() for order in orders]) < 6
+    of_other_sizes = [_members_in_order(np.zeros(n), np.zeros(1000 - n), seed=0) for n in members]
+    of_other_scores = [_members_in_order(*np.full((2, 500), score), seed=0) for score in range(200)]
+    for orders in (of_other_sizes, of_other_scores):
+        assert 4 < np.std([order[:100].sum() for order in orders]) < 6
 
 
 def test_what_cannot_be_used_is_refused():
@@ -141,6 +163,7 @@ def test_several_share_the_error():
     bounds = epsilon_lower_bounds(trainings, 1e-6, confidence=0.9, seed=3)
     alone = [epsilon_lower_bound(*scores, 1e-6, confidence=1 - 0.1 / 3, seed=3) for scores in trainings]
     assert bounds == alone
+    assert bounds[0]["confidence"] == pytest.approx(1 - 0.1 / 3)
     assert bounds[2]["epsilon_low"] > bounds[1]["epsilon_low"] > bounds[0]["epsilon_low"]
     assert epsilon_lower_bounds([], 0.0) == []
 
