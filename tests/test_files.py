@@ -476,6 +476,7 @@ def test_what_is_neither_probabilities_nor_logits_is_refused(scores, part):
     "logits",
     [
         LOGITS - LOGITS.mean(axis=1, keepdims=True),  # sum to 0, as those of a multinomial regression
+        LOGITS - LOGITS.mean(axis=1, keepdims=True) + 1,  # or to another number
         LOGITS - LOGITS[:, :1],  # of the other classes, beside one of reference
         np.maximum(LOGITS, 0),
         LOGITS.astype(np.float16),
@@ -787,6 +788,7 @@ def test_losses_of_few_values_are_no_means_of_batches():
                 losses = -np.log(generator.integers(1, levels + 1, n) / levels)
                 for values in (losses, np.sort(losses)):
                     refuse_means(values, "members", Notes())
+    refuse_means(np.repeat([0, 0.5, 1], 20), "members", Notes())  # sorted, and as many of each by accident
 
 
 @pytest.mark.parametrize(
