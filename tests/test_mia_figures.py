@@ -337,7 +337,7 @@ def test_each_class_has_its_interval_and_only_those_named_have_a_colour(drawn):
 
 
 def test_both_attacks_beside_each_other(drawn):
-    auc, members_named = panel(drawn["attacks"], "(a) AUC"), panel(drawn["attacks"], "(b) Members named")
+    auc, members_named = panel(drawn["attacks"], "(a) AUC"), panel(drawn["attacks"], "(b) Members found")
     for place, model in enumerate(PLAIN):
         style = DRAWING.styles[model]
         for shift, attack in ((-0.17, THRESHOLD), (0.17, CALIBRATED)):
@@ -355,12 +355,12 @@ def test_both_attacks_beside_each_other(drawn):
 
 def test_too_few_non_members_to_name_anybody(drawn):
     """In one model there are words; in all of them no panel."""
-    words = panel(drawn["attacks"], "Members named").texts
+    words = panel(drawn["attacks"], "Members found").texts
     assert [(text.get_text(), text.get_position()[1]) for text in words] == [("needs 1,000 non-members", 2)]
     names = ["tpr_at_0p1pct_fpr", "tpr_at_0p1pct_fpr_low", "tpr_at_0p1pct_fpr_high"]
     lower = replace(drawn.both, kinds=drawn.both.kinds.assign(**dict.fromkeys(names, 0.002)))
     with looked_at():
-        assert panel(mia_figures.attacks_figure(lower, DRAWING), "Members named if 1 in 1,000\n")
+        assert panel(mia_figures.attacks_figure(lower, DRAWING), "Members found at 1 false alarm\nin 1,000")
     study = replace(drawn.both, kinds=drawn.both.kinds.assign(tpr_at_1pct_fpr=math.nan))
     with looked_at():
         [axes] = mia_figures.attacks_figure(study, DRAWING).axes

@@ -259,9 +259,9 @@ def test_an_image_is_called_memorised_only_if_that_is_reliable(four):
 @pytest.mark.parametrize(
     ("outside", "reliability", "said"),
     [
-        (0.1, 0.4, "The loss names easy images first; which are memorised is not known yet"),
-        (0.1, 0.6, "The loss names easy images first, not those that are memorised"),
-        (9.0, 0.6, "The images that the loss names first, and those of which training lowers it most"),
+        (0.1, 0.4, "Easy images have the lowest losses; which are memorised is not known yet"),
+        (0.1, 0.6, "Easy images have the lowest losses, not those that are memorised"),
+        (9.0, 0.6, "The images with the lowest losses, and those whose loss training lowers most"),
     ],
 )
 def test_what_the_loss_names_first_is_called_easy_only_if_it_is(four, outside, reliability, said):

@@ -20,15 +20,16 @@ from suite.study.tables import Study
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
 README = (ROOT / "README.md").read_text()
+PAGE = (REFERENCE / "README.md").read_text()  # the committed run, for specialists
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("[a-z]*/*.md"), *ROOT.glob("suite/*/*.md")})
 NUMBER = re.compile(r"(?<![\w.,/-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-\d+)?%?(?![\w%])")
-FAMILIES = {"attack": 7, "defence": 2}  # verdicts of an act: pairs, and pairs by attacks
+FAMILIES = {"attack": 8, "defence": 2}  # verdicts of an act: pairs, and pairs by attacks
 
 
-def committed():
-    """The tables of the committed run."""
+def committed(folder):
+    """The tables of a committed run."""
     tables = {
-        name: pd.read_csv(REFERENCE / f"mia_{name}.csv")
+        name: pd.read_csv(folder / f"mia_{name}.csv")
         for name in ("results", "curves", "kinds", "pairs", "memorisation")
     }
     for column in ("equal", "verdict"):
@@ -38,24 +39,34 @@ def committed():
     return Study(**tables)
 
 
-STUDY = committed()
+STUDY = committed(REFERENCE)
+SCHEDULE = committed(REFERENCE / "schedule")
 BY_NAME = {model.name: model for model in mia.MODELS}
 PRIVATE = [model.name for model in mia.MODELS if model.epsilon is not None]
 PLAIN = STUDY.about([model.name for model in mia.MODELS if model.name not in PRIVATE])
 DEFENDED = STUDY.about(["dense4_10c", *PRIVATE])
-PAIRS = reported(STUDY.pairs).set_index(["first", "second", "attack"])
+PAIRS = pd.concat([reported(study.pairs) for study in (STUDY, SCHEDULE)]).set_index(
+    ["first", "second", "attack"]
+)
 
 
-def section(heading):
-    return re.split(r"\n## ", README.split(f"\n{heading}\n", 1)[1], maxsplit=1)[0]
+def section(page, heading):
+    """What stands below a heading, up to the next one of its level or above."""
+    level = heading.split()[0]
+    below = page.split(f"\n{heading}\n", 1)[1]
+    return re.split(rf"\n#{{1,{len(level)}}} ", below, maxsplit=1)[0]
 
 
-def table_after(heading, number=0):
+def table_after(page, heading, number=0):
     """A Markdown table after a heading, the first or a later one, as a frame of texts without mark-up."""
-    text = re.split(r"\n#+ ", README.split(f"\n{heading}\n", 1)[1], maxsplit=1)[0]
+    text = re.split(r"\n#+ ", page.split(f"\n{heading}\n", 1)[1], maxsplit=1)[0]
     lines = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)[number].splitlines()
     rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
     return pd.DataFrame(rows[2:], columns=rows[0])
+
+
+def as_on_the_page(table):
+    return table.astype(str).apply(lambda column: column.str.strip())
 
 
 def test_the_table_of_models_is_that_of_the_csv_files():
@@ -63,57 +74,67 @@ def test_the_table_of_models_is_that_of_the_csv_files():
     calibrated = mia_tables.models_table(PLAIN.of(CALIBRATED))
     expected = expected.assign(calibrated=calibrated["AUC"])
     expected.columns = ["model", "on members", "on others", "gap", "AUC, threshold", "AUC, calibrated"]
-    pd.testing.assert_frame_equal(table_after("### Act one: the attack"), expected.astype(str))
+    pd.testing.assert_frame_equal(table_after(PAGE, "### Act one: the attack"), expected.astype(str))
 
 
-# What is commonly said; the models compared; and whether the saying holds if the first leaks more.
-SAYINGS = [
-    ("A CNN leaks more than a dense network", "cnn4_10c", "dense4_10c", True),
-    ("Deeper networks leak more", "dense7_10c", "dense4_10c", True),
-    ("", "dense7_4c", "dense4_4c", True),
-    ("More classes leak more", "dense4_10c", "dense4_4c", True),
-    ("", "dense4_10c_12k", "dense4_4c_5k", True),
-    ("More images of each class leak less", "dense4_10c", "dense4_10c_12k", False),
-    ("", "dense4_4c", "dense4_4c_5k", False),
-    ("Private training protects", "dense4_10c", "dense4_10c_dp", True),
+@pytest.mark.parametrize(
+    ("heading", "number", "expected"),
+    [
+        ("### Act one: the attack", 1, lambda: mia_tables.pairs_table(PLAIN.of(THRESHOLD))),
+        ("### Act two: the stronger attack", 0, lambda: mia_tables.extremes_table(PLAIN.of(CALIBRATED))),
+        ("### Act two: the stronger attack", 1, lambda: mia_tables.pairs_table(PLAIN.of(CALIBRATED))),
+        ("### Act three: the defence", 0, lambda: mia_tables.limits_table(DEFENDED)),
+    ],
+)
+def test_the_tables_of_the_reference_page_are_those_that_mia_prints(heading, number, expected):
+    pd.testing.assert_frame_equal(table_after(PAGE, heading, number), as_on_the_page(expected()))
+
+
+# A question; the models compared; and whether the answer is yes if the first leaks more.
+QUESTIONS = [
+    ("Does a CNN leak more than a dense network?", "cnn4_10c", "dense4_10c", True),
+    ("And where the learning rate falls to zero?", "cnn4_10c_falling", "dense4_10c_falling", True),
+    ("Do seven dense layers leak more than four?", "dense7_10c", "dense4_10c", True),
+    ("And with four classes?", "dense7_4c", "dense4_4c", True),
+    ("Does telling ten classes apart leak more than four?", "dense4_10c", "dense4_4c", True),
+    ("And with two fifths of the images?", "dense4_10c_12k", "dense4_4c_5k", True),
+    ("Do more images of each class leak less?", "dense4_10c", "dense4_10c_12k", False),
+    ("And with four classes?", "dense4_4c", "dense4_4c_5k", False),
+    ("Does private training protect?", "dense4_10c", "dense4_10c_dp", True),
 ]
 
 
-def answer_to(row, holds_if_more):
-    """What a verdict answers to a saying."""
-    if row["verdict"] == NO_DIFFERENCE:
-        return "cannot be told"
-    return "yes" if (row["auc_difference"] > 0) == holds_if_more else "no"
+def answer_to(rows, yes_if_more):
+    """What the verdicts of both attacks answer; rows: of the pair, by attack."""
+    answers = {
+        attack: "yes" if (row["auc_difference"] > 0) == yes_if_more else "no"
+        for attack, row in rows.items()
+        if row["verdict"] != NO_DIFFERENCE
+    }
+    if not answers:
+        return f"not shown; a difference of {rows[CALIBRATED]['auc_detectable']:.4f} would have been"
+    if len(answers) == 1:
+        [(attack, answer)] = answers.items()
+        return f"{answer}, by the {attack} attack alone"
+    assert len(set(answers.values())) == 1
+    return answers[CALIBRATED]
 
 
-def test_the_answers_to_what_is_said_are_those_of_the_csv_files():
-    """Both attacks must agree for a yes or a no; if one alone decides, the answer names it."""
-    table = table_after("## What is commonly said, and what was measured")
-    assert list(table) == [
-        "commonly said",
-        "first - second",
-        "threshold attack",
-        "calibrated attack",
-        "answer",
-    ]
-    for (said, first, second, holds_if_more), (_, stated) in zip(SAYINGS, table.iterrows(), strict=False):
+def test_the_answers_are_those_of_the_csv_files():
+    """Both attacks must agree for a yes or a no; if one alone decides, the answer names it. The interval is
+    that of the calibrated attack."""
+    table = table_after(README, "## What was found")
+    first_row = list(table["question"]).index(QUESTIONS[0][0])
+    stated = table.iloc[first_row : first_row + len(QUESTIONS)]
+    for (question, first, second, yes_if_more), (_, row) in zip(QUESTIONS, stated.iterrows(), strict=True):
         rows = {attack: PAIRS.loc[(first, second, attack)] for attack in (THRESHOLD, CALIBRATED)}
-        numbers = [with_interval(row, "auc_difference", "+") for row in rows.values()]
-        answers = [answer_to(row, holds_if_more) for row in rows.values()]
-        if len(set(answers)) == 1:
-            expected = answers[0]
-        else:
-            [decided] = [
-                attack for attack, answer in zip(rows, answers, strict=True) if answer in ("yes", "no")
-            ]
-            expected = f"{dict(zip(rows, answers, strict=True))[decided]}, by the {decided} attack alone"
-        assert stated.tolist() == [said, f"{first} - {second}", *numbers, expected]
-    gain = reported(STUDY.of(CALIBRATED).kinds).set_index("model").loc["dense4_10c"]
-    assert with_interval(gain, "auc_gain", "+") in section("## What is commonly said, and what was measured")
-    early = STUDY.pairs[STUDY.pairs["variant"] == EQUAL_ACCURACY].set_index("attack")
-    [stated] = [row for _, row in table.iterrows() if row["commonly said"] == "Early stopping is enough"]
-    for attack in (THRESHOLD, CALIBRATED):
-        assert stated[f"{attack} attack"] == with_interval(early.loc[attack], "auc_difference", "+")
+        measured = f"{first} - {second}: {with_interval(rows[CALIBRATED], 'auc_difference', '+')}"
+        assert row.tolist() == [question, answer_to(rows, yes_if_more), measured]
+    [early] = [row for _, row in table.iterrows() if row["question"] == "Is early stopping enough?"]
+    stopped = STUDY.pairs[STUDY.pairs["variant"] == EQUAL_ACCURACY].set_index("attack")
+    assert early["measured"].endswith(with_interval(stopped.loc[CALIBRATED], "auc_difference", "+"))
+    as_well = all(row["auc_low"] <= 0 <= row["auc_high"] for _, row in stopped.iterrows())
+    assert early["answer"].startswith("as good on average") == as_well
 
 
 def printed():
@@ -129,14 +150,15 @@ def printed():
     return stream.getvalue()
 
 
-def test_every_number_of_the_prose_is_in_what_the_run_prints():
+@pytest.mark.parametrize("page", [README, PAGE], ids=["README.md", "figures/reference/README.md"])
+def test_every_number_of_the_prose_is_in_what_the_run_prints(page):
     """Or in its tables, in as many digits; or is one of the constants of the experiment."""
-    prose = re.sub(r"^\|.*\n", "", section("## Membership inference: `mia.py`"), flags=re.MULTILINE)
+    prose = re.sub(r"^\|.*\n", "", section(page, "## Membership inference: `mia.py`"), flags=re.MULTILINE)
     prose = re.sub(r"\]\([^)]*\)|```.*?```|`[^`]*`", "", prose, flags=re.DOTALL)
     numbers = [match.lstrip("+-") for match in NUMBER.findall(prose)]
     allowed = {match.lstrip("+-") for match in NUMBER.findall(printed())}
     means = STUDY.results.groupby(["model", "attack", "epoch"]).mean(numeric_only=True)
-    for table in (STUDY.results, means, STUDY.kinds, STUDY.pairs):
+    for table in (STUDY.results, means, STUDY.kinds, STUDY.pairs, SCHEDULE.kinds, SCHEDULE.pairs):
         for values in table.select_dtypes("number").to_numpy().T:
             known = np.abs(values[np.isfinite(values)])
             allowed |= {f"{value:.{digits}f}" for value in known for digits in (3, 4)}
@@ -172,41 +194,48 @@ def test_every_difference_is_that_of_the_rows_it_is_made_of():
 
 
 def test_every_verdict_goes_with_its_interval():
-    rows = reported(STUDY.pairs)
+    rows = pd.concat([reported(STUDY.pairs), reported(SCHEDULE.pairs)])
     for row in rows.itertuples():
         family = FAMILIES["defence" if row.experiment == "defence" else "attack"]
         assert (row.family, row.confidence) == (family, pytest.approx(1 - 0.05 / family, abs=1e-6))
         more, less = (row.first, row.second) if row.auc_difference > 0 else (row.second, row.first)
         decided = row.auc_low > 0 or row.auc_high < 0
         assert row.verdict == (f"{more} leaks more than {less}" if decided else NO_DIFFERENCE)
-    assert len(rows) == sum((7, 7, 2))
+    assert len(rows) == sum((7, 7, 2, 1, 1))
 
 
-def test_the_committed_run_is_the_default_run():
-    assert "mia.py --figures figures/reference" in README
-    results = STUDY.results
-    models, _ = mia.chosen(())
+@pytest.mark.parametrize(
+    ("study", "only", "folder"), [(STUDY, (), ""), (SCHEDULE, ("schedule",), "/schedule")], ids=str
+)
+def test_the_committed_runs_are_those_of_their_commands(study, only, folder):
+    """As many trainings of the models as the page's command says, each judged at its epochs."""
+    options = "".join(f" --only {name}" for name in only)
+    [trainings] = re.findall(
+        rf"mia.py --trainings (\d+){options} --figures figures/reference{folder}\n", PAGE
+    )
+    results = study.results
+    models, _ = mia.chosen(only)
     assert set(results["model"]) == {model.name for model in models}
     for model in models:
         settings = default_settings(model)
         for attack in (THRESHOLD, CALIBRATED):
             rows = results[(results["model"] == model.name) & (results["attack"] == attack)]
-            assert sorted(set(rows["training"])) == list(range(mia.TRAININGS))
+            assert sorted(set(rows["training"])) == list(range(int(trainings)))
             assert sorted(set(rows["epoch"])) == settings.attacked_epochs
         # The members of two trainings of a pair add up to the pool.
         members = last_epoch(rows).set_index("training")["members"]
-        for first in range(0, mia.TRAININGS, 2):
+        for first in range(0, int(trainings), 2):
             assert members[first] + members[first + 1] == model.classes * model.each
     assert np.isfinite(results["auc"]).all()
 
 
 def test_no_attack_lies_above_the_proven_bound():
-    """In every training, by both attacks: held-out advantage, and the ROC curves at 1% FPR and above, where
-    300 non-members and more decide."""
+    """In every training, by both attacks: held-out advantage, lower bound on epsilon, and the ROC curves at 1%
+    FPR and above, where 300 non-members and more decide."""
     private = STUDY.about(PRIVATE)
     last = last_epoch(private.results)
-    assert len(last) == 2 * mia.TRAININGS
     assert (last["heldout_advantage"] < last["advantage_bound"]).all()
+    assert (last["epsilon_low"] < last["epsilon"]).all()
     for _, curves in private.curves.groupby(["training", "attack"]):
         roc = curves[curves["curve"] == "roc"].set_index("x")["y"]
         bound = curves[curves["curve"] == "bound"].set_index("x")["y"]

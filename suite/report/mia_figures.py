@@ -581,7 +581,7 @@ def _named_panel(
             _bar(axes, place + shift, kind, measure, styles[model], filled=filled, unit=100)
     _model_rows(axes, [""] * len(models))
     axes.set_xlim(left=0)
-    title = f"(b) Members named if 1 in {1 / fpr:,.0f}\nnon-members is accused by mistake"
+    title = f"(b) Members found at 1 false alarm\nin {1 / fpr:,.0f} non-members"
     finish(axes, title, f"TPR at {fpr:.1%} FPR, %")
 
 
@@ -605,7 +605,7 @@ def samples_figure(study: Study, drawing: Drawing) -> Figure:
         changed = table.nlargest(NAMED_FIRST, f"{model}_memorisation")
         sure = reliabilities[model] >= RELIABLE
         name = "memorised\nmost" if sure else "loss falls\nmost by\ntraining"
-        _strip(axes, 0.0, "named first\nby the loss", easiest, model, drawing)
+        _strip(axes, 0.0, "lowest\nlosses", easiest, model, drawing)
         _strip(axes, 1.65, name, changed, model, drawing)
         axes.set(xlim=(-1.3, 1.1 * NAMED_FIRST), ylim=(3.0, -0.3), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)

@@ -32,8 +32,8 @@ def with_interval(row: pd.Series, measure: str, sign: str = "") -> str:
     low_name, high_name = ends_of(measure)
     value, low, high = row[measure], row[low_name], row[high_name]
     if pd.isna(low):
-        return f"{value:{sign}.4f}"
-    return f"{value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
+        return f"{value:{sign}z.4f}"
+    return f"{value:{sign}z.4f} [{low:{sign}z.4f}, {high:{sign}z.4f}]"
 
 
 # Each function below takes a study with the rows of one attack, if it does not say otherwise.

@@ -270,9 +270,9 @@ def samples_sentence(study: Study, models: Sequence[str]) -> str:
         named = nonmember_loss[member_loss.nsmallest(NAMED_FIRST).index]
         easy.append(named.median() < nonmember_loss.median())
     if all(easy):
-        finding = "The loss names easy images first"
+        finding = "Easy images have the lowest losses"
     else:
-        finding = "The images that the loss names first, and those of which training lowers it most"
+        finding = "The images with the lowest losses, and those whose loss training lowers most"
     if (kinds.loc[list(models), "memorisation_reliability"] < RELIABLE).any():
         return f"{finding}; which are memorised is not known yet"
     return f"{finding}, not those that are memorised" if all(easy) else finding
@@ -495,7 +495,7 @@ def _print_tables(study: Study, attack: str) -> None:
     print("leak. Intervals hold for all models together in 95% of runs. Chance: AUC 0.5, advantage 0.")
     show(models_table(study))
     if given_fprs(study):
-        print("\nMembers named while hardly a non-member is accused")
+        print("\nMembers found where hardly a non-member is called one")
         show(extremes_table(study))
     if len(study.pairs):
         print("\nFirst minus second; intervals hold for all pairs of the act together in 95% of runs")
@@ -507,7 +507,7 @@ def _print_tables(study: Study, attack: str) -> None:
         show(gains_table(study))
         precisions = precisions_table(study)
         if len(precisions):
-            print("\nOf those named at 0.1% FPR, how many are members (first training, over images)")
+            print("\nOf those called members at 0.1% FPR, how many are (first training, over images)")
             show(precisions)
 
 
