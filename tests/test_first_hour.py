@@ -65,10 +65,16 @@ def test_a_backend_that_is_not_there_stops_no_program(program, backend):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_backend_that_is_there_stays_the_users():
-    code = "import os, leakage, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
-    done = start("-c", code, cwd=ROOT, env=os.environ | {"MPLBACKEND": "svg"})
-    assert done.stdout == "svg svg\n"
+@pytest.mark.parametrize(("backend", "left"), [("svg", "svg svg"), (NOTEBOOK_BACKEND, "None")])
+def test_a_backend_that_is_there_stays_the_users(backend, left):
+    """And one that is not there is not handed on to the workers, which import matplotlib too."""
+    code = (
+        "import os, sys, leakage; left = [os.environ.get('MPLBACKEND')]; import matplotlib\n"
+        "print(*left, *[matplotlib.get_backend() for _ in left if left != [None]])"
+    )
+    path = f"import sys; sys.modules['matplotlib_inline'] = None; {code}"  # it may be installed
+    done = start("-c", path, cwd=ROOT, env=os.environ | {"MPLBACKEND": backend})
+    assert done.stdout == f"{left}\n"
 
 
 def test_without_the_packages_of_mia_it_says_which_to_install():

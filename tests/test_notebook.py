@@ -47,7 +47,9 @@ def shell(monkeypatch):
     shown = []
     publisher = SimpleNamespace(publish=lambda content: shown.append(content["text/html"].count("<img")))
     shell = SimpleNamespace(kernel="a kernel", display_pub=publisher, shown=shown)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    # matplotlib asks for the version, and then leaves the shell alone.
+    ipython = SimpleNamespace(get_ipython=lambda: shell, version_info=(9, 0))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
     return shell
 
 
