@@ -7,6 +7,7 @@ are fixed; four_errors is 4 standard errors of a share. benchmarks/simulations.p
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -487,6 +488,20 @@ def difference_claimed(kinds):
     if len(kinds[0]) > 1:
         return contrasts.contrast_of_kinds(*kinds, NAMES, measures=["auc"])["auc_p"] < 0.05
     return contrasts.paired_contrast(kinds[0][0], kinds[1][0], NAMES)["auc_p"] < 0.05
+
+
+def test_degrees_of_freedom_are_at_most_those_of_the_persons():
+    """Ten trainings that hardly differ, on 12 persons of either kind: less than 22, not 4 * 9."""
+    generator = np.random.default_rng(26)
+    one = audit(generator, 24, 5, 0.5, 0.5)
+    moved = generator.normal(0, 0.05, (10, 60))
+    trainings = [replace(one, members=one.members + of_training) for of_training in moved]
+    found = contrasts.interval_of_kind(trainings, measures=["auc"])
+    plain = [Losses(losses.members, losses.nonmembers) for losses in trainings]
+    without = contrasts.interval_of_kind(plain, measures=["auc"])["auc_degrees"]
+    most = min(estimates_of(losses, ["auc"])["auc"].degrees for losses in trainings)
+    assert 11 <= most <= 22
+    assert found["auc_degrees"] <= most < 30 < without <= 36
 
 
 @pytest.mark.parametrize(("rows_in", "trainings"), [("one group", 1), ("all groups", 1), ("all groups", 3)])
