@@ -32,13 +32,13 @@ from benchmarks.ways_to_train import (
     model_named,
     timed_training,
 )
-from mia import ATTACK_EVERY, MODELS, Settings, settings_of
+from mia import ATTACK_EVERY, Settings, chosen, settings_of
 from suite.jobs.lab import Call, Lab
 from suite.sources.cifar10 import Cifar10
 
 ROUNDS = 3
 EQUAL_MODEL, EQUAL_TRAININGS = "dense4_10c", 4
-NAMES = [model.name for model in MODELS]
+NAMES = [model.name for model in chosen(())[0]]  # of the default run
 
 
 class Run(NamedTuple):

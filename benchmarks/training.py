@@ -27,11 +27,11 @@ from benchmarks.ways_to_train import (
     images,
     model_named,
 )
-from mia import MODELS
+from mia import chosen
 from suite.sources.cifar10 import Cifar10
 
 ROUNDS = 3
-NAMES = [model.name for model in MODELS]
+NAMES = [model.name for model in chosen(())[0]]  # of the default run
 QUANTITIES = {  # of a training and the seconds until its first epoch was done
     ("An epoch", "s"): lambda training, start: training.epoch,
     ("A judging of the whole pool", "s"): lambda training, start: training.judging,

@@ -51,7 +51,7 @@ from benchmarks.ways_to_train import (
     images,
     model_named,
 )
-from mia import MODELS, TRAININGS, settings_of
+from mia import TRAININGS, chosen, settings_of
 from suite.sources.cifar10 import KEPT_FILE, Cifar10, kept_copy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ ROUNDS = 1
 EARLIER = "665f4da"  # the last commit before the experiment by coins
 LOOK_SECONDS = 0.2  # between two looks at the processes' memory
 ACTS = ("act one", "act two", "act three")
-NAMES = [model.name for model in MODELS]
+NAMES = [model.name for model in chosen(())[0]]  # of the default run
 
 
 class Run(NamedTuple):
