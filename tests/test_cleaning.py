@@ -280,6 +280,17 @@ def test_a_column_of_december_and_what_the_other_months_say(written):
     assert october.notes == []
 
 
+def test_values_that_change_every_month_have_no_usual_one(written):
+    rows = "".join(f"{person},{month},{value}\n" for person, month, value in CHANGING)
+    read = load_column(describe_csv(written("Customer_ID,Month,x\n" + rows)), "x")
+    assert np.isnan(read.usual).all()
+    assert read.others.tolist() == [1, 4, 6]
+
+
+CHANGING = [("a", "November", 1), ("a", "December", 2), ("b", "November", 4), ("b", "December", 3)]
+CHANGING += [("c", "November", 6), ("c", "December", 6)]  # one of three persons
+
+
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [

@@ -283,7 +283,7 @@ def best_bound(
 
 
 def errors_table(study: Study) -> pd.DataFrame:
-    """E|error| of one private average against two truths: the best bound's, and each data set's but the
+    """E|error| of one private average against each truth that there is: the best bound's, and each data set's but the
     skew-corrected one's, whose answers do not have the epsilon that the others have.
 
     That of the private bound is the mean over all bounds that could be bought, each with its chance.
@@ -596,9 +596,9 @@ def print_study(study: Study) -> None:
         print(in_lines(told))
 
     title = (
-        "How far off one private average is, E|error| = |bias| + b exp(-|bias| / b), against two truths: at "
-        "the best bound, with so many values above it, and on the other data; private bound: over all bounds "
-        f"that {study.bound_share:.0%} of epsilon may buy"
+        "How far off one private average is, E|error| = |bias| + b exp(-|bias| / b), against each truth: "
+        "at the best bound, with so many values above it, and on the other data; private bound: over all "
+        f"bounds that {study.bound_share:.0%} of epsilon may buy"
     )
     print(f"\n{in_lines(title)}")
     show(errors_table(study))

@@ -253,9 +253,15 @@ def _other_months(
     everything: pd.DataFrame, persons: pd.Series, month: str, column: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each of n persons: the most frequent value over all months (n,), and the median of the values in
-    other months than this one (n,). NaN where there is none."""
+    other months than this one (n,). NaN where there is none.
+
+    Where the values of most persons never repeat, as a balance that changes every month, none is usual: NaN.
+    Of equally frequent values the smaller is taken, as a recording error is the larger one.
+    """
     counts = everything.groupby([persons.name, column], as_index=False).size()
     commonest = counts.sort_values("size", ascending=False, kind="stable").drop_duplicates(persons.name)
     rest = everything[everything[MONTH] != month].groupby(persons.name)[column].median()
+    if (commonest["size"] > 1).mean() < 0.5:
+        commonest[column] = np.nan
     usual = persons.map(commonest.set_index(persons.name)[column])
     return usual.to_numpy(float), persons.map(rest).to_numpy(float)
