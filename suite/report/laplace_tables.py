@@ -283,8 +283,8 @@ def best_bound(
 
 
 def errors_table(study: Study) -> pd.DataFrame:
-    """E|error| of one private average against each truth that there is: the best bound's, and each data set's but the
-    skew-corrected one's, whose answers do not have the epsilon that the others have.
+    """E|error| of one private average against each truth that there is: the best bound's, and each data set's
+    but the skew-corrected one's, whose answers do not have the epsilon that the others have.
 
     That of the private bound is the mean over all bounds that could be bought, each with its chance.
     """
