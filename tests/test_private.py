@@ -124,42 +124,49 @@ def test_no_image_moves_the_sum_by_more_than_the_clipping_norm():
         assert np.linalg.norm(full - rest) == pytest.approx(0.01, rel=1e-3)
 
 
-def broken_network(scale, before_last="linear"):
-    """For images of 2 x 2 pixels, of which a bright one makes numbers that float32 cannot hold: its one
-    hidden unit is `scale` times its last channel, which is black in other images."""
+def spoilt_network(weights):
+    """For images of 2 x 2 pixels. The last channel, black in all images but one, is multiplied by `weights`:
+    to 5 hidden units, or to 4 classes straight away."""
     keras.utils.set_random_seed(2)
-    stack = [keras.Input((2, 2, 3)), layers.Rescaling(1.0), layers.Flatten()]
-    stack += [layers.Dense(5, activation=before_last), layers.Dense(4)]
-    network = keras.Sequential(stack)
+    stack = [keras.Input((2, 2, 3)), layers.Rescaling(1.0), layers.Flatten(), layers.Dense(len(weights))]
+    network = keras.Sequential([*stack, layers.Dense(4)] if len(weights) > 4 else stack)
     kernel = network.trainable_variables[0]
-    kernel.assign(np.concatenate([kernel.numpy()[:-1], np.full((1, 5), scale, np.float32)]))
+    kernel.assign(np.concatenate([kernel.numpy()[:-1], np.float32([weights])]))
     return network
 
 
 @pytest.mark.parametrize(
-    ("scale", "spoilt"),
+    ("weights", "right", "finite"),
     [
-        (1e38, "logits"),  # 1e38 times 255 is infinite, and its loss is not a number
-        (1e36, "loss"),  # the logits are just finite
-        (1e25, "squared norm"),  # all is finite but the squared norm
+        ([1e38] * 5, False, [False, False, False]),  # 255 times that is infinite
+        ([1e25] * 5, False, [True, True, True]),  # but the squared norm is not
+        ([1e25] * 5, True, [True, True, True]),  # and where the gradient is 0, it is infinity times 0
+        ([1e36, -1e36, 0, 0], False, [True, False, True]),  # the difference of two logits is infinite
     ],
 )
-def test_an_image_whose_gradient_is_not_finite_contributes_nothing_and_poisons_nothing(scale, spoilt):
-    network = broken_network(scale)
+def test_an_image_whose_gradient_is_not_finite_contributes_nothing_and_poisons_nothing(
+    weights, right, finite
+):
+    """right: whether its label is the class with the largest logit, so that its gradient is 0 if finite.
+    finite: its logits, its loss, and the gradient of its loss at the logits."""
+    network = spoilt_network(weights)
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6, 2, 2, 3)).astype(np.uint8)
     images[:, -1, -1, -1] = 0
-    labels = tf.constant(generator.integers(0, 4, 6), tf.int32)
     images[2, -1, -1, -1] = 255
     logits = network(images).numpy()
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits).numpy()
-    bad = {"logits": ~np.isfinite(logits).all(axis=1), "loss": ~np.isfinite(losses)}
-    if spoilt in bad:
-        assert bad[spoilt].nonzero()[0].tolist() == [2]
-    else:
-        assert np.isfinite(losses).all()
-    found = flat(clipped_sums(network, tf.constant(images), labels, 1.0))
+    labels = generator.integers(0, 4, 6)
+    labels[2] = logits[2].argmax() if right else logits[2].argmin()
+    with tf.GradientTape() as tape:
+        outputs = tf.constant(logits)
+        tape.watch(outputs)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+    parts = [part.numpy().reshape(6, -1) for part in (outputs, losses, tape.gradient(losses, outputs))]
+    assert [np.isfinite(part[2]).all() for part in parts] == finite
     others = np.delete(np.arange(6), 2)
+    assert all(np.isfinite(part[others]).all() for part in parts)
+    labels = tf.constant(labels, tf.int32)
+    found = flat(clipped_sums(network, tf.constant(images), labels, 1.0))
     expected = flat(clipped_sums(network, tf.constant(images[others]), tf.gather(labels, others), 1.0))
     assert np.linalg.norm(expected) > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-6)
