@@ -904,7 +904,9 @@ def main(
 def command_line() -> None:
     """Forwards the command line to main."""
     parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="mia.py")
-    parser.add_argument("--epochs", type=whole_number, help=f"of each training (default: {EPOCHS})")
+    parser.add_argument(
+        "--epochs", type=whole_number, help=f"of each training (default: the model's own, {EPOCHS} for most)"
+    )
     parser.add_argument(
         "--trainings", type=even_number, default=TRAININGS, help=f"of each model, even (default: {TRAININGS})"
     )

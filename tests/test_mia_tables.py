@@ -232,7 +232,7 @@ def test_classes_are_named_in_groups(four):
     assert mia_words.class_lines(study, CLASS_NAMES).splitlines() == [
         "cnn: cat and frog leak more, ship leaks less than the mean of its classes.",
         "few: cat leaks more than the mean of its classes.",
-        "No class can be named in dense$4$.",
+        "No class of dense$4$ can be named that leaks more, or less, than the mean.",
     ]
     assert mia_words.classes_sentence(study) == (
         "In 2 of 3 models classes can be named that leak more (cat) or less (ship)"

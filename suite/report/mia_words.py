@@ -429,7 +429,7 @@ def class_lines(study: Study, class_names: Sequence[str]) -> str:
         else:
             unknown.append(kind["model"])
     if alike:
-        lines.append(f"No class can be named in {listed(alike)}.")
+        lines.append(f"No class of {listed(alike)} can be named that leaks more, or less, than the mean.")
     if unknown:
         lines.append(f"A class has too few images to compare the classes of {listed(unknown)}.")
     return "\n".join(lines)
