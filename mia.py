@@ -12,8 +12,8 @@ Three acts. (1) The attack: pairs of models are trained until they overfit, and 
 threshold on the loss (Yeom, Giacomelli, Fredrikson, Jha 2018, "Privacy Risk in Machine Learning"): an image
 whose loss is below the threshold is called a member. (2) The stronger attack: easy images have a low loss in
 any model, so each loss is compared with those of the trainings of other pairs, which tossed other coins.
-(3) The defence: a model is trained by DP-SGD, attacked both ways, and set beside the bound that no attack can
-exceed.
+(3) The defence: a model is trained by DP-SGD, attacked both ways, and set beside the bound on every attack
+that tells whether an image was in by its coin.
 
 What to expect. Eight models, four trainings of each, 40 epochs; each is attacked before training, after
 every fourth epoch and after the last. Two cores of a server processor with AVX-512 take eight minutes, once
