@@ -386,16 +386,24 @@ def private_quantile(
     return repeated_quantile(iterations, values.clip(*bounds), epsilon, quantile, **declared, seed=seed)
 
 
+def chances_of_quantile(
+    values: np.ndarray, quantile: float, bounds: tuple[float, float], epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The candidates (200,) that private_quantile draws from, and the chance of each. Not private."""
+    grid = quantile_grid(bounds)
+    weights = quantile_weights(values.clip(*bounds), epsilon, quantile, grid)
+    return grid, weights / weights.sum()
+
+
 def chances_of_bounds(
     values: np.ndarray, bounds: tuple[float, float], epsilon: float, rows: int
 ) -> dict[float, tuple[np.ndarray, np.ndarray]]:
     """Epsilon, a tenth and a hundredth of it -> upper bounds (200,) to clamp at, and the chance of each to be
     bought with the share BOUND_SHARE. Not private: a release sees only the one that is drawn."""
-    grid, chances = quantile_grid(bounds), {}
-    for whole in (epsilon, epsilon / 10, epsilon / 100):
-        weights = quantile_weights(values.clip(*bounds), BOUND_SHARE * whole / rows, BOUND_QUANTILE, grid)
-        chances[whole] = grid, weights / weights.sum()
-    return chances
+    return {
+        whole: chances_of_quantile(values, BOUND_QUANTILE, bounds, BOUND_SHARE * whole / rows)
+        for whole in (epsilon, epsilon / 10, epsilon / 100)
+    }
 
 
 def four_data_sets(
@@ -521,6 +529,11 @@ def main(
         print(in_lines(note))
     values = recorded.prepared.dataframe[column].to_numpy(float)
     n, rows = len(values), rows_per_person or 1
+    smallest = SMALLEST_EPSILON * rows / (1 - BOUND_SHARE)
+    if epsilon < smallest:
+        raise BadInput(
+            f"epsilon {epsilon:g} is too small to draw noise for; take at least {1.01 * smallest:.3g}"
+        )
     wide, clamp, declared = declared_bounds(values, column, lower, upper, widest)
     if column == STUDY_COLUMN and None in (lower, upper) and source.description not in STUDY_FILES:
         unit = f"the bounds {clamp[0]:,.10g} to {clamp[1]:,.10g} are declared for Kaggle's file"
@@ -536,17 +549,20 @@ def main(
     results = ask(data_sets, recorded.prepared, column, iterations, epsilon, rows, generator)
 
     # A high quantile as recorded, which tells more than a private maximum does.
+    truth = float(np.quantile(values, SKEW_QUANTILE))
+    candidates, chances = chances_of_quantile(values, SKEW_QUANTILE, grid_bounds, epsilon / rows)
     quantile = Result(
         query=f"{SKEW_QUANTILE:g} quantile",
         data_set="as recorded",
         lower=grid_bounds[0],
         upper=grid_bounds[1],
-        truth=float(np.quantile(values, SKEW_QUANTILE)),
+        truth=truth,
         bias=0.0,
         scale=None,
         epsilon=epsilon,
         answers=private_quantile(values, SKEW_QUANTILE, grid_bounds, epsilon / rows, iterations, generator),
         promised=promised,
+        expected_error=float(chances @ np.abs(candidates - truth)),
     )
 
     # The worst case, a person at the bound; and one at the bound of the clamped data under the widest bound.

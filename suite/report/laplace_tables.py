@@ -54,6 +54,7 @@ class Result:
     epsilon: float  # of one answer
     answers: np.ndarray  # (iterations,)
     promised: bool = True  # False where the data had a say in bounds, n or values: then epsilon is not known
+    expected_error: float | None = None  # E|error| of a quantile's answer, over all its candidates
 
     @property
     def half_width(self) -> float:
@@ -322,14 +323,14 @@ def errors_table(study: Study) -> pd.DataFrame:
 
 
 def queries_table(study: Study) -> pd.DataFrame:
-    """Sum, maximum and quantile; b is the mean distance of an answer from the truth."""
+    """Sum, maximum and quantile, and the mean distance of an answer from the truth."""
     rows = []
     for result in study.results:
         if result.query == "average":
             continue
         unit = max(abs(result.truth), result.scale or 0.0)
-        # E|noise| is b; of a quantile's answers the mean distance is measured.
-        off = np.abs(result.answers - result.truth).mean() if result.scale is None else result.scale
+        # E|noise| is b; that of a quantile is over all its candidates, each with its chance.
+        off = result.expected_error if result.scale is None else result.scale
         rows.append(
             {
                 "query": result.query,
@@ -454,7 +455,9 @@ def gaussian_deviation(epsilon: float, delta: float, answers: int) -> float:
     def excess(m: float) -> float:
         return (ndtr(m / 2 - epsilon / m) - math.exp(epsilon + log_ndtr(-m / 2 - epsilon / m))) / delta - 1
 
-    return math.sqrt(answers) / brentq(excess, 1e-9 * min(1, epsilon), math.sqrt(2 * epsilon) + 1)
+    # Epsilon is 0 where so few answers at so small an epsilon tell no more than delta allows.
+    smallest = 1e-9 * min(1, max(epsilon, delta))
+    return math.sqrt(answers) / brentq(excess, smallest, math.sqrt(2 * epsilon) + 1)
 
 
 def spending_table(study: Study) -> pd.DataFrame:
