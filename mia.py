@@ -212,7 +212,7 @@ EXPERIMENTS = [
     Experiment("defence", "Does private training leak less?", (Pair("dense4_10c", "dense4_10c_dp"),)),
     Experiment(
         "schedule",
-        "Does the CNN leak more where the learning rate falls?",
+        "Does the CNN leak more than the dense network where the learning rate falls?",
         (Pair("cnn4_10c_falling", "dense4_10c_falling"),),
         by_default=False,
     ),

@@ -749,7 +749,8 @@ def _cost_panel(
     for model in models:
         for attack in attacks:
             rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
-            means = rows.groupby("epoch")[["test_accuracy", "auc"]].mean()
+            # Untrained, all lie in one point far to the left.
+            means = rows[rows["epoch"] > 0].groupby("epoch")[["test_accuracy", "auc"]].mean()
             line, style = ATTACK_LINES[attack], styles[model]
             axes.plot(means["test_accuracy"], means["auc"], line, color=style.colour, linewidth=1.5)
             filled = attack == attacks[-1]
