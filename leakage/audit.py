@@ -168,6 +168,8 @@ def audit(
     )
     if reference_members and not references:
         raise BadInput("the members of references are given, but no references; see --references")
+    if claimed_epsilon is not None and not 0 < claimed_epsilon < np.inf:
+        raise BadInput(f"the claimed epsilon must be a finite number above 0, not {claimed_epsilon}")
     columns = Columns(column, member_column, id_column, group_column, person_column, header)
     notes = Notes()
     frames = _trainings(sources, labels, persons, columns, notes)

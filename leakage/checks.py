@@ -23,6 +23,7 @@ from leakage.estimates import CONFIDENCE, FEWEST_EXAMPLES, Losses, auc_interval,
 TIED = 0.01  # share of losses tied at the smallest value that is worth a warning
 SHARED = 0.1  # share of values on both sides that is worth a warning
 ROUNDED = 1e-5  # the smallest losses that float32 probabilities below 1 have are 6e-8, 1.2e-7, ...
+CLIPPED = 0.01  # probabilities are hardly clipped so far below 1 that their loss is above this
 HALF_PRECISION = 2.0**-11  # what the largest float16 below 1 lacks to 1
 FEWEST_EXPECTED = 5  # of a class on either side, or the chi-squared distribution is no approximation
 
@@ -79,6 +80,8 @@ def _cause_of_ties(values: np.ndarray, least: float) -> str:
             "as those of models are that give probability 1 to the true class: trees grown to the end, and "
             f"nearest neighbours, which find the example itself. No threshold parts them. {ends}"
         )
+    if least > CLIPPED and len(np.unique(above)) < len(above) / 2:
+        return f"as those of models are that give few different values. No threshold parts them. {ends}"
     return f"as those of clipped probabilities are. No threshold parts them: leave the clipping out. {ends}"
 
 

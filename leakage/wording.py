@@ -96,11 +96,14 @@ def _worst_group(report: Mapping) -> list[str]:
     ]
     if not rows or report["finding"]["sides_differ"]:
         return []
-    row = max(rows, key=lambda row: row["auc_low"])
+    # As in the table, whose first row has the highest AUC; of those that leak for sure the surest.
+    shown = any(row["auc_low"] > 0.5 for row in rows)
+    row = max(rows, key=lambda row: row["auc_low" if shown else "auc"])
     named = f"{short(row['by'], LETTERS)} {short(row['group'], LETTERS)}"
     values = f"{row['auc']:.1%} of pairs ({interval(row, 'auc', '.1%')}, adjusted for {len(rows)} groups)"
     if row["auc_low"] > 0.5:
-        return [f"The group that leaks most is {named}: {values}."]
+        surest = "" if row["auc"] == max(row["auc"] for row in rows) else " for sure"
+        return [f"The group that leaks most{surest} is {named}: {values}."]
     return [f"The highest of the groups is {named}, which may be chance: {values}."]
 
 
@@ -120,7 +123,10 @@ def _found_at_1_percent(report: Mapping) -> str:
     measured, key = report["trainings"][0][report["attack"]], "tpr_at_1pct_fpr"
     if measured[key] is None:
         needed = nonmembers_needed(LOW_FPRS["1pct"])
-        return f"How many members can be found at 1 false alarm in 100 takes {needed:,} non-members or more."
+        return (
+            f"To tell how many members are found at 1 false alarm in 100 takes {needed:,} non-members or "
+            "more."
+        )
     chance = measured[f"chance_{key}"]
     compared = beside(measured, key, chance, ("more than", "fewer than", "not told from"))
     found = f"{measured[key]:.2%} of the members are found ({interval(measured, key, '.2%')})"
@@ -138,6 +144,12 @@ def meaning_of(report: Mapping) -> str:
             "to do with the model. So this audit cannot say whether the model gives away who was in its data."
         )
     right = f"{100 * finding['auc']:.0f} of 100"
+    if finding["leak_shown"] and _other_proof(report):
+        return (
+            "Somebody who sees how sure the model is of a record can tell in some cases whether the record "
+            "was used to train it, though not by taking the lower of two losses: a threshold, or a part of "
+            "the records, gives it away."
+        )
     if finding["leak_shown"]:
         return (
             "Somebody who sees how sure the model is of a record can tell better than by a coin whether the "
@@ -250,13 +262,13 @@ def groups_table(groups: Mapping) -> pd.DataFrame:
 
 def words_on_groups(groups: Mapping) -> str:
     """What is to be said below the table of groups: what the intervals are, and who is not shown."""
-    rows, words = groups["rows"], ""
+    rows, words, by = groups["rows"], "", short(groups["by"], LETTERS)
     if len(rows) > SHOWN_GROUPS:
         words = f"The {SHOWN_GROUPS} highest of {len(rows)} are shown; audit.json holds all. "
     words += f"The intervals of all {len(rows)} hold together, {100 * groups['confidence']:.4g}% sure."
     sides = {side: [row["group"] for row in rows if row.get(side)] for side in ("above", "below")}
     told = [
-        f"{side} it {', '.join(short(name, LETTERS) for name in names[:SHOWN_GROUPS])}"
+        f"{side} it {by} {', '.join(short(name, LETTERS) for name in names[:SHOWN_GROUPS])}"
         for side, names in sides.items()
         if names
     ]
@@ -512,6 +524,7 @@ def print_report(report: Mapping) -> None:
             print(words_on_groups(groups))
     checks = [_sentence(check["sentence"]) for check in report["same_source"]["checks"]]
     nothing = "; nothing in these files could be checked for it (--control could be)"
-    print(f"\nThat both sides are of one source is assumed{'' if checks else nothing}.", *checks)
+    differs = "disproved" if report["same_source"]["differs"] else "assumed"
+    print(f"\nThat both sides are of one source is {differs}{'' if checks else nothing}.", *checks)
     for warning in report["warnings"]:
         print(f"\nWarning: {warning}")

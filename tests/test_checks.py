@@ -70,6 +70,15 @@ def test_ties_of_rounded_probabilities_and_of_trees_have_different_causes(dtype)
     assert "logits" not in doubt
 
 
+def test_few_different_values_are_no_clipping():
+    """As those of a shallow tree, none of whose leaves is pure."""
+    values = np.tile([0.4, 0.9, 1.6], 40)
+    losses = Losses(values[:60], values[60:])
+    told = " ".join(doubts(losses, measure_leakage(losses.members, losses.nonmembers)))
+    assert "few different values" in told
+    assert "clip" not in told
+
+
 def test_accuracy_at_the_share_of_the_largest_class_is_warned_of():
     """Shuffled labels give the accuracy of guessing."""
     generator = np.random.default_rng(0)

@@ -17,6 +17,7 @@ import pytest
 
 from leakage.audit import VERSION, audit, command_line
 from leakage.command_line import BadInput
+from leakage.wording import words_on_groups
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,6 +59,7 @@ def test_a_leak_that_the_auc_does_not_show_is_told():
     assert finding["heldout_advantage_low"] > 0
     assert report["verdict"][0].startswith("It leaks: the held-out advantage is")
     assert finding["leak_shown"]
+    assert "cases instead of 50" not in report["meaning"]
     assert {proof["measure"] for proof in finding["shown_by"]} >= {"heldout_advantage", "epsilon_low"}
 
 
@@ -120,7 +122,48 @@ def test_the_group_that_leaks_most_stands_in_the_second_sentence():
     assert f"The group that leaks most is died 1: {rows['1']['auc']:.1%} of pairs" in report["verdict"][0]
     assert "adjusted for 2 groups" in report["verdict"][0]
     assert rows["1"]["auc_low"] > 0.8
+    assert "above it died 1; below it died 0" in words_on_groups(report["groups"])
     assert "died 1" in second
+
+
+def test_the_group_named_is_not_at_odds_with_the_table():
+    """A large group leaks for sure, a small one seems to leak more: the verdict does not call the first the
+    one that leaks most. Where nothing is shown, the highest is that of the table's first row."""
+    members, nonmembers = made(3040, 3040, leak=0.7)
+    members[3000:] *= 0.5
+    groups = np.repeat(["large", "small"], [3000, 40])
+    sides = [pd.DataFrame({"loss": losses, "g": groups}) for losses in (members, nonmembers)]
+    report = audit(*sides, column="loss", group_column="g")
+    rows = {row["group"]: row for row in report["groups"]["rows"]}
+    assert rows["large"]["auc"] < rows["small"]["auc"]
+    assert rows["large"]["auc_low"] > rows["small"]["auc_low"]
+    assert "The group that leaks most for sure is g large" in report["verdict"][0]
+    generator = np.random.default_rng(1)
+    sides = [
+        pd.DataFrame({"loss": np.r_[generator.normal(0, 1, 3000), losses], "g": groups})
+        for losses in (np.linspace(-1.1, 1, 40), np.linspace(-1, 1.1, 40))
+    ]
+    report = audit(*sides, column="loss", group_column="g")
+    assert not report["finding"]["leak_shown"]
+    assert "The highest of the groups is g small" in report["verdict"][0]
+
+
+def test_a_source_that_is_disproved_is_not_said_to_be_assumed(tmp_path, capsys):
+    files = [str(tmp_path / name) for name in ("members.csv", "nonmembers.csv")]
+    for file, share in zip(files, (0.2, 0.6), strict=True):
+        count = int(1000 * share)
+        losses = made(1000, 1000)[0] - np.repeat([0.0, 0.5], [1000 - count, count])
+        pd.DataFrame({"loss": losses, "sex": np.repeat([0, 1], [1000 - count, count])}).to_csv(file)
+    command_line([*files, "--column", "loss", "--group-column", "sex", "--output", str(tmp_path / "audit")])
+    printed = capsys.readouterr().out
+    assert "one source is disproved" in printed
+    assert "one source is assumed" not in printed
+
+
+@pytest.mark.parametrize("claimed", [-1, 0, float("nan"), float("inf")])
+def test_a_claimed_epsilon_is_a_number_above_0(claimed):
+    with pytest.raises(BadInput, match="claimed epsilon"):
+        audit(*made(50, 50), claimed_epsilon=claimed)
 
 
 def test_classes_are_groups_and_accuracy_is_printed(run_audit, tmp_path, capsys):
