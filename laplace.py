@@ -18,6 +18,7 @@ person can change the answer. With every value clamped to [lower, upper] it is
 and K times that if a person may have K rows. So the noise follows the upper bound, not the typical value: to
 keep one income of 24 million among thousands of 50 thousand, everybody's noise must be over 100 times wider.
 The bounds must be declared without a look at the data: bounds that follow the data tell what the noise hides.
+Every person has a value: a gap is none, unless --missing-as declares what it counts as.
 mia.py's private training rests on the same idea: it clips gradients where this clamps values.
 
 What is run. December's incomes as four data sets: as recorded, under a bound meant to change no record;

@@ -585,8 +585,8 @@ def print_study(study: Study) -> None:
     title = (
         "What one answer tells an attacker who knows everybody else, and of one person that the value is "
         "this or the lower bound: what no attack exceeds, what leakage's attack measured on "
-        f"{study.attacks[0].measured['members']:,} answers from either (made-up data), and what a suspicion "
-        f"of {PRIORS[0]:g} or {PRIORS[1]:g} can become"
+        f"{study.attacks[0].measured['members']:,} answers from either (made-up data; by chance it may lie "
+        f"above), and what a suspicion of {PRIORS[0]:g} or {PRIORS[1]:g} can become"
     )
     print(f"\n{in_lines(title)}")
     show(attack_table(study))
