@@ -24,6 +24,7 @@ TIED = 0.01  # share of losses tied at the smallest value that is worth a warnin
 SHARED = 0.1  # share of values on both sides that is worth a warning
 ROUNDED = 1e-5  # the smallest losses that float32 probabilities below 1 have are 6e-8, 1.2e-7, ...
 CLIPPED = 0.01  # probabilities are hardly clipped so far below 1 that their loss is above this
+NEAR_0 = 12.0  # losses above it are of probabilities below 6e-6, which no vote of a forest gives
 HALF_PRECISION = 2.0**-11  # what the largest float16 below 1 lacks to 1
 FEWEST_EXPECTED = 5  # of a class on either side, or the chi-squared distribution is no approximation
 
@@ -32,12 +33,12 @@ FEWEST_EXPECTED = 5  # of a class on either side, or the chi-squared distributio
 
 
 def doubts(
-    losses: Losses, found: Mapping[str, object], computed: bool = False, sides_differ: bool = False
+    losses: Losses, found: Mapping[str, object], computed: bool = False, order_is_told: bool = False
 ) -> list[str]:
     """Warnings about values that may not be the losses they are believed to be, a sentence or two each.
 
     found: of measure_leakage. computed: they were computed here, from probabilities or logits.
-    sides_differ: members and non-members differ without the model, so that their order is no sign of a swap.
+    order_is_told: the verdict says why members may have the larger values: that is no sign of a swap then.
     """
     everything = np.concatenate([losses.members, losses.nonmembers])
     least, most = everything.min(), everything.max()
@@ -46,11 +47,14 @@ def doubts(
     shared = len(np.intersect1d(*distinct, assume_unique=True)) / min(map(len, distinct))
     repeated = 1 - sum(map(len, distinct)) / len(everything)
     tied = np.count_nonzero(everything == least)
+    ties_are_told = tied > max(TIED * len(everything), 2)
+    near_0 = np.isinf(most) and everything[np.isfinite(everything)].max(initial=0) > NEAR_0
+    saturated = np.count_nonzero((everything == 0) | np.isinf(everything))
     heldout = {found["heldout_advantage"], found["heldout_advantage_low"], found["heldout_advantage_high"]}
     checks = {
         f"Members have the larger values (AUC {found['auc']:.4f}). Are these confidences, whose negatives "
-        "would be losses, or are the two files swapped?": found["auc_high"] < 0.5 and not sides_differ,
-        "The held-out advantage is 0 because no threshold gained anything on the examples on which it was "
+        "would be losses, or are the two files swapped?": found["auc_high"] < 0.5 and not order_is_told,
+        "The held-out advantage is 0 because no threshold gained anything on the records on which it was "
         "chosen: members do not have the low values, and nobody was called a member.": heldout == {0.0},
         "All values lie within 0 and 1. If they are probabilities p, give -np.log(p).": (
             least >= 0 and most <= 1 and not computed
@@ -59,7 +63,11 @@ def doubts(
         f"{shared:.0%} of the different values stand on both sides. Was one file given twice, or do members "
         "and non-members overlap?": shared > max(SHARED, 4 * repeated),
         f"{tied / len(everything):.1%} of the values are tied at the smallest, {least:.4g}, "
-        f"{_cause_of_ties(everything, least)}": tied > max(TIED * len(everything), 2),
+        f"{_cause_of_ties(everything, least)}": ties_are_told,
+        f"{saturated:,} of {len(everything):,} records have probability 0 or 1 of their true class, as "
+        "float32 and float16 round them. Logits keep what is lost.": (
+            computed and not ties_are_told and saturated > 0 and (_round_to_1(everything) or near_0)
+        ),
     }
     return [warning for warning, holds in checks.items() if holds]
 
@@ -67,10 +75,8 @@ def doubts(
 def _cause_of_ties(values: np.ndarray, least: float) -> str:
     """Why many values are tied at the smallest, and what to do: by the next value above it."""
     above = values[values > least]
-    following = float(above.min()) if len(above) else np.inf
     ends = "A TPR is the mean over all orders of the tied ones."
-    is_half_precision = least == 0 and abs(-np.expm1(-following) / HALF_PRECISION - 1) < 1e-3
-    if least == 0 and (following < ROUNDED or is_half_precision):
+    if least == 0 and _round_to_1(values):
         return (
             "as those of float32 or float16 probabilities are, which round to 1. No threshold parts them: "
             f"compute the losses from logits. {ends}"
@@ -78,11 +84,18 @@ def _cause_of_ties(values: np.ndarray, least: float) -> str:
     if least == 0:
         return (
             "as those of models are that give probability 1 to the true class: trees grown to the end, and "
-            f"nearest neighbours, which find the example itself. No threshold parts them. {ends}"
+            f"nearest neighbours, which find the record itself. No threshold parts them. {ends}"
         )
     if least > CLIPPED and len(np.unique(above)) < len(above) / 2:
         return f"as those of models are that give few different values. No threshold parts them. {ends}"
     return f"as those of clipped probabilities are. No threshold parts them: leave the clipping out. {ends}"
+
+
+def _round_to_1(losses: np.ndarray) -> bool:
+    """Whether the losses of 0 are of probabilities that were rounded to 1: others stand as near to 1 as
+    float32 or float16 allow. Trees and nearest neighbours give 1 too, but nothing else so near to it."""
+    least = float(losses[losses > 0].min(initial=np.inf))
+    return least < ROUNDED or abs(-np.expm1(-least) / HALF_PRECISION - 1) < 1e-3
 
 
 def accuracy_of(frame: pd.DataFrame) -> dict[str, float]:

@@ -34,6 +34,11 @@ def short(text: object, letters: int) -> str:
     return line if len(line) <= letters else f"{line[: letters // 2 - 1]}…{line[-(letters // 2) :]}"
 
 
+def counted(count: int, word: str) -> str:
+    """A count and its word in the singular or plural, as "1 member" and "2,000 members"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: to be handled as Ctrl-C is, so that nothing is left over."""
 

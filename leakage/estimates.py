@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from leakage.command_line import BadInput
+from leakage.command_line import BadInput, counted
 from leakage.persons import Persons, effective_rows, persons_of
 
 CONFIDENCE = 0.95
@@ -271,10 +271,10 @@ def mean_by_person(losses: Losses) -> Losses:
         numbers.append(np.flatnonzero((rows > 0) & ~both))
         sums = np.bincount(codes, np.asarray(side, float), len(rows))
         means.append(sums[numbers[-1]] / rows[numbers[-1]])
-    if min(map(len, means)) < FEWEST_EXAMPLES:
-        raise BadInput(
-            f"only {min(map(len, means))} persons are members, or non-members, with all their rows"
-        )
+    fewest = min(map(len, means))
+    if fewest < FEWEST_EXAMPLES:
+        are = "is a member, or a non-member," if fewest == 1 else "are members, or non-members,"
+        raise BadInput(f"only {counted(fewest, 'person')} {are} with all their rows")
     return Losses(*means, *numbers)
 
 

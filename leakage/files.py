@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from leakage.command_line import BadInput, short
+from leakage.command_line import BadInput, counted, short
 from leakage.scores import known_scores, losses_of_known, numbered_classes
 from leakage.suspicions import refuse_means, refuse_other_tables
 from leakage.tables import MISSING, Notes, Source, Table, composed, read_table
@@ -224,10 +224,6 @@ def _losses_of_scores(
             losses = losses_of_known(scores, are_probabilities, numbers_of_side)
         except BadInput as problem:
             table.refuse(*str(problem).rsplit("; ", 1))
-        saturated = np.count_nonzero((losses == 0) | np.isinf(losses))
-        if saturated:
-            certain = f"{saturated:,} of {len(losses):,} examples have probability 0 or 1 of their true class"
-            table.remark(f"{certain}. If their dtype has saturated, logits keep what is lost here.")
         correct = scores.argmax(axis=1) == numbers_of_side
         parts.append(pd.DataFrame({"loss": losses, "label": labels_of_side, "correct": correct}))
     return parts
@@ -273,12 +269,13 @@ def read_references(
 
     sources: losses of one reference (n,), or of several (models, n); a boolean array or the member column of
     the same source says which examples they were trained on, or else memberships, of the same shapes; the
-    single word "none" stands for references that were trained on no example.
+    single word "none", in any case, stands for references that were trained on no example.
     Rows are matched by id where both have ids, else by their order. A loss is NaN where a reference was not
     judged on the example. notes: what is noticed is added there. Raises BadInput.
     """
     losses, trained = [], []
-    trained_on_none = len(memberships) == 1 and isinstance(memberships[0], str) and memberships[0] == "none"
+    trained_on_none = len(memberships) == 1 and isinstance(memberships[0], str)
+    trained_on_none = trained_on_none and memberships[0].strip().lower() == "none"
     taken = [columns.id, columns.group, columns.person]
     for place, source in enumerate([*sources, *([] if trained_on_none else memberships)]):
         table = read_table(source, columns.header, notes)
@@ -297,7 +294,7 @@ def read_references(
     if trained_on_none:
         trained += [np.zeros(len(examples)) for _ in losses]
     if len(losses) != len(trained):
-        given = f"losses of {len(losses)} references, but the members of {len(trained)}"
+        given = f"losses of {counted(len(losses), 'reference')}, but the members of {len(trained)}"
         advice = "give --reference-members FILE (or none), --member-column, or a boolean array in each .npz"
         raise BadInput(f"{given}; {advice}")
     return np.array(losses), np.array(trained) == 1
@@ -390,7 +387,8 @@ def _texts(table: Table, name: str, values: np.ndarray | None = None) -> np.ndar
     # In a CSV only a blank cell is nothing: there are people called None, and Namibia is NA.
     blank = (texts == "").to_numpy() | pd.isna(pd.Series(values.ravel())).to_numpy()
     if blank.any():
-        what = f"{blank.sum():,} rows have nothing in {short(name, 40)}, first row {blank.argmax() + 1:,}"
+        place = short(name, 40) or "it"
+        what = f"{blank.sum():,} rows have nothing in {place}, first row {blank.argmax() + 1:,}"
         table.refuse(what, "fill them in")
     return texts.to_numpy(object).reshape(values.shape)
 

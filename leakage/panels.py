@@ -18,7 +18,7 @@ ROC_FPRS = np.union1d(np.geomspace(1e-4, 1, 49), np.linspace(0.05, 1, 20).round(
 TAIL = [0.001, 0.0025, 0.005, 0.01, 0.025]
 LEVELS = np.array([*TAIL, *np.linspace(0.05, 0.95, 19).round(2), *(1 - np.array(TAIL[::-1])).round(4)])
 FEWEST_LOSS = 1e-9  # the loss axis starts no lower; a curve that begins further left enters at its height
-LARGEST_LOSS = 1e100  # infinite losses cannot be interpolated
+LARGEST_LOSS = 1e100  # infinite losses cannot be interpolated, nor an axis reach to 1e308
 FEW_MODELS = 2  # of so many the advantages fit into a legend
 WIDE = 30.0  # the largest loss over the least from which on the axis is logarithmic
 HEAVY = (
@@ -160,14 +160,14 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
     """Shares of members and of non-members at or below each loss; a bar where they differ most, which is the
     advantage. signal: the name of the loss axis."""
     curves = [_mean_curves(model) for model in models]
-    pooled = np.concatenate([at[at < LARGEST_LOSS] for of_model in curves for at, _ in of_model])
+    pooled = np.concatenate([at[np.abs(at) < LARGEST_LOSS] for of_model in curves for at, _ in of_model])
     low, high = _scale_losses(axes, pooled)
     for model, means in zip(models, curves, strict=True):
         colour = model.style.colour
         for (at, shares), kind, linestyle in zip(means, SIDES, ("-", "--"), strict=True):
             losses = np.array([getattr(training, kind) for training in model.trainings])
             if len(losses) > 1:
-                losses = np.minimum(losses, LARGEST_LOSS)
+                losses = np.clip(losses, -LARGEST_LOSS, LARGEST_LOSS)
                 axes.plot(
                     losses.T, model.trainings[0].levels, linestyle, color=colour, linewidth=0.7, alpha=FAINT
                 )
@@ -188,7 +188,7 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
     grey_key(axes, {"members": "-", "non-members": "--"}, "upper left")
     lines = len(axes.get_legend().get_texts())
     axes.set(yticks=np.linspace(0, 1, 6), ylim=(0, 1.1 + 0.14 * lines))  # room for the legend
-    finish(axes, title, signal, "share of examples at or below")
+    finish(axes, title, signal, "share at or below")
 
 
 def _mean_curves(model: Shown) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -196,7 +196,7 @@ def _mean_curves(model: Shown) -> list[tuple[np.ndarray, np.ndarray]]:
     curves = []
     for kind in SIDES:
         losses = np.array([getattr(training, kind) for training in model.trainings])
-        losses, levels = np.minimum(losses, LARGEST_LOSS), model.trainings[0].levels
+        losses, levels = np.clip(losses, -LARGEST_LOSS, LARGEST_LOSS), model.trainings[0].levels
         at = np.sort(losses, axis=None)
         # Of one training the levels as they are: between equal losses nothing can be interpolated.
         shares = levels if len(losses) == 1 else np.mean([np.interp(at, of, levels) for of in losses], axis=0)
@@ -216,7 +216,7 @@ def _scale_losses(axes: Axes, pooled: np.ndarray) -> tuple[float, float]:
         low = least
         axes.set_xscale("log", nonpositive="clip")
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
-    elif np.abs(pooled).max() > HEAVY * np.median(np.abs(pooled)) > 0:
+    elif np.abs(pooled).max() / HEAVY > np.median(np.abs(pooled)) > 0:
         # Most lie near 0, and some far out on both sides: on a linear scale they would be one line.
         linear = 10.0 ** np.round(np.log10(np.quantile(np.abs(pooled), 0.25)))
         axes.set_xscale("symlog", linthresh=max(linear, FEWEST_LOSS))

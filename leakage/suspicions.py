@@ -77,12 +77,15 @@ def _refuse_named_summaries(table: Table, name: str, values: np.ndarray) -> None
 
 def _refuse_summary(table: Table, losses: np.ndarray) -> None:
     """Refuses a last value that is the mean or the sum of the others."""
-    others, last = losses[:-1], losses[-1]
-    if len(losses) < FEWEST or not np.isfinite(losses).all() or np.ptp(others) == 0 or last in others:
+    if len(losses) < FEWEST or not np.isfinite(losses).all() or (losses[1:-1] == losses[0]).all():
+        return
+    scaled = losses / np.abs(losses).max()  # a sum of values near 1e308 would be infinite
+    others, last = scaled[:-1], scaled[-1]
+    if last in others:
         return
     for kind, value in {"mean": others.mean(), "sum": others.sum()}.items():
         if abs(last - value) <= EXACT * abs(value):
-            table.refuse(f"the last value, {last:.6g}, is the {kind} of the others", "leave it out")
+            table.refuse(f"the last value, {losses[-1]:.6g}, is the {kind} of the others", "leave it out")
 
 
 def refuse_means(losses: np.ndarray, whose: str, notes: Notes) -> None:

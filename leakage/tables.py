@@ -250,6 +250,8 @@ def _contents(content: bytes) -> dict[str, np.ndarray] | pd.DataFrame:
         if not all(isinstance(array, np.ndarray) for array in found.values()):
             raise ValueError(f"an archive of {', '.join(found)}")
         return found
+    if not content.strip():
+        raise BadInput("is empty; write the losses into it")
     text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     _refuse_other_texts(text)
     text, separator = _separated(text)

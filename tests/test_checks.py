@@ -53,8 +53,8 @@ def test_good_losses_raise_no_doubt(digits):
     assert doubts_of(*(np.round(5 + losses, digits) for losses in made())) == []
 
 
-def test_a_turned_order_is_no_sign_of_a_swap_where_the_sides_differ():
-    assert not any("swapped" in doubt for doubt in doubts_of(*made()[::-1], sides_differ=True))
+def test_a_turned_order_is_no_sign_of_a_swap_where_the_verdict_tells_why():
+    assert not any("swapped" in doubt for doubt in doubts_of(*made()[::-1], order_is_told=True))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -68,6 +68,25 @@ def test_ties_of_rounded_probabilities_and_of_trees_have_different_causes(dtype)
     assert "trees" in doubt
     assert "nearest neighbours" in doubt
     assert "logits" not in doubt
+
+
+def test_what_saturated_is_told_once_and_with_its_cause():
+    """Few probabilities of 0 or 1: rounded ones are told, those of 100 votes are not; many: the ties tell."""
+    logits = np.random.default_rng(0).normal(5, 4, (2, 2000))
+    with np.errstate(divide="ignore", over="ignore"):
+        rounded = -np.log((1 / (1 + np.exp(-logits))).astype(np.float32).astype(float))
+        low = -np.log(np.float64(np.float16(1 / (1 + np.exp(logits + 5)))))
+        votes = -np.log(np.random.default_rng(1).binomial(100, 0.5, (2, 2000)) / 100)
+    votes[:, :5], votes[0, 5:10] = np.inf, 0
+    few = np.where(rounded > 0, rounded, 0.1)
+    few[0, :3] = 0
+    for sides in (few, low):
+        [doubt] = (doubt for doubt in doubts_of(*sides, computed=True) if "0 or 1" in doubt)
+        assert "logits" in doubt.lower()
+        assert not any("0 or 1" in doubt for doubt in doubts_of(*sides))  # given as losses
+    assert not any("0 or 1" in doubt for doubt in doubts_of(*votes, computed=True))
+    many = doubts_of(*np.where(rounded < 0.01, 0, rounded), computed=True)
+    assert sum("logits" in doubt or "trees" in doubt for doubt in many) == 1
 
 
 def test_few_different_values_are_no_clipping():
