@@ -301,8 +301,9 @@ def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> 
     reference_losses(_losses(frame, "loss"), references)  # refuses references that know who is a member
     judged = ~np.isnan(losses)
     count, inside = judged.sum(axis=0), (judged & trained).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        frame["reference"] = np.where(judged, losses, 0).sum(axis=0) / count
+    # Divided before they are added up: the sum of losses near 1e308 would be infinite.
+    mean = np.where(judged, losses / np.maximum(count, 1), 0).sum(axis=0)
+    frame["reference"] = np.where(count > 0, mean, np.nan)
     usable = (inside > 0) & (inside < count) if inside.any() else count > 0
     frame["calibrated"] = frame["loss"].where(usable)
     known = frame["calibrated"].notna()
@@ -582,8 +583,14 @@ def _claim(found: Mapping, claimed: float) -> dict[str, object]:
 def _warnings(found: Mapping, frames: list[pd.DataFrame], computed: bool) -> list[str]:
     """What looks wrong with the values, the labels or the claim."""
     warnings, differ = [], found["finding"]["sides_differ"]
-    for frame, of in zip(frames, [*found["trainings"], *found.get("against", [])], strict=True):
-        warnings += doubts(_losses(frame, "loss"), of["loss"], computed, differ)
+    own = len(found["trainings"])
+    # Of several trainings one may be swapped though the others leak, unless the verdict tells of the order.
+    told = found["finding"]["leak_shown"] and (own == 1 or found["finding"]["auc_high"] < 0.5)
+    for place, (frame, of) in enumerate(
+        zip(frames, [*found["trainings"], *found.get("against", [])], strict=True)
+    ):
+        order_is_told = differ or (told and place < own)
+        warnings += doubts(_losses(frame, "loss"), of["loss"], computed, order_is_told)
     for accuracy in found.get("accuracy", []):
         warnings += doubts_on_accuracy(accuracy)
     for name in ("groups", "classes"):
@@ -642,7 +649,7 @@ def _figure(frames: list[pd.DataFrame], rivals: list[pd.DataFrame], report: dict
         found = [training[attack] for training in report[part]]
         models.append(shown_of(label, looks[label], trainings, found))
     caption = (
-        "Members are examples that the model was trained on. The attack calls an example a member if its "
+        "Members are records that the model was trained on. The attack calls a record a member if its "
         "value is below a threshold; a non-member so called is a false alarm. Grey: where 95% of models that "
         "leak nothing would lie."
     )
@@ -712,6 +719,21 @@ def holds(report: Mapping, name: str, operator: str, number: float) -> bool:
     return {"<": value < number, ">": value > number, "<=": value <= number, ">=": value >= number}[operator]
 
 
+def _without_output(words: Sequence[str]) -> list[str]:
+    """A command's words but for --output DIR: where a report is kept is no part of what it says."""
+    kept, remaining = [], iter(words)
+    for word in remaining:
+        name, _, folder = word.partition("=")
+        if word == "--":
+            return [*kept, word, *remaining]
+        if len(name) > 2 and "--output".startswith(name):  # argparse takes --out for it too
+            if not folder:
+                next(remaining, None)
+            continue
+        kept.append(word)
+    return kept
+
+
 def command_line(arguments: Sequence[str] | None = None, program: str = "python -m leakage") -> None:
     """Audits what the arguments name, prints the report, and writes it into a folder."""
     parser = OneLineParser(prog=program, description="How much a model's losses tell of its training data.")
@@ -760,16 +782,17 @@ def command_line(arguments: Sequence[str] | None = None, program: str = "python 
     failed = []
 
     def study() -> None:
-        report = audit(*files, command=shlex.join([*program.split(), *words]), **options)
+        report = audit(*files, command=shlex.join([*program.split(), *_without_output(words)]), **options)
+        # All of them, so that a name that is not known is refused before anything is printed or written.
+        for name, operator, number in conditions:
+            if holds(report, name, operator, number):
+                failed.append(f"{name} is {number_named(report, name):.6g}, {operator} {number:g}")
         # Before any file is written, so that it is seen even where none can be.
         print_report(report)
         names = report.save(folder, examples=examples)
         print(f"\n{', '.join(names[:-1])} and {names[-1]} written into {folder}")
         if examples:
             print(f"{names[-1]} lists who was a member: keep it from those who may not know.")
-        for name, operator, number in conditions:
-            if holds(report, name, operator, number):
-                failed.append(f"{name} is {number_named(report, name):.6g}, {operator} {number:g}")
 
     run(program, study)
     if failed:

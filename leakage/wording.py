@@ -9,19 +9,20 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from leakage.command_line import short, show
-from leakage.estimates import LOW_FPRS, nonmembers_needed
+from leakage.command_line import counted, short, show
+from leakage.estimates import FEWEST_EXAMPLES, LOW_FPRS, nonmembers_needed
 
 MEASURES = {  # key in measure_leakage: name
     "auc": "AUC",
     "heldout_advantage": "held-out advantage",
-    "advantage": "advantage, same examples",
+    "advantage": "advantage, same records",
     "tpr_at_1pct_fpr": "TPR at 1% FPR",
     "tpr_at_0p1pct_fpr": "TPR at 0.1% FPR",
     "tnr_at_1pct_fnr": "TNR at 1% FNR",
 }
 ATTACKS = {"loss": "loss", "calibrated": "calibrated loss"}
 SHOWN_GROUPS = 10  # in a table; audit.json holds all
+MOST_DETECTABLE = 0.9995  # an AUC above it is printed as 1.000
 LETTERS = 40  # of the name of a column or of a group
 
 
@@ -37,7 +38,7 @@ def verdict_of(report: Mapping) -> list[str]:
     if "persons" in report:
         lines.append(_by_person(report["persons"]))
     if "kind" in report:
-        trainings = f"Mean of {len(report['trainings'])} trainings, for other trainings and other examples."
+        trainings = f"Mean of {len(report['trainings'])} trainings, for other trainings and other records."
         return [*lines, trainings]
     return [*lines, _found_at_1_percent(report)]
 
@@ -62,14 +63,35 @@ def _first_sentence(report: Mapping) -> str:
             f"The attack finds this difference too: {pairs}."
         )
     if finding["leak_shown"]:
-        return f"It leaks: {_other_proof(report)}{pairs}."
+        turned = ""
+        if finding["auc_high"] < 0.5 and "control" not in report:
+            turned = (
+                ", fewer than half: the leak is not in the order of the losses. If the files are swapped, "
+                "or the values are confidences, the two sides are told apart all the same"
+            )
+        return f"It leaks: {_other_proof(report)}{pairs}{turned}."
     if finding["auc_high"] < 0.5:
         return f"The losses stand the wrong way round: {pairs}."
+    if _too_few(report):
+        return f"There are too few to tell: {_too_few(report)}. Take {FEWEST_EXAMPLES} of each or more."
     answer = f"No leak can be shown: {pairs}."
     detectable = finding["detectable_auc"]
     if detectable is None:
         return answer
+    if detectable > MOST_DETECTABLE:
+        return f"{answer} There are too few to find even a model that gives all away in 4 of 5 cases."
     return f"{answer} This attack would have found an AUC of {detectable:.3f} or more in 4 of 5 cases."
+
+
+def _too_few(report: Mapping) -> str:
+    """How many records there are, if there are fewer than 10 on a side; else nothing."""
+    sizes = [training[report["attack"]] for training in report["trainings"]]
+    fewest = [min(of[side] for of in sizes) for side in ("members", "nonmembers")]
+    if min(fewest) >= FEWEST_EXAMPLES:
+        return ""
+    return " and ".join(
+        counted(count, word) for count, word in zip(fewest, ("member", "non-member"), strict=True)
+    )
 
 
 def _other_proof(report: Mapping) -> str:
@@ -89,7 +111,7 @@ def _other_proof(report: Mapping) -> str:
 def _worst_group(report: Mapping) -> list[str]:
     """The group with the highest AUC, with the interval that holds for all groups together."""
     rows = [
-        row | {"by": groups["by"]}
+        row | {"by": groups["by"], "compared": len(groups["rows"])}  # each set is adjusted on its own
         for groups in (report.get("groups"), report.get("classes"))
         if groups is not None and groups["compared"] > 1
         for row in groups["rows"]
@@ -100,7 +122,9 @@ def _worst_group(report: Mapping) -> list[str]:
     shown = any(row["auc_low"] > 0.5 for row in rows)
     row = max(rows, key=lambda row: row["auc_low" if shown else "auc"])
     named = f"{short(row['by'], LETTERS)} {short(row['group'], LETTERS)}"
-    values = f"{row['auc']:.1%} of pairs ({interval(row, 'auc', '.1%')}, adjusted for {len(rows)} groups)"
+    values = (
+        f"{row['auc']:.1%} of pairs ({interval(row, 'auc', '.1%')}, adjusted for {row['compared']} groups)"
+    )
     if row["auc_low"] > 0.5:
         surest = "" if row["auc"] == max(row["auc"] for row in rows) else " for sure"
         return [f"The group that leaks most{surest} is {named}: {values}."]
@@ -144,6 +168,9 @@ def meaning_of(report: Mapping) -> str:
             "to do with the model. So this audit cannot say whether the model gives away who was in its data."
         )
     right = f"{100 * finding['auc']:.0f} of 100"
+    instead = "50"
+    if "control" in report:
+        instead = f"{100 * report['control']['control_auc']:.0f}, as by a model that saw neither"
     if finding["leak_shown"] and _other_proof(report):
         return (
             "Somebody who sees how sure the model is of a record can tell in some cases whether the record "
@@ -154,13 +181,15 @@ def meaning_of(report: Mapping) -> str:
         return (
             "Somebody who sees how sure the model is of a record can tell better than by a coin whether the "
             "record was used to train it: of one record that was used and one that was not, the right one is "
-            f"picked in {right} cases instead of 50."
+            f"picked in {right} cases instead of {instead}."
         )
     if finding["auc_high"] < 0.5:
         return (
             "The model fits the records that it is said to have been trained on worse than the others, which "
             "training does not explain. Probably the files or the values are not what they are taken for."
         )
+    if _too_few(report):
+        return "So few records say nothing of what the model gives away. Audit it with more."
     return (
         "Somebody who sees how sure the model is of a record was not shown to tell better than by a coin "
         "whether "
@@ -298,7 +327,7 @@ def bound_on_epsilon(report: Mapping) -> str:
         return "Epsilon: nothing can be said, since the two sides differ without the model."
     words = (
         f"Epsilon at delta {finding['delta']:g}: at least {finding['epsilon_low']:.3f} (95% sure, if a lot "
-        "decided for each example whether it is a member)"
+        "decided for each record whether it is a member)"
     )
     if "claim" not in report:
         return f"{words}."
@@ -327,7 +356,7 @@ def words_on_contrast(report: Mapping) -> list[str]:
         return []
     contrast = report["contrast"]
     ends = interval(contrast, "auc", "+.4f")
-    over = f" ({ends}, over {contrast['over']})" if ends else ""
+    over = f" ({ends}, over {contrast['over'].replace('examples', 'records')})" if ends else ""
     return [
         f"AUC of {contrast['first']} minus {contrast['second']}, by the loss: "
         f"{contrast['auc_difference']:+.4f}{over}: {contrast['verdict']}."
@@ -351,7 +380,7 @@ def words_on_trainings(report: Mapping) -> list[str]:
     left_out = report["trainings"][0]["left_out"]
     if not left_out:
         return []
-    return [f"{left_out:,} examples lack a reference trained on them, or one that was not."]
+    return [f"{left_out:,} records lack a reference trained on them, or one that was not."]
 
 
 # ------------------------------------------------------------------ what was checked, assumed and not checked
@@ -393,13 +422,13 @@ def assumed(report: Mapping) -> list[str]:
             "The persons are independent of each other, and all rows of a person are named as theirs."
         )
     else:
-        sentences.append("The examples are independent of each other: no person has several rows.")
+        sentences.append("The records are independent of each other: no person has several rows.")
     sentences.append(
         "The losses are those of the model in question, after its last step, for the very rows that it was "
         "trained on."
     )
     if report["finding"]["epsilon_low"] is not None:
-        sentences.append("For the bound on epsilon: a lot decided for each example whether it is a member.")
+        sentences.append("For the bound on epsilon: a lot decided for each record whether it is a member.")
     if report["attack"] == "calibrated":
         sentences.append(
             "The references saw of the members what they are said to have seen, and nothing else."
@@ -461,7 +490,8 @@ GLOSSARY = {  # word in the report: word, explanation
     "advantage": (
         "Advantage",
         "Members found minus false alarms, at the best threshold. Held-out: the threshold is chosen on one "
-        "half of the records and judged on the other, so that 0 is expected if nothing leaks.",
+        "half of the records and judged on the other, so that 0 is expected if nothing leaks. Same records: "
+        "chosen and judged on all, which is too high, most of all with few records.",
     ),
     "FPR": (
         "TPR at 1% FPR",
@@ -471,6 +501,18 @@ GLOSSARY = {  # word in the report: word, explanation
     "FNR": (
         "TNR at 1% FNR",
         "The share of non-members recognised while at most 1% of the members are missed.",
+    ),
+    "ROC": (
+        "ROC curve",
+        "The TPR for every FPR: members found for every rate of false alarms, from strict to lax thresholds.",
+    ),
+    "beside the mean": (
+        "Beside the mean",
+        "Whether a group's AUC is above or below the mean AUC of all groups for sure; empty if neither.",
+    ),
+    "p": (
+        "p",
+        "How often sides of one source would differ as much as these, or more, by chance.",
     ),
     "interval": (
         "Interval, sure",
@@ -495,6 +537,8 @@ def glossary_of(report: Mapping) -> list[tuple[str, str]]:
         "calibrated": report["attack"] != "calibrated",
         "control": "control" not in report,
         "person": "persons" not in report,
+        "beside the mean": not any(report.get(name, {}).get("compared") for name in ("groups", "classes")),
+        "p": not any(check.get("p") is not None for check in report["same_source"]["checks"]),
     }
     return [entry for word, entry in GLOSSARY.items() if not left_out.get(word)]
 

@@ -335,7 +335,7 @@ def test_every_training_gets_its_share_of_the_error_of_the_bound(capsys):
     assert [bound["confidence"] for bound in bounds] == pytest.approx([0.975, 0.975])
     assert bounds[0]["epsilon_low"] < 0.2 < 1.5 < bounds[1]["epsilon_low"]
     print_report(report)
-    said = f"at least {bounds[1]['epsilon_low']:.3f} (95% sure, if a lot decided for each example"
+    said = f"at least {bounds[1]['epsilon_low']:.3f} (95% sure, if a lot decided for each record"
     assert said in capsys.readouterr().out
     members, nonmembers = generator.normal(size=5000), generator.normal(size=500)
     bound = audit(members, nonmembers)["trainings"][0]["epsilon"]

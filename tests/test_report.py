@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
-from leakage.audit import VERSION, audit, command_line
+from leakage.audit import VERSION, _without_output, audit, command_line
 from leakage.command_line import BadInput
-from leakage.wording import words_on_groups
+from leakage.wording import glossary_of, print_report, words_on_groups
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,6 +62,57 @@ def test_a_leak_that_the_auc_does_not_show_is_told():
     assert finding["leak_shown"]
     assert "cases instead of 50" not in report["meaning"]
     assert {proof["measure"] for proof in finding["shown_by"]} >= {"heldout_advantage", "epsilon_low"}
+
+
+def test_a_leak_with_an_auc_below_one_half_is_one_statement():
+    """Members in the middle, and more often above than below: no question whether the files are swapped."""
+    generator = np.random.default_rng(0)
+    sides = 1.5 * np.exp(generator.normal(-9, 0.5, 3284)), np.exp(generator.normal(-9, 3, 3285))
+    report = audit(*sides)
+    assert report["finding"]["auc_high"] < 0.5
+    assert report["verdict"][0].startswith("It leaks: the held-out advantage is")
+    assert "fewer than half" in report["verdict"][0]
+    assert not any("swapped" in warning for warning in report["warnings"])
+    # Of another model the verdict tells nothing, and one of several trainings may be swapped.
+    first, second = made(2000, 2000, leak=0.1), made(2000, 2000, leak=0.5)[::-1]
+    for others in (audit(*first, against=second), audit(*first, *second)):
+        assert others["finding"]["leak_shown"]
+        assert sum("swapped" in warning for warning in others["warnings"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "said"), [(1, 1, "1 member and 1 non-member."), (200, 3, "200 members and 3")]
+)
+def test_a_handful_of_records_is_too_few(n, m, said):
+    report = audit(np.linspace(0.2, 0.9, n), np.linspace(0.3, 0.95, m))
+    assert report["verdict"][0].startswith(f"There are too few to tell: {said}")
+    assert "pairs" not in report["verdict"][0]
+    assert "100.0%" not in " ".join(report["verdict"])
+    assert "So few records" in report["meaning"]
+
+
+def test_few_persons_could_not_have_shown_anything():
+    """30 rows of 3 persons and 40 of 4: no AUC would have been found, not 1.000 either."""
+    persons = [np.repeat(np.arange(3), 10), np.repeat(np.arange(3, 7), 10)]
+    report = audit(*made(30, 40), persons=persons)
+    assert "1.000" not in report["verdict"][0]
+    assert "too few" in report["verdict"][0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_losses_near_the_largest_number_are_losses():
+    losses = np.random.default_rng(0).uniform(0, 1.7, 720)
+    large, small = (
+        audit(
+            *np.split(scale * losses[:360], [200]),
+            references=[scale * losses[360:]],
+            reference_members="None",
+        )
+        for scale in (1e308, 1)
+    )
+    assert large["trainings"][0]["loss"] == small["trainings"][0]["loss"]
+    assert large["same_source"] == small["same_source"]
+    assert large.png()
 
 
 def test_what_would_have_been_found_is_told_if_nothing_is():
@@ -124,6 +176,17 @@ def test_the_group_that_leaks_most_stands_in_the_second_sentence():
     assert rows["1"]["auc_low"] > 0.8
     assert "above it died 1; below it died 0" in words_on_groups(report["groups"])
     assert "died 1" in second
+
+
+def test_groups_and_classes_are_adjusted_each_set_on_its_own():
+    generator = np.random.default_rng(6)
+    labels = generator.integers(0, 3, 900)
+    table = pd.DataFrame(generator.normal(0, 1, (900, 3)) + 2 * np.eye(3)[labels], columns=list("abc"))
+    table["g"] = np.where(np.arange(900) % 2, "odd", "even")
+    report = audit(table[:450], table[450:], labels=[labels[:450], labels[450:]], group_column="g")
+    named = 3 if " is class " in report["verdict"][0] else 2
+    assert [len(report[name]["rows"]) for name in ("groups", "classes")] == [2, 3]
+    assert f"adjusted for {named} groups" in report["verdict"][0]
 
 
 def test_the_group_named_is_not_at_odds_with_the_table():
@@ -321,11 +384,18 @@ def test_the_page_is_one_file_that_says_what_was_audited(run_audit, tmp_path):
 
 
 def test_the_same_input_and_date_give_the_same_bytes(run_audit, tmp_path):
+    """In whatever folder they are kept."""
     pages = []
-    for _ in range(2):
-        assert run_audit("--date", "today")[0] == 0
-        pages.append((tmp_path / "audit" / "audit.html").read_bytes())
-    assert pages[0] == pages[1]
+    for folder in ("audit", "audit", "other"):
+        assert run_audit("--date", "today", output=folder)[0] == 0
+        pages.append((tmp_path / folder / "audit.html").read_bytes())
+    assert pages[0] == pages[1] == pages[2]
+    assert _without_output(["a", "--output=x", "--out", "y", "b", "--", "--output"]) == [
+        "a",
+        "b",
+        "--",
+        "--output",
+    ]
 
 
 def test_the_version_is_that_of_the_package():
@@ -352,6 +422,27 @@ def test_words_of_the_data_are_escaped_everywhere():
     assert "&lt;script&gt;" in shown
     assert "<i>sex" not in shown
     assert "&amp;amp" in shown
+
+
+def test_the_words_of_the_report_are_explained_and_are_one_for_one_thing(capsys):
+    """What is audited is a record on the page, on the console and in the figure."""
+    sides = [pd.DataFrame({"loss": of_side, "g": np.arange(900) % 2}) for of_side in made(900, 900, leak=0.5)]
+    grouped, plain = (
+        audit(*sides, column="loss", group_column="g"),
+        audit(*made(900, 900), against=made(900, 900)),
+    )
+    words = [dict(glossary_of(report)) for report in (grouped, plain)]
+    assert {"p", "Beside the mean"} <= words[0].keys()
+    assert not {"p", "Beside the mean"} & words[1].keys()
+    for of_report, report in zip(words, (grouped, plain), strict=True):
+        assert {"ROC curve", "Advantage", "AUC"} <= of_report.keys()
+        assert "Same records" in of_report["Advantage"]
+        print_report(report)
+        shown = capsys.readouterr().out + report._repr_html_().partition("<img")[0]
+        shown += report._repr_html_().partition("<h2>What was measured")[2].partition("<h2>From what")[0]
+        shown += " ".join(text.get_text() for text in report.figure().findobj(Text))
+        assert "advantage, same records" in shown
+        assert "example" not in shown
 
 
 def test_who_was_a_member_is_listed_only_when_asked_for(run_audit, tmp_path):
@@ -409,11 +500,12 @@ def test_a_report_that_cannot_be_written_is_printed_first(run_audit, tmp_path):
         ("auc == 0.5", 2, "is no condition"),
     ],
 )
-def test_a_condition_decides_the_exit_status(run_audit, condition, status, part):
+def test_a_condition_decides_the_exit_status(run_audit, tmp_path, condition, status, part):
     ended, _, error = run_audit("--fail-if", condition)
     assert ended == status
     assert error.count("\n") == (status != 0)
     assert part in error
+    assert (tmp_path / "audit").exists() == (status != 2)  # what is not known is refused before
 
 
 def test_several_conditions_are_all_looked_at(run_audit):
