@@ -188,7 +188,7 @@ REFUSED = [
     ("a,a\n0.5,1\n", {"loss": "a"}, "same name"),
     ("loss\n0.5\n0.6,1\n", {}, "line 3, saw 2"),
     ("loss\n", {}, "(0,)"),
-    ("", {}, "cannot be read"),
+    ("", {}, "is empty"),
     ("loss\n0.5\n", {"loss": "score"}, "no column score"),
     ("loss\n0.5\n", {"id": "name"}, "no column name"),
     ("0.5\n0.6\n", {"group": "g"}, "no column g, but one without a name"),
