@@ -272,6 +272,8 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "edited_first.py").write_text(FIRST)
     (tmp_path / "edited_second.py").write_text(SECOND)
     monkeypatch.syspath_prepend(tmp_path)
+    # Python takes compiled code for that of a file of the same size, edited within the same second.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     importlib.invalidate_caches()
     importlib.import_module("edited_second")
     yield tmp_path
