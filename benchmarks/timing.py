@@ -72,7 +72,7 @@ def table(other: str, ours: str, rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         ratio = three_digits(statistics.median(row.other) / statistics.median(row.ours))
-        sides = (f"{_spread(values)} {row.unit}" for values in (row.other, row.ours))
+        sides = (f"{spread(values)} {row.unit}" for values in (row.other, row.ours))
         lines.append([row.what, f"**{ratio}**", *sides])
     return markdown(["", "ratio", other, ours], lines)
 
@@ -98,7 +98,8 @@ def machine(*packages: str) -> str:
     return f"{', '.join(parts)}."
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """The median, with the smallest and the largest value."""
     median, least, greatest = map(three_digits, (statistics.median(values), min(values), max(values)))
     return f"{median} ({least} to {greatest})"
 
