@@ -11,7 +11,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -99,23 +99,37 @@ def _round_to_1(losses: np.ndarray) -> bool:
 
 
 def accuracy_of(frame: pd.DataFrame) -> dict[str, float]:
-    """The accuracy of members and non-members, and the largest class's share of either.
+    """The accuracy of members and non-members, and what to compare it with.
 
-    frame: of one training, with `correct` and `label`, as files.read_training gives it.
-    Returns `members`, `nonmembers`, `largest_class_members`, `largest_class_nonmembers`, from 0 to 1.
+    frame: of one training, with `loss`, `correct` and `label`, as files.read_training gives it.
+    Returns for both sides, `members` and `nonmembers`: the accuracy, from 0 to 1; `largest_class_...`, the
+    largest class's share; and `gain_...`, in nats a record: by how much the labels' mean loss is lower than
+    by their shares alone (the entropy), if the model's probabilities count half, and the shares half. Of
+    labels that are not those of the scores it is below 0, and of probabilities that are calibrated above it,
+    however rare a class is. A probability of 0, as a forest gives, makes it no infinite loss.
     """
     found = {}
     for side, of_side in (("members", frame[frame["member"]]), ("nonmembers", frame[~frame["member"]])):
+        shares = of_side["label"].value_counts(normalize=True)
+        of_labels = of_side["label"].map(shares).to_numpy(float)
         found[side] = float(of_side["correct"].mean())
-        found[f"largest_class_{side}"] = float(of_side["label"].value_counts(normalize=True).iloc[0])
+        found[f"largest_class_{side}"] = float(shares.iloc[0])
+        found[f"gain_{side}"] = float(np.log((np.exp(-of_side["loss"]) / of_labels + 1) / 2).mean())
     return found
 
 
+def labels_fit(accuracy: Mapping[str, float], side: str) -> bool:
+    """Whether the labels seem to be those of the scores: the model is right more often than by the largest
+    class, or says more of the labels than their shares. accuracy: of accuracy_of; side: one of its sides."""
+    return accuracy[side] > accuracy[f"largest_class_{side}"] or accuracy[f"gain_{side}"] > 0
+
+
 def doubts_on_accuracy(accuracy: Mapping[str, float]) -> list[str]:
-    """A warning if the model is no better than calling everything the largest class: then the labels are
-    probably not those of the scores. accuracy: of accuracy_of."""
+    """A warning if the model is no better than calling everything the largest class, and its probabilities
+    say no more of the labels than their shares: then the labels are probably not those of the scores.
+    accuracy: of accuracy_of."""
     sides = {"members": "members", "nonmembers": "non-members"}
-    poor = [side for side in sides if accuracy[side] <= accuracy[f"largest_class_{side}"]]
+    poor = [side for side in sides if not labels_fit(accuracy, side)]
     if not poor:
         return []
     told = " and ".join(
@@ -123,8 +137,9 @@ def doubts_on_accuracy(accuracy: Mapping[str, float]) -> list[str]:
         for side in poor
     )
     return [
-        f"The model is right for {told}, no better than calling everything the largest class. Are the labels "
-        "in the order of the scores, and counted as the classes are?"
+        f"The model is right for {told}, no better than calling everything the largest class, and its "
+        "probabilities say no more of the labels than their shares do. Are the labels in the order of the "
+        "scores, and counted as the classes are?"
     ]
 
 
@@ -227,8 +242,3 @@ def chi_squared_p(counts: np.ndarray) -> float | None:
 def level_of_each(checks: int) -> float:
     """The level of each of so many checks: all together suspect at most 5% of fair sides (Bonferroni)."""
     return (1 - CONFIDENCE) / max(checks, 1)
-
-
-def first_difference(checks: Sequence[Mapping[str, object]]) -> str | None:
-    """What the first check that finds a difference says; None if none does."""
-    return next((str(check["sentence"]) for check in checks if check["differs"]), None)

@@ -98,18 +98,60 @@ def test_few_different_values_are_no_clipping():
     assert "clip" not in told
 
 
+def accuracy_by(scores, labels):
+    """Of a model that gives each class these probabilities (2 n, classes); the first n are members."""
+    probabilities = scores[np.arange(len(labels)), labels]
+    with np.errstate(divide="ignore"):
+        columns = {"loss": -np.log(probabilities), "correct": scores.argmax(axis=1) == labels}
+    member = np.arange(len(labels)) < len(labels) // 2
+    return accuracy_of(pd.DataFrame({"member": member, "label": labels.astype(str), **columns}))
+
+
 def test_accuracy_at_the_share_of_the_largest_class_is_warned_of():
     """Shuffled labels give the accuracy of guessing."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 4, 2000)
-    frame = pd.DataFrame({"member": np.arange(2000) < 1000, "label": labels.astype(str)})
-    good = accuracy_of(frame.assign(correct=generator.random(2000) < 0.9))
-    assert good["members"] == pytest.approx(0.9, abs=0.05)
+    scores = np.exp(generator.normal(0, 1, (2000, 4)) + 2.5 * np.eye(4)[labels])
+    scores /= scores.sum(axis=1, keepdims=True)
+    good = accuracy_by(scores, labels)
+    assert good["members"] == pytest.approx(0.92, abs=0.03)
     assert 0.25 <= good["largest_class_members"] < 0.3
     assert doubts_on_accuracy(good) == []
-    [warning] = doubts_on_accuracy(accuracy_of(frame.assign(correct=generator.permutation(labels) == -1)))
-    assert "0.0% of the members" in warning
+    [warning] = doubts_on_accuracy(accuracy_by(scores, (labels + 1) % 4))
+    assert f"{(scores[:1000].argmax(axis=1) == (labels[:1000] + 1) % 4).mean():.1%} of the members" in warning
     assert "labels" in warning
+    # One side alone is named.
+    half = np.where(np.arange(2000) < 1000, labels, generator.permutation(labels))
+    [warning] = doubts_on_accuracy(accuracy_by(scores, half))
+    assert "of the non-members" in warning and "of the members" not in warning
+
+
+def rare_class(generator, n, share, votes=None):
+    """Calibrated probabilities of two classes, of which the second is rare and never called, with an AUC of
+    0.91; as shares of votes, if there are any, of which 0 makes infinite losses. And labels drawn from
+    them."""
+    rare = 1 / (1 + (1 / share - 1) * np.exp(1.6 - generator.normal(0, 2, n)))
+    rare = np.minimum(rare, 0.49)
+    labels = (generator.random(n) < rare).astype(int)
+    if votes is not None:
+        rare = np.minimum(generator.binomial(votes, rare) / votes, 0.49)
+    return np.column_stack([1 - rare, rare]), labels
+
+
+@pytest.mark.parametrize("votes", [None, 100])
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_a_class_that_is_too_rare_to_be_called_is_no_sign_of_wrong_labels(share, votes):
+    """20 models of which none is right more often than by the largest class: none is suspected. With the
+    labels in another order all are."""
+    generator = np.random.default_rng(int(1000 * share))
+    for _ in range(20):
+        scores, labels = rare_class(generator, 8000, share, votes)
+        accuracy = accuracy_by(scores, labels)
+        assert accuracy["members"] == accuracy["largest_class_members"]
+        assert doubts_on_accuracy(accuracy) == []
+        [warning] = doubts_on_accuracy(accuracy_by(scores, generator.permutation(labels)))
+        assert "of the members" in warning and "of the non-members" in warning
+        assert "in the order of the scores" in warning
 
 
 # ------------------------------------------------------------------------------------------------ one source
