@@ -68,7 +68,15 @@ from leakage.output import output_folder, write_whole
 from leakage.page import body_of, page_of
 from leakage.panels import loss_panel, roc_panel, shown_of
 from leakage.tables import Notes, Source, listed
-from leakage.wording import ATTACKS, MEASURES, meaning_of, print_report, sure, verdict_of
+from leakage.wording import (
+    MEASURES,
+    first_sentence,
+    meaning_of,
+    of_training,
+    print_report,
+    sure,
+    verdict_of,
+)
 
 VERSION = "1.0"
 MEASURE_NAMES = tuple(prefix + name for name in MEASURES for prefix in ("", "chance_"))
@@ -85,6 +93,10 @@ class Report(dict):
     def __init__(self, found: Mapping[str, object], draw: partial, examples: partial) -> None:
         super().__init__(found)
         self._draw, self._examples = draw, examples
+
+    def __reduce__(self) -> tuple:
+        # The figure is drawn from every loss, and who was a member: that stays where it was audited.
+        return dict, (dict(self),)
 
     def figure(self) -> Figure:
         """ROC curves, and where the losses lie."""
@@ -139,6 +151,7 @@ def audit(
     command: str = "leakage.audit.audit(...)",
     output: str | Path | None = None,
     examples: bool = False,
+    as_given: bool = False,
 ) -> Report:
     """Audits one model, or several trainings of one kind; every source is a file, an array or a data frame.
 
@@ -160,6 +173,8 @@ def audit(
     title, date, command: for the report; the date is today's if not given.
     output: a folder for audit.html, audit.json and mia_audit.png; None writes nothing. examples: whether to
         write confidential/audit_examples.csv too, which lists who was a member.
+    as_given: whether to audit what seems to be no loss of an example, such as the means of batches or the
+        rows of a training log. The report then says what it was taken for.
     Returns what audit.json holds, as a dict that a notebook shows as a page. Raises BadInput, in one line,
     for whatever cannot be used.
     """
@@ -171,7 +186,7 @@ def audit(
     if claimed_epsilon is not None and not 0 < claimed_epsilon < np.inf:
         raise BadInput(f"the claimed epsilon must be a finite number above 0, not {claimed_epsilon}")
     columns = Columns(column, member_column, id_column, group_column, person_column, header)
-    notes = Notes()
+    notes = Notes(as_given=as_given)
     frames = _trainings(sources, labels, persons, columns, notes)
     rivals = _trainings(against, labels, persons, columns, notes) if against else []
     _give_numbers([*frames, *rivals])
@@ -223,7 +238,8 @@ def audit(
     found["finding"] = _finding(found, attacks)
     if claimed_epsilon is not None:
         found["claim"] = _claim(found, claimed_epsilon)
-    warnings = [*notes.remarks, *_warnings(found, [*frames, *rivals], computed=bool(labels))]
+    found["taken_as_given"] = list(dict.fromkeys(notes.taken))
+    warnings = [*notes.taken, *notes.remarks, *_warnings(found, [*frames, *rivals], computed=bool(labels))]
     found["warnings"] = list(dict.fromkeys(warnings))
     found["versions"] = {name: version(name) for name in ("numpy", "scipy", "pandas", "matplotlib")}
     found["versions"]["python"] = platform.python_version()
@@ -447,9 +463,12 @@ def _by_person(frames: list[pd.DataFrame], attack: str, confidence: float) -> di
         trainings = [mean_by_person(_losses(frame, attack)) for frame in frames]
     except BadInput as problem:
         return {"refused": str(problem)}
+    ends = [frame.groupby("person")[attack].agg(["min", "max"]) for frame in frames]
     sizes = {
         "members": min(len(losses.members) for losses in trainings),
         "nonmembers": min(len(losses.nonmembers) for losses in trainings),
+        # Of a calibrated loss of inf and one of -inf there is no mean.
+        "without_mean": max(int(((each["min"] == -np.inf) & (each["max"] == np.inf)).sum()) for each in ends),
     }
     if len(trainings) > 1:
         return sizes | interval_of_kind(trainings, confidence=confidence, measures=["auc"])
@@ -529,7 +548,7 @@ def _finding(found: Mapping, attacks: Sequence[str]) -> dict[str, object]:
             kind = found["kind" if score == attack else "kind_by_loss"]
             proofs += _proofs(score, chances | kind, "control" in found)
         for number, training in enumerate(found["trainings"], 1):
-            of = f"{ATTACKS[score]} of training {number}" if several else score
+            of = of_training(score, number) if several else score
             proofs += _proofs(of, training[score], "control" in found)
     if bound["epsilon_low"] > 0:
         ends = {"epsilon_low_low": bound["epsilon_low"], "epsilon_low_high": None}
@@ -656,7 +675,7 @@ def _figure(frames: list[pd.DataFrame], rivals: list[pd.DataFrame], report: dict
     if any(model.points for model in models):
         caption += f" Markers: TPR at a low FPR, with {sure(report, 'tpr_at_1pct_fpr')} intervals."
     with looked_at():
-        figure = new_figure(6.5, report["verdict"][0].partition(". ")[0].rstrip(".") + ".", caption)
+        figure = new_figure(6.5, first_sentence(report), caption)
         roc, distributions = figure.subplots(1, 2)
         roc_panel(roc, models, "Members found, by false alarms")
         loss_panel(distributions, models[strongest:], "Where members and non-members lie", signal)
@@ -757,6 +776,8 @@ def command_line(arguments: Sequence[str] | None = None, program: str = "python 
         "--person-column": "the column that says whose each row is, if a person has several rows",
     }.items():
         parser.add_argument(option, metavar="NAME", help=help_text)
+    taken = "audit what seems to be no loss of an example; the report says what it was taken for"
+    parser.add_argument("--as-given", action="store_true", help=taken)
     parser.add_argument("--header", choices=["yes", "no"], help="whether CSV files begin with a header")
     bound = "to compare with the lower bound found"
     parser.add_argument("--claimed-epsilon", type=positive_number, metavar="E", help=bound)

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from leakage.command_line import BadInput, counted, short
+from leakage.estimates import FEWEST_EXAMPLES
 from leakage.scores import known_scores, losses_of_known, numbered_classes
-from leakage.suspicions import refuse_means, refuse_other_tables
+from leakage.suspicions import refuse_means, refuse_other_tables, within_persons
 from leakage.tables import MISSING, Notes, Source, Table, composed, read_table
 
 TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
@@ -69,12 +70,13 @@ def read_training(
     if "id" in frame:
         _refuse_repeated_ids(frame, columns)
     kinds = {whose: frame["loss"][frame["member"] == member].to_numpy() for whose, member in WHOSE.items()}
-    for whose, losses in kinds.items():
-        refuse_means(losses, whose, notes)
+    for whose, member in WHOSE.items():
+        side = frame[frame["member"] == member]
+        refuse_means(kinds[whose], whose, notes, side.get("person"))
     if min(map(len, kinds.values())) > 1 and all(np.unique(losses).size == 1 for losses in kinds.values()):
         one, other = (losses[0] for losses in kinds.values())
         constant = f"all members have the same value, {one:g}, and all non-members, {other:g}"
-        raise BadInput(f"{constant}; give the loss of each example, not the mean of all")
+        notes.suspect(f"{constant}; give the loss of each example, not the mean of all")
     if "group" in frame:
         _remark_on_groups(frame, notes)
     return frame
@@ -87,11 +89,13 @@ def read_examples(
     persons: Sequence[Source] = (),
     notes: Notes | None = None,
 ) -> list[pd.DataFrame]:
-    """The examples of each source, see read_training, whose members are not known without a member column."""
+    """The examples of each source, see read_training. Without a member column two sources are of members and
+    of non-members, and of a single one it is not known."""
     columns = columns or Columns()
     notes = Notes() if notes is None else notes
     tables = [read_table(source, columns.header, notes) for source in sources]
-    roles = [_roles(table, columns) for table in tables]
+    sides = WHOSE.values() if len(tables) == 2 and columns.member is None else [None] * len(tables)
+    roles = [_roles(table, columns, side) for table, side in zip(tables, sides, strict=True)]
     if len(labels):
         label_tables = [read_table(source, columns.header, notes) for source in labels]
         parts = _losses_of_scores(sources, tables, roles, labels, label_tables, columns)
@@ -104,7 +108,8 @@ def read_examples(
             for table, name in zip(tables, names, strict=True)
         ]
         for table, part, name, taken in zip(tables, parts, names, roles, strict=True):
-            refuse_other_tables(table, part["loss"].to_numpy(), {name, *taken.values()})
+            persons_are_given = len(persons) > 0 or "person" in taken
+            refuse_other_tables(table, part["loss"].to_numpy(), {name, *taken.values()}, persons_are_given)
     for place, (table, part) in enumerate(zip(tables, parts, strict=True)):
         for role, name in roles[place].items():
             values = _truths(table, name) if role == "member" else names_of(table, name)
@@ -118,12 +123,18 @@ def read_examples(
     return parts
 
 
-def _roles(table: Table, columns: Columns) -> dict[str, str]:
-    """The names of the columns that hold no losses, by what they hold."""
+def _roles(table: Table, columns: Columns, side: bool | None = None) -> dict[str, str]:
+    """The names of the columns that hold no losses, by what they hold.
+
+    side: whether the table is that of the members; None: not known. A column that says so too is one of them.
+    """
     wanted = {"member": columns.member, "id": columns.id, "group": columns.group, "person": columns.person}
     roles = {role: table.chosen(name) for role, name in wanted.items() if name is not None}
     if "member" not in roles and "member" in table.left(roles.values()):
-        table.refuse("has a column member", "say --member-column member, or leave that column out")
+        texts = pd.Series(table.columns["member"].ravel()).astype(str)
+        if side is None or not (texts.str.strip().str.lower().map(TRUTHS) == side).all():
+            table.refuse("has a column member", "say --member-column member, or leave that column out")
+        roles["member"] = "member"
     return roles
 
 
@@ -148,14 +159,25 @@ def _refuse_repeated_ids(frame: pd.DataFrame, columns: Columns) -> None:
 
 
 def _remark_on_groups(frame: pd.DataFrame, notes: Notes) -> None:
-    """Tells of groups that seem to be written differently on the two sides."""
-    groups = [pd.Index(frame["group"][frame["member"] == member].unique()) for member in (True, False)]
-    spelled = different_spelling(*groups)
-    if spelled is not None:
-        notes.remarks.append(f"Groups are written in two ways, {spelled}, and taken for different ones.")
+    """Tells of groups that seem to be written differently on the two sides. Small groups are not named: their
+    rows would say who is in them."""
+    groups, large = [], []
+    for member in (True, False):
+        side = frame[frame["member"] == member]
+        units = side.drop_duplicates(["group", "person"]) if "person" in side else side
+        sizes = units["group"].value_counts(sort=False)
+        groups.append(sizes.index)
+        large.append(sizes.index[sizes >= FEWEST_EXAMPLES])
+    if different_spelling(*groups) is not None:
+        spelled = different_spelling(*large)
+        examples = "" if spelled is None else f", {spelled},"
+        notes.remarks.append(f"Groups are written in two ways{examples} and taken for different ones.")
     elif groups[0].intersection(groups[1]).empty:
-        examples = " and ".join(short(names[0], 40) for names in groups)
-        notes.remarks.append(f"No group has both members and non-members; are {examples} of one kind?")
+        question = "."
+        if min(map(len, large)):
+            examples = " and ".join(short(names[0], 40) for names in large)
+            question = f"; are {examples} of one kind?"
+        notes.remarks.append(f"No group has both members and non-members{question}")
 
 
 def different_spelling(first: pd.Index, second: pd.Index) -> str | None:
@@ -284,9 +306,12 @@ def read_references(
         if place < len(sources):
             wanted = columns.loss if columns.loss in table.columns else None
             values = _numbers(table, table.chosen(wanted, [*told, *taken]))
-            for losses_of_one in np.atleast_2d(_one_each(table, values) if 1 in values.shape else values):
-                refuse_means(losses_of_one, "a reference", table.notes)
-            losses.extend(_aligned(table, values, examples, columns.id))
+            aligned = _aligned(table, values, examples, columns.id)
+            in_rows = np.atleast_2d(_one_each(table, values) if 1 in values.shape else values)
+            for of_rows, of_examples in zip(in_rows, aligned, strict=True):
+                if "person" not in examples or not within_persons(of_examples, examples["person"]):
+                    refuse_means(of_rows, "a reference", table.notes)
+            losses.extend(aligned)
         else:
             told = told or [table.chosen(None, taken)]
         for name in told:

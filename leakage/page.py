@@ -18,17 +18,12 @@ from leakage.wording import (
     NOT_CHECKED,
     SHOWN_GROUPS,
     assumed,
-    bound_on_epsilon,
     checked,
     glossary_of,
     groups_table,
     measures_table,
-    precisions,
-    words_on_accuracy,
-    words_on_contrast,
-    words_on_control,
     words_on_groups,
-    words_on_trainings,
+    words_on_measures,
 )
 
 SHOWN_ROWS = 18  # of the table of measures: of a mean and one training, by two attacks
@@ -86,16 +81,7 @@ def body_of(report: Mapping, figure: bytes) -> str:
         f'<img alt="ROC curves, and where the losses lie" src="data:image/png;base64,{picture}">',
         "<h2>What was measured</h2>",
         _table(measures_table(report), SHOWN_ROWS),
-        _paragraphs(
-            [
-                *words_on_trainings(report),
-                *precisions(report),
-                *words_on_accuracy(report),
-                *words_on_control(report),
-                *words_on_contrast(report),
-                bound_on_epsilon(report),
-            ]
-        ),
+        _paragraphs(words_on_measures(report)),
         *_groups(report),
         "<h2>What was checked</h2>",
         _list(checked(report)),

@@ -61,10 +61,21 @@ class Input:
 
 @dataclass
 class Notes:
-    """What was noticed while reading, a sentence or two each, and the files that were read, each once."""
+    """What was noticed while reading, a sentence or two each, and the files that were read, each once.
+
+    as_given: whether what seems to be no loss of an example is used all the same; `taken` then says what.
+    """
 
     remarks: list[str] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
+    as_given: bool = False
+    taken: list[str] = field(default_factory=list)
+
+    def suspect(self, message: str) -> None:
+        """Refuses what seems to be something else than it is given for, or keeps the message in `taken`."""
+        if not self.as_given:
+            raise BadInput(f"{message}, or say --as-given")
+        self.taken.append(f"Taken as given: {message}.")
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,14 @@ class Table:
     named: bool = True  # False: the columns of a CSV without a header are called 1, 2, 3 ... here
 
     def refuse(self, what: object, advice: str) -> NoReturn:
-        raise BadInput(f"{short(self.source, 70)}: {short(what, 120)}; {short(advice, 100)}")
+        raise BadInput(self._message(what, advice))
+
+    def suspect(self, what: object, advice: str) -> None:
+        """As refuse, unless everything is taken as given."""
+        self.notes.suspect(self._message(what, advice))
+
+    def _message(self, what: object, advice: str) -> str:
+        return f"{short(self.source, 70)}: {short(what, 120)}; {short(advice, 100)}"
 
     def remark(self, what: str) -> None:
         self.notes.remarks.append(f"{short(self.source, 70)}: {what}")
@@ -284,7 +302,8 @@ def _refuse_other_texts(text: str) -> None:
         raise BadInput(f"{kind}; in Python: np.save(NEW, np.array(losses, dtype=float))")
     if re.match(r"<[!?]|<html", text, re.IGNORECASE):
         raise BadInput("is HTML or XML; save the losses as a CSV")
-    if re.match(r"epoch[ :]*\d+", text, re.IGNORECASE):
+    # Not so a table with a column for each epoch, of which one may be called loss.
+    if re.match(r"epoch[\[ :]*\d+(/\d+|\b.*loss[ :=]*\d)", text, re.IGNORECASE):
         raise BadInput("is what a training prints; the loss of each example is needed, after the training")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from leakage.checks import labels_fit
 from leakage.command_line import counted, short, show
 from leakage.estimates import FEWEST_EXAMPLES, LOW_FPRS, nonmembers_needed
 
@@ -32,7 +33,7 @@ LETTERS = 40  # of the name of a column or of a group
 def verdict_of(report: Mapping) -> list[str]:
     """The lines of the verdict: does the model leak, and in which group the most; by person; and how many
     members are found at a low rate of false alarms."""
-    lines = [" ".join([_first_sentence(report), *_worst_group(report)])]
+    lines = [" ".join([*_answer(report), *_worst_group(report)])]
     if report["finding"]["sides_differ"]:
         return lines
     if "persons" in report:
@@ -43,7 +44,13 @@ def verdict_of(report: Mapping) -> list[str]:
     return [*lines, _found_at_1_percent(report)]
 
 
-def _first_sentence(report: Mapping) -> str:
+def first_sentence(report: Mapping) -> str:
+    """The first sentence of the verdict, which may have points within, as of a group called St. Louis."""
+    return _answer(report)[0]
+
+
+def _answer(report: Mapping) -> list[str]:
+    """Whether the model leaks, in one sentence, and what goes with it, in another."""
     finding = report["finding"]
     attack = ATTACKS[finding["attack"]]
     pairs = (
@@ -58,10 +65,10 @@ def _first_sentence(report: Mapping) -> str:
         )
     if finding["sides_differ"]:
         why = next(check["sentence"] for check in report["same_source"]["checks"] if check["differs"])
-        return (
-            f"The two sides differ without the model, so the losses cannot show whether it leaks: {why}. "
-            f"The attack finds this difference too: {pairs}."
-        )
+        return [
+            f"The two sides differ without the model, so the losses cannot show whether it leaks: {why}.",
+            f"The attack finds this difference too: {pairs}.",
+        ]
     if finding["leak_shown"]:
         turned = ""
         if finding["auc_high"] < 0.5 and "control" not in report:
@@ -69,18 +76,20 @@ def _first_sentence(report: Mapping) -> str:
                 ", fewer than half: the leak is not in the order of the losses. If the files are swapped, "
                 "or the values are confidences, the two sides are told apart all the same"
             )
-        return f"It leaks: {_other_proof(report)}{pairs}{turned}."
+        return [f"It leaks: {_other_proof(report)}{pairs}{turned}."]
     if finding["auc_high"] < 0.5:
-        return f"The losses stand the wrong way round: {pairs}."
+        return [f"The losses stand the wrong way round: {pairs}."]
     if _too_few(report):
-        return f"There are too few to tell: {_too_few(report)}. Take {FEWEST_EXAMPLES} of each or more."
+        few = f"There are too few to tell: {_too_few(report)}."
+        return [few, f"Take {FEWEST_EXAMPLES} of each or more."]
     answer = f"No leak can be shown: {pairs}."
     detectable = finding["detectable_auc"]
     if detectable is None:
-        return answer
+        return [answer]
     if detectable > MOST_DETECTABLE:
-        return f"{answer} There are too few to find even a model that gives all away in 4 of 5 cases."
-    return f"{answer} This attack would have found an AUC of {detectable:.3f} or more in 4 of 5 cases."
+        return [answer, "There are too few to find even a model that gives all away in 4 of 5 cases."]
+    found = f"This attack would have found an AUC of {detectable:.3f} or more in 4 of 5 cases."
+    return [answer, found]
 
 
 def _too_few(report: Mapping) -> str:
@@ -135,11 +144,14 @@ def _by_person(persons: Mapping) -> str:
     if persons.get("refused"):
         return f"By person nothing can be said: {persons['refused']}."
     answer = "leaks" if persons["auc_low"] > 0.5 else "no leak can be shown"
+    left_out = ""
+    if persons["without_mean"]:
+        left_out = f"; {counted(persons['without_mean'], 'person')} with inf and -inf left out"
     return (
         f"By person, the unit at risk: {answer}; the mean loss of a random member is lower than that of a "
         "random "
         f"non-member in {persons['auc']:.1%} of pairs ({interval(persons, 'auc', '.1%')}; "
-        f"{persons['members']:,} persons and {persons['nonmembers']:,})."
+        f"{persons['members']:,} persons and {persons['nonmembers']:,}{left_out})."
     )
 
 
@@ -228,7 +240,8 @@ def _percent(confidence: float) -> str:
 
 def measures_table(report: Mapping) -> pd.DataFrame:
     """A row for each attack and measure: its value, interval, how sure that is, and the value if nothing
-    leaks. Of several trainings first for their mean, then for each."""
+    leaks. Of several trainings first for their mean, then for those that show the leak, as the verdict names
+    the first of them, then for the others."""
     attacks = dict.fromkeys(["loss", report["attack"]])
     rows = []
     if "kind" in report:
@@ -237,13 +250,21 @@ def measures_table(report: Mapping) -> pd.DataFrame:
             chances = report["trainings"][0][attack]
             found = {key: value for key, value in chances.items() if key.startswith("chance")} | kind
             rows += [("mean", attack, *cells) for cells in _cells(found, report["confidences"])]
-    for number, training in enumerate(report["trainings"], 1):
-        for attack in attacks:
-            cells_of_all = _cells(training[attack], report["confidences_of_trainings"])
-            rows += [(number, attack, *cells) for cells in cells_of_all]
+    each = [(number, attack) for number in range(1, len(report["trainings"]) + 1) for attack in attacks]
+    named = [proof["of"] for proof in report["finding"]["shown_by"]]
+    places = {of: place for place, of in reversed(list(enumerate(named)))}
+    each.sort(key=lambda row: places.get(of_training(row[1], row[0]), len(named)))
+    for number, attack in each:
+        cells_of_all = _cells(report["trainings"][number - 1][attack], report["confidences_of_trainings"])
+        rows += [(number, attack, *cells) for cells in cells_of_all]
     columns = ["training", "attack", "measure", "value", "interval", "sure", "if nothing leaks"]
     table = pd.DataFrame(rows, columns=columns)
     return table if len(report["trainings"]) > 1 else table.drop(columns="training")
+
+
+def of_training(attack: str, number: int) -> str:
+    """An attack on one of several trainings, which are counted from 1, as a proof names it."""
+    return f"{ATTACKS[attack]} of training {number}"
 
 
 def _cells(found: Mapping, confidences: Mapping[str, float]) -> list[tuple[str, ...]]:
@@ -306,6 +327,18 @@ def words_on_groups(groups: Mapping) -> str:
     if groups["too_small"]:
         words += f" {groups['too_small']:,} with fewer than {groups['fewest']} of a kind are not shown."
     return words
+
+
+def words_on_measures(report: Mapping) -> list[str]:
+    """All that is to be said below the table of measures, in lines."""
+    return [
+        *words_on_trainings(report),
+        *precisions(report),
+        *words_on_accuracy(report),
+        *words_on_control(report),
+        *words_on_contrast(report),
+        bound_on_epsilon(report),
+    ]
 
 
 def precisions(report: Mapping) -> list[str]:
@@ -399,6 +432,10 @@ def checked(report: Mapping) -> list[str]:
             sentences.append(
                 "The labels fit the scores: the model is right more often than by the largest class."
             )
+        elif all(labels_fit(accuracy, side) for side in sides):
+            sentences.append(
+                "The labels fit the scores: the model's probabilities say more of them than their shares do."
+            )
     return [*sentences, "The values: read whole, none missing, on both sides of one kind."]
 
 
@@ -435,7 +472,7 @@ def assumed(report: Mapping) -> list[str]:
         )
     if "control" in report:
         sentences.append("The control saw neither members nor non-members.")
-    return sentences
+    return [*sentences, *report["taken_as_given"]]
 
 
 NOT_CHECKED = (
@@ -450,9 +487,9 @@ IS_NOT = (
     "as "
     "that of differential privacy, says what no attack can exceed.",
     "A word on each record. The numbers are means; a few unusual records may be far more exposed.",
-    "A statement about a model's file. Decision trees, nearest neighbours and support vector machines hold "
-    "rows "
-    "of their training data: whoever has the file has those rows, whatever an attack on the losses finds.",
+    "A statement about a model's file. Nearest neighbours, support vector machines and Gaussian processes "
+    "hold rows of their training data, and a tree grown to the end holds thresholds and leaves of single "
+    "records: whoever has the file has those, whatever an attack on the losses finds.",
     "An audit of what else can leak, such as the contents of records, or properties of the group as a whole.",
 )
 
@@ -551,15 +588,7 @@ def print_report(report: Mapping) -> None:
     print(*report["verdict"], "", sep="\n")
     show(measures_table(report))
     print()
-    lines = [
-        *words_on_trainings(report),
-        *precisions(report),
-        *words_on_accuracy(report),
-        *words_on_control(report),
-        *words_on_contrast(report),
-        bound_on_epsilon(report),
-    ]
-    print(*lines, sep="\n")
+    print(*words_on_measures(report), sep="\n")
     for groups in (report.get("groups"), report.get("classes")):
         if groups is not None and groups["compared"]:
             table = groups_table(groups)

@@ -91,6 +91,9 @@ READ = [
     ("7 0.53\n8 1.27\n9 0.11\n", {"loss": "2"}),  # as np.savetxt writes
     ("# id loss\n7 0.53\n8 1.27\n9 0.11\n", {}),
     ("tensor(0.5)\n" + LINES, {"header": True}),
+    ("epoch1,epoch2\n1,0.53\n1,1.27\n1,0.11\n", {"loss": "epoch2"}),
+    ("epoch1,epoch2,loss\n1,1,0.53\n1,1,1.27\n1,1,0.11\n", {}),
+    ("epoch 1;epoch 2\n1;0.53\n1;1.27\n1;0.11\n", {"loss": "epoch 2"}),
 ]
 
 
@@ -271,6 +274,9 @@ FOREIGN = [
     (str(np.array(LOSSES)), "as Python prints"),
     ("<!DOCTYPE html><html></html>", "HTML"),
     ("Epoch 1/10\n32/32 - loss: 0.53 - val_loss: 0.61\n", "each example"),
+    ("epoch 1: train loss 0.53\nepoch 2: train loss 0.41\n", "each example"),
+    ("Epoch [1/10], Loss: 0.53\n", "each example"),
+    ("Epoch 1, loss=0.53, acc=0.7\n", "each example"),
     (npy_of_objects(), "np.array(losses, dtype=float)"),
     (b"\x93NUMPY" + npy(np.zeros(3, "V2"))[6:], "numbers"),  # bfloat16, whose name np.save does not keep
 ]
@@ -640,10 +646,17 @@ def test_ids_that_do_not_match_are_refused_with_an_example_of_each():
     ],
 )
 def test_groups_of_one_kind_are_told(first, second, part):
-    sides = [pd.DataFrame({"loss": [0.1, 0.2, 0.4], "kind": [name] * 3}) for name in (first, second)]
-    notes = Notes()
-    read_training(sides, Columns(group="kind", loss="loss"), notes=notes)
+    sides = [pd.DataFrame({"loss": draws(10), "kind": [name] * 10}) for name in (first, second)]
+    columns, notes = Columns(group="kind", loss="loss"), Notes()
+    read_training(sides, columns, notes=notes)
     assert part in notes.remarks[0]
+    assert f"{first} and {second}" in notes.remarks[0]
+    # Fewer rows, or rows of fewer persons, would say who is in the group.
+    notes = Notes()
+    read_training([side[:9] for side in sides], columns, notes=notes)
+    read_training(sides, columns, persons=[[1, *range(9)]] * 2, notes=notes)
+    assert len(notes.remarks) == 2
+    assert all(part.split(",")[0] in remark and f"{first} and" not in remark for remark in notes.remarks)
 
 
 def test_persons_stand_in_a_column_or_are_given(tmp_path):
@@ -686,6 +699,22 @@ def test_repeated_ids_are_refused_with_the_way_on():
         assert read_training(sides, Columns(loss="loss", person="name")).shape == (6, 3)
 
 
+def test_a_column_of_members_in_both_files_says_what_the_files_say():
+    """As whoever splits one table has it; where it says something else, it is refused as before."""
+    sides = [pd.DataFrame({"loss": draws(10), "member": [value] * 10}) for value in (1, 0)]
+    for members, others in (sides, [sides[0].astype({"member": bool}), sides[1].astype({"member": str})]):
+        frame = read_training([members, others])
+        assert frame["member"].tolist() == [True] * 10 + [False] * 10
+    scores = [
+        pd.DataFrame(PROBABILITIES, columns=list("abcd")).assign(member=value) for value in (True, False)
+    ]
+    assert len(read_training(scores, labels=[LABELS, LABELS])) == 400
+    mixed = sides[0].assign(member=[1] * 9 + [0])
+    for wrong in (sides[::-1], [sides[0]] * 2, [mixed, sides[1]], [sides[0].assign(member="yes"), sides[1]]):
+        with pytest.raises(BadInput, match="--member-column member, or leave that column out"):
+            read_training(wrong)
+
+
 @pytest.mark.parametrize("name", ["person", "Patient ID", "user_id", "author", "id"])
 def test_persons_of_whom_nothing_is_said_are_refused(name):
     """Where some have several rows: the case persons_null, whose model leaks nothing."""
@@ -697,8 +726,24 @@ def test_persons_of_whom_nothing_is_said_are_refused(name):
         Columns(member="in", loss="loss", group=name),
     ):
         assert len(read_training([table], columns)) == 4
+    columns = Columns(member="in", loss="loss")
+    assert len(read_training([table], columns, persons=[table[name]])) == 4
+    assert (
+        len(read_training([table.assign(who=[1, 1, 2, 2])], Columns(**vars(columns) | {"person": "who"})))
+        == 4
+    )
+    with pytest.raises(BadInput, match="or --group-column for groups"):
+        read_training([table], columns)
     table[name] = [1, 2, 3, 4]
-    assert "person" not in read_training([table], Columns(member="in", loss="loss"))
+    assert "person" not in read_training([table], columns)
+
+
+def test_persons_named_by_their_column_are_given(tmp_path):
+    files = [str(tmp_path / name) for name in ("m.csv", "n.csv")]
+    for seed, file in enumerate(files):
+        pd.DataFrame({"user_id": np.arange(40) // 2 + 20 * seed, "loss": draws(40, seed)}).to_csv(file)
+    frame = read_training(files, persons=[f"{file}:user_id" for file in files])
+    assert frame["person"].nunique() == 40
 
 
 @pytest.mark.parametrize("role", ["id", "group", "person"])
@@ -789,6 +834,39 @@ def test_two_batches_are_told():
     notes = Notes()
     read_training([batched(600), draws()], notes=notes)
     assert "means of batches" in notes.remarks[0]
+    # Not so one value for all, nor a few that stand apart.
+    notes = Notes()
+    refuse_means(np.full(300, 0.5), "members", notes)
+    refuse_means(np.append(np.random.default_rng(0).permutation(batched(600)), 7.0), "members", notes)
+    assert notes.remarks == []
+
+
+def test_a_loss_of_each_person_in_all_their_rows_is_no_mean_of_a_batch():
+    """Sorted by person or not; what stands in rows of two persons is refused. In references too."""
+    whose = np.repeat(np.arange(60), 5)
+    losses, order = draws(60)[whose], np.random.default_rng(0).permutation(300)
+    for place in (np.arange(300), order):
+        sides = [
+            pd.DataFrame({"loss": losses[place] + side, "who": whose[place] + 60 * side}) for side in (0, 1)
+        ]
+        notes = Notes()
+        examples = read_training(sides, Columns(loss="loss", person="who"), notes=notes)
+        assert notes.remarks == []
+        read_references([examples["loss"]], ["none"], examples, Columns())
+        shared = [side.assign(who=np.where(side["who"] < 3, np.arange(300), side["who"])) for side in sides]
+        with pytest.raises(
+            BadInput, match="members have 60 different values, each 5 times: means of batches"
+        ):
+            read_training(shared, Columns(loss="loss", person="who"))
+        with pytest.raises(BadInput, match="if each record stands there 5 times, keep one"):
+            read_training([side["loss"] for side in sides])
+    nobody = examples.assign(person="somebody").drop(columns="person")
+    with pytest.raises(BadInput, match="a reference"):
+        read_references([examples["loss"]], ["none"], nobody, Columns())
+    two = [np.repeat(draws(2, seed), 300) for seed in (0, 1)]
+    notes = Notes()
+    read_training(two, persons=[np.repeat([0, 1], 300), np.repeat([2, 3], 300)], notes=notes)
+    assert not any("together" in remark for remark in notes.remarks)
 
 
 @pytest.mark.parametrize("values", [(1, 0), (0.31, 0.52), (0, 0), (np.inf, np.inf)])
@@ -817,6 +895,8 @@ def test_losses_of_few_values_are_no_means_of_batches():
     ("table", "part"),
     [
         (pd.DataFrame({"loss": draws(), "val_loss": draws()}), "training log"),
+        (pd.DataFrame({"loss": draws(600), "Val_accuracy": draws(600)}), "training log"),
+        (pd.DataFrame({"loss": draws(500), "val_f1": draws(500)}), "training log"),
         (pd.DataFrame({"epoch": range(300), "loss": draws()}), "training log"),
         (pd.DataFrame({"Step": range(0, 3000, 10), "Value": draws()}), "training log"),
         (
@@ -845,9 +925,70 @@ def test_logs_and_summaries_are_refused(tmp_path, table, part, form):
     with pytest.raises(BadInput, match=part) as refusal:
         read_one(table, columns)
     assert len(str(refusal.value)) < 300
+    assert str(refusal.value).endswith(", or say --as-given")
+    notes = Notes(as_given=True)
+    [frame] = read_examples([table], columns, notes=notes)
+    if isinstance(table, pd.DataFrame):
+        assert len(frame) == len(table)
+    assert f"Taken as given: {str(refusal.value).removesuffix(', or say --as-given')}." == notes.taken[0]
+
+
+def test_what_is_taken_as_given_is_read_and_told():
+    """Every check that refuses: nothing is silent."""
+    notes = Notes(as_given=True)
+    table = pd.DataFrame(
+        {"loss": draws(), "val_loss": draws(), "step": range(300), "user": np.arange(300) // 2}
+    )
+    table["kind"] = [*["x"] * 299, "total"]
+    table.loc[299, "loss"] = table["loss"][:299].mean()
+    read_examples([table.assign(epoch=[1, 2] * 150)], Columns(loss="loss"), notes=notes)
+    refuse_means(batched(32), "members", notes)
+    read_training([np.full(50, 1.0), np.full(50, 2.0)], notes=notes)
+    parts = (
+        "val_loss",
+        "counts the rows",
+        "user repeats",
+        "several epochs",
+        "called total",
+        "is the mean",
+        "batches",
+        "same value",
+    )
+    assert len(notes.taken) == len(parts)
+    for part, told in zip(parts, notes.taken, strict=True):
+        assert told.startswith("Taken as given: ") and part in told
+    with pytest.raises(BadInput, match="missing"):  # what is no suspicion is refused all the same
+        read_examples([[0.5, np.nan]], notes=notes)
+
+
+def test_a_value_near_the_mean_is_the_mean_of_the_others_by_no_accident():
+    """Of 2,000 draws none is refused, whose spread is a 700th of the mean; the mean itself always is, and of
+    a usual spread also as float32."""
+    generator = np.random.default_rng(0)
+    for draw in generator.normal(0.693, 0.001, (2000, 30)):
+        read_one(draw)
+        with pytest.raises(BadInput, match="mean of the others"):
+            read_one(np.append(draw, draw.mean()))
+    for spread in (0.01, 0.1, 0.5):
+        for draw in generator.normal(0.693, spread, (50, 30)):
+            with pytest.raises(BadInput, match="mean of the others"):
+                read_one(np.append(draw, np.float32(draw.mean())))
+    with pytest.raises(BadInput, match="sum of the others"):
+        read_one(np.append(np.full(20, 0.5), 10.0))
+    with warnings.catch_warnings(action="error"):
+        read_one(np.zeros(20))
 
 
 def test_what_resembles_logs_and_summaries_is_read():
+    for name in ("val_id", "val_fold", "Val_Number", "val_account"):
+        read_one(pd.DataFrame({name: np.arange(300) % 7, "loss": draws()}), Columns(loss="loss"))
+    read_one(pd.DataFrame({"val_margin": draws(501), "loss": draws(501)}), Columns(loss="loss"))
+    # Segments of an EEG, and steps of a series, are named as what they are.
+    for name, values in (("epoch", np.arange(300) % 100), ("step", np.arange(300))):
+        series = pd.DataFrame({name: values, "loss": draws()})
+        with pytest.raises(BadInput, match=r"name it by .*--group-column"):
+            read_one(series, Columns(loss="loss"))
+        assert len(read_training([series, series], Columns(loss="loss", group=name))) == 600
     read_one(pd.DataFrame({"epoch": 10, "loss": draws()}), Columns(loss="loss"))
     read_one(pd.DataFrame({"step": range(300), "loss": draws()}), Columns(loss="loss", id="step"))
     words = [*(f"word {place}" for place in range(298)), "mean", "mean"]
@@ -867,6 +1008,7 @@ def test_values_that_fall_are_told():
     notes = Notes()
     for seed in range(300):
         refuse_means(draws(20, seed), "members", notes)
+    refuse_means(np.exp(-np.arange(501) / 10), "members", notes)  # more than a log has epochs
     assert notes.remarks == []
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from hashlib import sha256
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -379,7 +380,7 @@ def test_the_page_is_one_file_that_says_what_was_audited(run_audit, tmp_path):
         "Words",
     ):
         assert heading in page
-    assert "nearest neighbours and support vector machines" in page
+    assert "Gaussian processes hold rows of their training data, and a tree grown to the end holds" in page
     assert "An upper bound" in page
 
 
@@ -408,10 +409,36 @@ def test_a_notebook_shows_the_report_which_stays_a_dict():
     assert report["verdict"][0] in shown
     assert "<html" not in shown
     assert json.loads(json.dumps(report)) == dict(report) == copy.deepcopy(report)
-    assert pickle.loads(pickle.dumps(report))._repr_html_() == shown
+    # What is copied or handed on holds no losses, and not who was a member.
+    for kept in (pickle.loads(pickle.dumps(report)), copy.copy(report), copy.deepcopy(report)):
+        assert type(kept) is dict
+        assert kept == report
+    assert len(pickle.dumps(report)) < 2 * len(json.dumps(report))
     # Arrays are named too, with the digest of their bytes.
     assert [each["name"] for each in report["inputs"]] == ["array, 300 float64"] * 2
     assert report["inputs"][0]["sha256"] == sha256(made(300, 300)[0].tobytes()).hexdigest()
+
+
+def test_what_is_taken_as_given_stands_in_every_part_of_the_report(run_audit, tmp_path):
+    means = np.repeat(made()[0][:15], 64)
+    np.save(tmp_path / "members.npy", means)
+    status, _, error = run_audit()
+    assert status == 2
+    assert "means of batches" in error and error.endswith(", or say --as-given\n")
+    status, out, _ = run_audit("--as-given")
+    assert status == 0
+    report = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    [told] = report["taken_as_given"]
+    assert told.startswith(
+        "Taken as given: members have 15 different values, each 64 times: means of batches"
+    )
+    assert report["warnings"][0] == told
+    assert f"Warning: {told}" in out
+    page = (tmp_path / "audit" / "audit.html").read_text()
+    assert f"<b>Warning.</b> {escape(told)}" in page
+    assert f"<li>{escape(told)}</li>" in page.partition("What is assumed")[2].partition("<h2>")[0]
+    assert audit(means, made()[1], as_given=True)["warnings"] == report["warnings"]
+    assert audit(*made())["taken_as_given"] == []
 
 
 def test_words_of_the_data_are_escaped_everywhere():
