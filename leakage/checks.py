@@ -62,7 +62,7 @@ def doubts(
         "No value is above 0. If they are log-probabilities, give their negatives.": least < 0 and most <= 0,
         f"{shared:.0%} of the different values stand on both sides. Was one file given twice, or do members "
         "and non-members overlap?": shared > max(SHARED, 4 * repeated),
-        f"{tied / len(everything):.1%} of the values are tied at the smallest, {least:.4g}, "
+        f"{tied / len(everything):.1%} of the values are tied at the smallest, {least + 0.0:.4g}, "
         f"{_cause_of_ties(everything, least)}": ties_are_told,
         f"{saturated:,} of {len(everything):,} records have probability 0 or 1 of their true class, as "
         "float32 and float16 round them. Logits keep what is lost.": (

@@ -247,7 +247,8 @@ def mean_by_person(losses: Losses) -> Losses:
     """One mean loss a person: a person is what was in the training set or not, and what is at risk.
 
     losses: with persons. A person with rows on both sides is neither in nor out, and is left out. So the rest
-    says nothing of a split by row, in which few persons are in or out with all their rows.
+    says nothing of a split by row, in which few persons are in or out with all their rows. A person whose
+    rows have inf and -inf, as calibrated losses can be, has no mean, and is left out too.
     Returns the means, in the order in which the persons first appear, with numbers of theirs as ids.
     Raises BadInput without persons, if more than half of them are on both sides, and if fewer than 10 members
     or non-members are left.
@@ -264,17 +265,20 @@ def mean_by_person(losses: Losses) -> Losses:
     )
     if both.mean() > 0.5:
         raise BadInput(f"{split_by_row}: who was in the training set was decided by row, not by person")
-    means, numbers = [], []
+    means, numbers, undefined = [], [], []
     for side, rows, codes in zip(
         (losses.members, losses.nonmembers), persons.rows, np.split(persons.codes, [n]), strict=True
     ):
         numbers.append(np.flatnonzero((rows > 0) & ~both))
         sums = np.bincount(codes, np.asarray(side, float), len(rows))
+        undefined.append(np.count_nonzero(np.isnan(sums[numbers[-1]])))
+        numbers[-1] = numbers[-1][~np.isnan(sums[numbers[-1]])]
         means.append(sums[numbers[-1]] / rows[numbers[-1]])
     fewest = min(map(len, means))
     if fewest < FEWEST_EXAMPLES:
         are = "is a member, or a non-member," if fewest == 1 else "are members, or non-members,"
-        raise BadInput(f"only {counted(fewest, 'person')} {are} with all their rows")
+        more = f" ({max(undefined):,} more have inf and -inf)" if max(undefined) else ""
+        raise BadInput(f"only {counted(fewest, 'person')} {are} with all their rows{more}")
     return Losses(*means, *numbers)
 
 

@@ -87,6 +87,7 @@ class Persons:
 
         A person with all rows among the members, or none, gives that to another person. Of a person on both
         sides the other gets the share, and of its rows it is a run, in an order and from a start by chance.
+        Both sides have a row at least.
         """
         generator = np.random.default_rng(seed)
         rows = self.rows.sum(axis=0)
@@ -104,7 +105,12 @@ class Persons:
                 continue
             wanted = np.floor(of_persons * rows + generator.random(len(rows)) * (1 - 1e-9)).astype(int)
             starts = generator.integers(rows)
-            yield (places - starts[self.codes]) % rows[self.codes] < wanted[self.codes]
+            is_member = (places - starts[self.codes]) % rows[self.codes] < wanted[self.codes]
+            if is_member.all() or not is_member.any():
+                # Few rows had a share each, and whole numbers of them left none for one side.
+                row = generator.integers(len(is_member))
+                is_member[row] = not is_member[row]
+            yield is_member
 
 
 _KINDS = ((True, False), (False, True), (True, True))  # of persons: rows among members, among non-members

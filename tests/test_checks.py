@@ -64,7 +64,8 @@ def test_ties_of_rounded_probabilities_and_of_trees_have_different_causes(dtype)
     assert any("round to 1" in doubt for doubt in doubts_of(*rounded))
     # 100 trees: shares of votes; members are voted for by all.
     votes = np.random.default_rng(1).binomial(100, 0.97, 2000) / 100
-    [doubt] = (doubt for doubt in doubts_of(np.zeros(2000), -np.log(votes)) if "tied" in doubt)
+    [doubt] = (doubt for doubt in doubts_of(-np.zeros(2000), -np.log(votes)) if "tied" in doubt)
+    assert "smallest, 0, as those" in doubt  # and not -0
     assert "trees" in doubt
     assert "nearest neighbours" in doubt
     assert "logits" not in doubt

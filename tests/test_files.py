@@ -1220,6 +1220,15 @@ def test_any_table_with_all_columns_is_read_or_refused(rows, with_references):
     if frame is not None:
         assert len(frame) == len(rows)
         assert frame["id"].is_unique
+        try:
+            report = audit(
+                table,
+                column="loss",
+                **{f"{role}_column": role for role in ("member", "id", "group", "person")},
+            )
+            assert report["verdict"]
+        except BadInput as refusal:
+            assert len(str(refusal)) < 300
     if with_references:
         examples = pd.DataFrame({"loss": draws(20), "member": draws(20) < 1, "id": list(map(str, range(20)))})
         try:
@@ -1227,3 +1236,41 @@ def test_any_table_with_all_columns_is_read_or_refused(rows, with_references):
             assert losses.shape == trained.shape == (1, 20)
         except BadInput as refusal:
             assert len(str(refusal)) < 300
+
+
+ROWS = st.tuples(
+    st.sampled_from([0.1, 0.2, 0.25, 1.0, 1.5, np.inf]),
+    st.booleans(),
+    st.sampled_from("xy"),
+    st.sampled_from("ABCDEFGH"),
+    st.sampled_from([0.1, 0.3, np.inf]),
+)
+
+
+@FUZZING
+@given(st.lists(ROWS, min_size=2, max_size=60), st.booleans(), st.booleans(), st.booleans())
+def test_any_few_examples_are_audited_or_refused(rows, of_persons, in_groups, with_references):
+    """Few of them, tied and infinite losses, persons on both sides, groups of one: no number is missing, and
+    nothing is raised but a refusal in one line."""
+    table = pd.DataFrame(rows, columns=["loss", "member", "group", "person", "reference"])
+    options = {"references": [table.pop("reference")], "reference_members": "none"}
+    try:
+        report = audit(
+            table,
+            column="loss",
+            member_column="member",
+            group_column="group" if in_groups else None,
+            person_column="person" if of_persons else None,
+            as_given=True,
+            **(options if with_references else {}),
+        )
+    except BadInput as refusal:
+        assert len(str(refusal)) < 300
+        assert table["member"].nunique() < 2
+        return
+    assert "nan" not in json.dumps(report["verdict"]).lower()
+    for training in report["trainings"]:
+        for attack in training.values():
+            if isinstance(attack, dict) and "auc" in attack:
+                for measure in ("auc", "advantage", "chance_advantage", "heldout_advantage"):
+                    assert attack[measure] is not None

@@ -130,6 +130,13 @@ def test_persons_that_are_no_use(members, nonmembers, message):
         measure_leakage([1.0, 2.0, 3.0], [1.0, 2.0], member_persons=members, nonmember_persons=nonmembers)
 
 
+def test_a_number_and_its_digits_are_two_persons():
+    """Whatever stands beside them: an array of both would be one of texts."""
+    persons = persons_of([1, 1, 2], ["1", "2"], 3, 2)
+    assert len(np.unique(persons.codes)) == 4
+    assert not persons.on_both_sides.any()
+
+
 def test_numbers_and_names_are_persons_alike():
     losses = audit(np.random.default_rng(2), 60, 5, 0.5, 0.5, by_row=0.3)
     expected = measured(losses)
@@ -271,6 +278,21 @@ def test_halves_are_of_persons_and_not_of_rows():
     assert (splits == list(persons.halves(0, 20))).all()
 
 
+def test_the_odd_person_is_in_either_half_by_chance():
+    """Of 11 members, 11 non-members and 11 on both sides, independently; within 4 standard errors of half."""
+    persons = persons_of([*range(11), *range(22, 33)] * 2, [*range(11, 33)] * 2, 44, 44)
+    firsts = np.array([np.bincount(persons.codes, split) > 0 for split in persons.halves(0, 400)])
+    kinds = [
+        persons.on_both_sides,
+        ~persons.on_both_sides & (persons.rows[0] > 0),
+        ~persons.on_both_sides & (persons.rows[1] > 0),
+    ]
+    more = np.array([firsts[:, kind].sum(axis=1) == 6 for kind in kinds])
+    assert [kind.sum() for kind in kinds] == [11] * 3
+    assert np.abs(more.mean(axis=1) - 0.5).max() < four_errors(0.5, 400)
+    assert np.abs(np.corrcoef(more) - np.eye(3)).max() < 4 / 20
+
+
 def test_the_heldout_advantage_is_that_of_halves_of_persons():
     losses = audit(np.random.default_rng(8), 60, 5, 0.5, 0.8, by_row=0.3)
     members, nonmembers = losses.members, losses.nonmembers
@@ -316,6 +338,19 @@ def test_permutations_are_of_persons():
     of_persons = permuted[:, np.argsort(persons.codes, kind="stable")].reshape(200, 30, 8)
     assert (of_persons.sum(axis=2) == 4).all()
     assert np.abs(permuted.mean(axis=0) - 0.5).max() < four_errors(0.5, 200)
+
+
+def test_no_permutation_leaves_a_side_without_rows():
+    """Where few persons, on both sides, have shares that whole numbers of rows cannot have."""
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        n, m = generator.integers(1, 5, 2)
+        whose = generator.integers(0, 3, n + m)
+        persons = persons_of(whose[:n], whose[n:], n, m)
+        for is_member in persons.permutations(seed, 50) if persons is not None else ():
+            assert 0 < is_member.sum() < n + m
+    few = measure_leakage([0.1, 0.2], [0.3], member_persons=["A", "B"], nonmember_persons=["A"])
+    assert few["advantage"] == few["chance_advantage"] == 1 or 0 < few["chance_advantage"] < 1
 
 
 @pytest.mark.parametrize("by_row", [0.0, 0.5])
@@ -364,6 +399,20 @@ def test_the_mean_loss_a_person():
     assert len({*means.member_ids.tolist(), *means.nonmember_ids.tolist()}) == 21
     plain = audit(np.random.default_rng(13), 40, 1, 0.0)
     assert mean_by_person(plain).members.tolist() == plain.members.tolist()
+
+
+def test_who_has_no_mean_loss_is_left_out_of_the_means():
+    """Rows with inf and -inf, as a calibrated loss can be; with one of them alone the mean is infinite."""
+    whose = np.repeat(np.arange(40), 2)
+    values = np.random.default_rng(17).normal(size=80)
+    values[[0, 1, 42, 43]] = np.inf, -np.inf, -np.inf, np.inf
+    values[[2, 4]] = np.inf, -np.inf
+    means = mean_by_person(Losses(values[:40], values[40:], None, None, whose[:40], whose[40:]))
+    assert means.member_ids.tolist() == list(range(1, 20))
+    assert means.nonmember_ids.tolist() == [20, *range(22, 40)]
+    assert means.members[:2].tolist() == [np.inf, -np.inf]
+    np.testing.assert_allclose(means.members[2:], values[6:40].reshape(17, 2).mean(axis=1))
+    assert not np.isnan(means.nonmembers).any()
 
 
 def test_a_mean_loss_a_person_that_makes_no_sense_is_refused():

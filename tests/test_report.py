@@ -268,6 +268,25 @@ def test_persons_have_a_line_of_their_own():
     assert width > 2 * of_rows
 
 
+def test_a_person_of_inf_and_minus_inf_is_counted_and_left_out():
+    """Rows of which the model gives one no probability, and its references another: as forests do, whose
+    trees vote 0. The losses themselves hold no NaN, and the rest of the audit counts them."""
+    generator = np.random.default_rng(18)
+    persons = np.repeat(np.arange(60), 2)
+    own, reference = np.exp(generator.normal(0, 1, (2, 120)))
+    own[[0, 4, 6]], reference[[1, 5, 8]] = np.inf, np.inf
+    sides = {"persons": [persons[:60], persons[60:]], "references": [reference], "reference_members": "none"}
+    report = audit(own[:60], own[60:], **sides)
+    assert (report["persons"]["without_mean"], report["persons"]["members"]) == (2, 28)
+    assert "28 persons and 30; 2 persons with inf and -inf left out)" in report["verdict"][1]
+    assert report["trainings"][0]["calibrated"]["members"] == 60
+    assert report.png()
+    own[:44:2], reference[1:44:2] = np.inf, np.inf
+    report = audit(own[:60], own[60:], **sides)
+    told = "only 9 persons are members, or non-members, with all their rows (21 more have inf and -inf)"
+    assert report["persons"] == {"refused": told}
+
+
 # ------------------------------------------------------------------------------------------------ one source
 
 
