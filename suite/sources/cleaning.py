@@ -13,6 +13,7 @@ import io
 import math
 import operator
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ NAME_LETTERS = 60  # of a name in a message, before its middle is cut out
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 HEADER_BYTES = 1 << 20  # of a file, to find its first line in
 LONGEST_FIELD = 2**31 - 1  # letters; more the csv module cannot count on every system
+TEXTS = {"str", "string", "object"}
+FLOATS, WHOLE_NUMBERS = {"float", "float64", "Float64"}, {"int", "int64", "Int64"}
 ARCHIVES = {
     b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gzip",
@@ -67,13 +70,25 @@ def read_content(location: str | os.PathLike, most: int = -1) -> bytes:
 
 def similar_name(name: str, present: Iterable[str]) -> str | None:
     """The first of `present` that is another spelling of `name`: equal but for upper and lower case, blanks,
-    letters that do not show, and wide or narrow forms of a letter; None if there is none."""
+    letters that do not show, wide or narrow forms of a letter, and ".0" behind a whole number; None if there
+    is none."""
+    return next((other for other in present if other != name and _plain(other) == _plain(name)), None)
 
-    def plain(text: str) -> str:
-        letters = unicodedata.normalize("NFKC", text).casefold()
-        return "".join(letter for letter in letters if letter.isprintable() and not letter.isspace())
 
-    return next((other for other in present if other != name and plain(other) == plain(name)), None)
+def spelt_in_several_ways(names: Iterable[str]) -> list[list[str]]:
+    """Of different names those that are spellings of one, as similar_name tells it, one list for each."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_plain(name), []).append(name)
+    return [spellings for spellings in groups.values() if len(spellings) > 1]
+
+
+def _plain(text: str) -> str:
+    """What all spellings of a name have in common."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    letters = "".join(letter for letter in text.casefold() if letter.isprintable() and not letter.isspace())
+    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", letters)
 
 
 def composed(text: str) -> str:
@@ -86,12 +101,12 @@ class prepareData:
 
     data_file_location: path of a CSV with a header line, in UTF-8, with commas between the fields.
     import_columns: names of the columns to read.
-    col_dtypes: column -> type: float, int, bool (of 0 and 1) or str, or a numpy name of a real number such as
-        "uint8"; text where nothing is said. Whole numbers with gaps become pandas' nullable type.
+    col_dtypes: column -> float, int or str, or their names in numpy and pandas ("float64", "int64"); text
+        where nothing is said. Whole numbers with gaps become pandas' nullable type Int64.
     content: the file's bytes, if they have been read already (a pipe can be read only once).
     Raises BadInput (a ValueError) if the file cannot be read as a CSV, a line has more or fewer fields than
     the header, a column is missing or named twice, a cell holds what its type cannot (text, a fraction, a
-    number out of its range, a gap in bool), or the type is none of these (dates, categories).
+    whole number of 2^53 or more, which float64 would round), or the type is none of these.
     Raises TypeError if import_columns is one text and no list.
     """
 
@@ -144,37 +159,22 @@ class prepareData:
         """What stands for "not known" becomes missing, and a number loses a trailing "_". Whatever does not
         fit the type is reported."""
         text = text.str.strip()
-        kind = np.dtype("O")
-        if dtype not in (str, "str", "string", "object", object):
-            try:
-                kind = np.dtype(dtype.lower() if isinstance(dtype, str) else dtype)
-            except TypeError:
-                kind = np.dtype("V")
-        if kind.kind == "O":
+        kind = dtype.__name__ if isinstance(dtype, type) else str(dtype)
+        if kind in TEXTS:
             text = text.map(composed)
             return text.mask(text.isin(MISSING if self.is_like_kaggle else {""}))
-        if kind.kind not in "fiub":
-            raise BadInput(f"{_column(text.name)}: {dtype} is not read; take float, int, bool or str")
+        if kind not in FLOATS | WHOLE_NUMBERS:
+            raise BadInput(f"{_column(text.name)}: the type {kind} is not read; take float, int or str")
         text = text.mask(text.isin(MISSING))
         numbers = pd.to_numeric(text.str.rstrip("_"), errors="coerce").astype(float)
         self._refuse(text, text.notna() & ~np.isfinite(numbers), "are no numbers")
         if self.is_like_kaggle and text.name in PLAUSIBLE:
             numbers = numbers.where(numbers.between(*PLAUSIBLE[text.name]))
-        missing = numbers.isna()
-        if kind.kind == "f":
-            largest = float(np.finfo(kind).max)
-            self._refuse(text, numbers.abs() > largest, f"are beyond {kind.name}")
-            return numbers.astype(kind)
+        if kind in FLOATS:
+            return numbers
         self._refuse(text, numbers % 1 > 0, "are no whole numbers")
-        # A float64 cannot hold every whole number beyond 2^53, so those come from the text itself.
-        exact = [0 if gap else _whole(cell) for cell, gap in zip(text, missing, strict=True)]
-        low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-        self._refuse(text, [not low <= number <= high for number in exact], f"are beyond {kind.name}")
-        if kind.kind == "b":
-            self._refuse(text, missing, "are missing, which bool cannot say")
-        whole = pd.Series(np.array(exact, kind), text.index, name=text.name)
-        nullable = kind.name.replace("int", "Int").replace("uI", "UI")
-        return whole.astype(nullable).mask(missing) if missing.any() else whole
+        self._refuse(text, numbers.abs() >= 2.0**53, "are 2^53 or more, where whole numbers are rounded")
+        return numbers.astype("Int64" if numbers.isna().any() else "int64")
 
     def _refuse(self, text: pd.Series, wrong: Sequence[bool], why: str) -> None:
         """BadInput if any cell is wrong, with the count, an example, and what commas in it may mean."""
@@ -251,9 +251,10 @@ class prepareData:
         """Replaces each value above the quantile by a random one of those that are not above it; n stays.
 
         quantile: between 0 and 1. seed: of numpy's generator. This looks at all values, and no privacy budget
-        pays for it. One person's value can move the quantile, and then other redrawn values: replacing one
-        real income moves the corrected sum by up to 3.5 times the sensitivity. So a private answer on
-        corrected data does not have the epsilon that was asked for. Raises BadInput for another quantile.
+        pays for it. One person's value can move the quantile, and with it which values are redrawn, and all
+        that they are redrawn as. About (1 - quantile) n values are, and each can move by the sensitivity of
+        one: so far can the corrected sum move. So an answer on corrected data does not have the epsilon that
+        was asked for. Raises BadInput for another quantile.
         """
         if not 0 < quantile < 1:
             raise BadInput(f"the quantile must lie between 0 and 1, not {quantile}")
@@ -302,7 +303,7 @@ def _reader(location: str | os.PathLike, content: bytes) -> Any:
         raise _unreadable(location, line, "it is not UTF-8, perhaps Latin-1; save it as UTF-8") from None
     # The csv module refuses a cell of more than 131,072 letters unless it is told that there may be one.
     csv.field_size_limit(max(csv.field_size_limit(), min(len(text), LONGEST_FIELD)))
-    return csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True)
+    return csv.reader(io.StringIO(text, newline=""), strict=True)
 
 
 def _header(location: str | os.PathLike, reader: Any) -> list[str]:
@@ -335,12 +336,3 @@ def _instead(column: str, present: list[str]) -> str:
             header = f"; its header is {names[:200]!r}"
             return f"{header}: are its fields separated by {separator}? Save it with commas"
     return f"; it has {short(names, 400)}; name one of these"
-
-
-def _whole(cell: str) -> int:
-    """The whole number that a cell holds, exactly where it is written in digits alone."""
-    cell = cell.rstrip("_")
-    try:
-        return int(cell)
-    except ValueError:
-        return int(float(cell))

@@ -21,6 +21,7 @@ from suite.sources.cleaning import (
     prepareData,
     read_content,
     similar_name,
+    spelt_in_several_ways,
 )
 from suite.support.command_line import BadInput, short
 
@@ -129,6 +130,7 @@ class Column(NamedTuple):
     others: np.ndarray  # (n,), the median of the person's other months; or NaN
     notes: list[str]  # what was assumed and what was left out, for the console
     n_is_public: bool  # False where rows are left out for what they hold: no value, no month
+    persons_are_apart: bool  # False where two names may be one person's, who then has more rows than count
 
 
 def load_column(
@@ -153,13 +155,14 @@ def load_column(
     for option, name in {"column": column, "person": person, "month": month}.items():
         if name is not None and not name.strip():
             raise BadInput(f"--{option} is empty (is a shell variable not set?); name one, or leave it out")
-    present, notes = csv_columns(source.path, source.content), []
+    present, notes, hint = csv_columns(source.path, source.content), [], ""
     if person is None and CUSTOMER in present:
         person = CUSTOMER
     elif person is None and (similar := similar_name(CUSTOMER, present)):
         raise BadInput(f"{source.path} has no column {CUSTOMER}, but {similar!r}; give --person '{similar}'")
     if month is None and MONTH in present:
         month = STUDY_MONTH
+        hint = "; give --month VALUE"  # nobody asked for this month
     elif month is None and (similar := similar_name(MONTH, present)):
         notes.append(f"Note: no column is called {MONTH}, but one {similar!r}: rows of all months are taken.")
     # A column can do one thing only.
@@ -173,12 +176,16 @@ def load_column(
     # The rows of the month, and of these so many a person. What is left out is noted.
     keys = [name for name in (person, MONTH if month is not None else None) if name is not None]
     prepared = prepareData(source.path, [*keys, column], {column: float}, content=source.content)
-    everything, left_out = prepared.dataframe, 0
+    everything, left_out, persons_are_apart = prepared.dataframe, 0, True
     if month is not None:
         month = composed(month)
         left_out = _note_other_months(everything[MONTH], month, notes)
-        prepared.apply_column_filter({MONTH: month})
+        try:
+            prepared.apply_column_filter({MONTH: month})
+        except BadInput as problem:
+            raise BadInput(f"{problem}{hint}") from None
     if person is not None:
+        persons_are_apart = not _note_spellings(prepared.dataframe[person], notes)
         try:
             _limit(prepared, person, rows_per_person, seed, notes)
         except BadInput as problem:
@@ -186,7 +193,10 @@ def load_column(
     elif rows_per_person is not None:
         raise BadInput("--rows-per-person needs the column that says whose a row is: give --person COLUMN")
     else:
-        notes.append("Note: no column says whose a row is, so each counts as a person; else give --person.")
+        notes.append(
+            "Note: no column says whose a row is, so each counts as a person, and epsilon is that of a row; "
+            "if a person may have several, give --person COLUMN."
+        )
 
     # A row without a value counts as missing_as, or is left out.
     missing, rows = prepared.settle_missing(column, missing_as), len(prepared.dataframe)
@@ -198,10 +208,10 @@ def load_column(
     elif missing:
         notes.append(f"Note: {missing:,} of {rows:,} values are missing and count as {missing_as:g}.")
     usual = others = np.full(rows, np.nan)
-    if person is not None and month is not None and rows_per_person is None:
+    if person is not None and month is not None and rows_per_person in (None, 1):
         usual, others = _other_months(everything, prepared.dataframe[person], month, column)
     n_is_public = not left_out and not (missing and missing_as is None)
-    return Column(prepared, month, usual, others, notes, n_is_public)
+    return Column(prepared, month, usual, others, notes, n_is_public, persons_are_apart)
 
 
 def _note_other_months(months: pd.Series, month: str, notes: list[str]) -> int:
@@ -221,6 +231,19 @@ def _note_other_months(months: pd.Series, month: str, notes: list[str]) -> int:
             f"not {month!r}, and are left out."
         )
     return without + misspelt
+
+
+def _note_spellings(persons: pd.Series, notes: list[str]) -> int:
+    """Notes and counts the names that may be one person's, as they differ in spelling alone."""
+    several = spelt_in_several_ways(persons.dropna().unique())
+    count = sum(map(len, several))
+    if several:
+        name, (first, second, *_) = short(persons.name, NAME_LETTERS), several[0]
+        notes.append(
+            f"Note: {count:,} names in {name} may be fewer persons, such as {first!r} and {second!r}. Each "
+            "counts as a person, so what epsilon a person has is not known: spell each person in one way."
+        )
+    return count
 
 
 def _limit(
