@@ -8,24 +8,28 @@ the number of values n, and each person's number of rows. An answer is epsilon p
 any answer more than e^epsilon times as likely. Whoever sees the answer then learns little about one person.
 
 The idea. The Laplace mechanism (Dwork, McSherry, Nissim, Smith 2006, "Calibrating Noise to Sensitivity in
-Private Data Analysis") adds noise of scale b = sensitivity / epsilon. The sensitivity is the most that one
-person can change the answer. With every value clamped to [lower, upper] it is
+Private Data Analysis") adds noise of scale b = sensitivity / epsilon: b is its mean size. The sensitivity is
+the most that one person can change the answer. With every value clamped to [lower, upper], so that a value
+beyond counts as the bound, it is
 
     sum      upper - lower
     average  (upper - lower) / n
     maximum  upper - lower
 
-and K times that if a person may have K rows. So the noise follows the upper bound, not the typical value: to
-keep one income of 24 million among thousands of 50 thousand, everybody's noise must be over 100 times wider.
-The bounds must be declared without a look at the data: bounds that follow the data tell what the noise hides.
-Every person has a value: a gap is none, unless --missing-as declares what it counts as.
-mia.py's private training rests on the same idea: it clips gradients where this clamps values.
+If a person may have K rows, that of sum and average is K times as large; that of the maximum is not, because
+all rows together move it from one bound to the other at most. So the noise follows the upper bound, not the
+typical value: to keep one income of 24 million among thousands of 50 thousand, everybody's noise must be over
+100 times wider. The bounds must be declared without a look at the data: bounds that follow the data tell what
+the noise hides. A person without a value would change n. So either --missing-as fills the gap, or no epsilon
+is promised. mia.py's private training rests on the same idea: it clips gradients where this clamps values.
 
-What is run. December's incomes as four data sets: as recorded, under a bound meant to change no record;
-skew-corrected (values above the 0.985 quantile redrawn from those below it); clamped at a lower bound; and
-clamped at a bound that a tenth of epsilon buys, the 0.95 quantile by the exponential mechanism. Each query is
-asked N times and spends epsilon each time, which no real release may do: the last tables show what that
-costs. And an attacker is played, who tells two neighbours apart by one answer.
+What is run. December's incomes as four data sets: as recorded, under a bound so wide that it changes no
+record; skew-corrected (the highest 1.5%, those above the 0.985 quantile, are redrawn from the others);
+clamped at declared bounds; and clamped at an upper bound that a tenth of epsilon buys. That bound is a guess
+at the 0.95 quantile, which 95% of the values do not exceed, by the exponential mechanism: one of 200 public
+candidates is drawn, and the nearer it is to the quantile, the likelier. Each query is asked N times and
+spends epsilon each time, which no real release may do: the last tables show what that costs. And an attacker
+is played, who tells two neighbours apart by one answer.
 
 What to expect. Four figures in figures/ and seven tables on the console, in a few seconds.
 
@@ -64,7 +68,7 @@ from leakage.command_line import OneLineParser, finite_number, positive_number, 
 from leakage.look import save_figures
 from leakage.output import output_folder
 from suite.report.laplace_figures import study_figures
-from suite.report.laplace_tables import NAME_LETTERS, SKEW_CORRECTED, Attack, Result, Study, print_study
+from suite.report.laplace_tables import COLUMN_LETTERS, SKEW_CORRECTED, Attack, Result, Study, print_study
 from suite.sources.cleaning import composed, prepareData
 from suite.sources.credit import (
     CUSTOMER,
@@ -90,7 +94,9 @@ STUDY_COLUMN = "Annual_Income"
 STUDY_FILES = (KAGGLE_NAME, SAMPLE_NAME)
 # Declared, not looked up: hardly anybody who asks a high-street bank for credit earns over 200,000 a year.
 DECLARED_BOUNDS = (0.0, 200_000.0)
-# An entry form may still let through eight digits. A bound meant to change no record has to be that wide.
+# Chosen by us, who know that the file's maximum is about 24.1 million, so that no record changes. A bank that
+# only knows that its form takes eight digits would have to take 99,999,999: noise 500 times as wide as under
+# 200,000, not 125 times.
 WIDEST_BOUNDS = (0.0, 25_000_000.0)
 # A tenth of epsilon finds a quantile to about ln(candidates) * 20 / epsilon ranks, 1% of 12,500 at epsilon 1.
 # So the quantile lies well below 1.
@@ -101,8 +107,10 @@ ATTACKED_EPSILONS = (0.1, 1.0, 10.0)
 ATTACKED_ANSWERS = 10_000  # on each of two neighbours
 
 GRID_STEPS_PER_SCALE = 2.0**40  # Google, "Secure Noise Generation"
-SMALLEST_EPSILON = 2.0**-20  # below this the noise would not fit the whole numbers it is drawn from
-LARGEST_EPSILON = 1000.0  # of the study: at more an answer is the truth itself
+# Grid and scale grow together as epsilon falls. Near 2^-28 the grid would no longer be fine beside the
+# sensitivity, which _with_noise refuses with words about the bounds. This stays clear of it.
+SMALLEST_EPSILON = 2.0**-20
+LARGEST_EPSILON = 1000.0  # of the study: e^1000 promises nothing, whatever noise is still there
 MOST_ANSWERS = 10_000_000  # of one query: more would not fit into a laptop's memory
 
 
@@ -114,6 +122,41 @@ _asked: dict[int, tuple] = {}  # integer seed -> the question that it has answer
 
 class PrivacyLeakWarning(UserWarning):
     """What should have been declared was taken from the data, or noise was used twice: that reveals data."""
+
+
+def _with_noise(
+    true_answer: float, largest_answer: float, sensitivity: float, iterations: int, epsilon: float, seed: Seed
+) -> np.ndarray:
+    """The true answer plus Laplace noise of scale sensitivity / epsilon. In every textbook that is
+
+        true_answer + generator.laplace(scale=sensitivity / epsilon, size=iterations)
+
+    But floating-point Laplace noise does not reach every number. Which ones it misses depends on the true
+    answer, so the low bits of an answer can give it away (Mironov 2012, "On Significance of the Least
+    Significant Bits for Differential Privacy"). Here the true answer is rounded to a multiple of a power of
+    two, the grid, and the noise is a whole number k of grid steps with probability proportional to
+    exp(-rate |k|), after Google's "Secure Noise Generation" (2020). The grid is 2^40 times finer than the
+    scale, or as fine as floating-point numbers allow. Every answer can then come from every data set, up to
+    a probability of about exp(epsilon - 44) / 2, 1e-19 at epsilon 1: numpy's geometric ends at 44 scales.
+    Its exponential number has 53 bits, a few thousand of its values to each k, so that the chances of k are a
+    little uneven, and of the difference of two as well: up to 10 scales by at most 4e-10 of themselves. So a
+    ratio may exceed e^epsilon by 1e-9 of itself, and the promise holds up to a probability of 4e-12 more;
+    that is what the enumeration in tests/test_laplace.py, with fewer bits, comes to at 53.
+    """
+    iterations, epsilon = _asked_for(iterations, epsilon, SMALLEST_EPSILON)
+    # math.fsum does not depend on the order of the rows, but it rounds, and so does the division by n. On a
+    # grid no finer than four times the spacing of floating-point numbers, that stays below a step.
+    finest = max(sensitivity / epsilon / GRID_STEPS_PER_SCALE, 4 * math.ulp(largest_answer))
+    grid = 2.0 ** math.ceil(math.log2(finest))
+    # Neighbours' answers therefore differ by at most the sensitivity, one step for that rounding, and one
+    # for the rounding to the grid.
+    if 2 * grid > sensitivity / 1000:
+        raise BadInput("the bounds are too far from 0 for their distance; subtract a constant from the data")
+    rate = epsilon * grid / (sensitivity + 2 * grid)
+    stop = -math.expm1(-rate)
+    generator = _generator(seed, (true_answer, sensitivity, epsilon), stacklevel=4)
+    noise = generator.geometric(stop, iterations) - generator.geometric(stop, iterations)
+    return (round(true_answer / grid) + noise) * grid
 
 
 def repeated_sum(
@@ -165,8 +208,11 @@ def repeated_max(
     upper_bound: float | None = None,
     seed: Seed = None,
 ) -> np.ndarray:
-    """Private maxima of `data`: as repeated_sum. One person can move the maximum from one bound to the other,
-    so the noise spans the whole range; repeated_quantile tells more."""
+    """Private maxima of `data`: as repeated_sum, but the whole epsilon however many rows a person has.
+
+    One person's rows, one or all of them, can move the maximum from one bound to the other, and no further.
+    So the noise spans the whole range; repeated_quantile tells more.
+    """
     values, lower, upper = _clamped(data, lower_bound, upper_bound)
     largest = max(abs(lower), abs(upper))
     return _with_noise(float(values.max()), largest, upper - lower, iterations, privacy_budget, seed)
@@ -198,7 +244,8 @@ def repeated_quantile(
     grid = _candidates(candidates, lower, upper)
     iterations, epsilon = _asked_for(iterations, privacy_budget, math.ulp(0.0))
     cumulated = np.cumsum(quantile_weights(values, epsilon, quantile, grid))
-    uniform = _generator(seed, (hash(np.sort(values).tobytes()), quantile, epsilon)).random(iterations)
+    question = hash(np.sort(values).tobytes()), quantile, epsilon
+    uniform = _generator(seed, question, stacklevel=3).random(iterations)
     return grid[np.searchsorted(cumulated, uniform * cumulated[-1], side="right").clip(max=len(grid) - 1)]
 
 
@@ -270,43 +317,15 @@ def _asked_for(iterations: int, privacy_budget: float, smallest: float) -> tuple
     return answers, epsilon
 
 
-def _generator(seed: Seed, question: tuple) -> np.random.Generator:
-    """The generator; a warning if this integer seed has answered another question before."""
+def _generator(seed: Seed, question: tuple, stacklevel: int) -> np.random.Generator:
+    """The generator; a warning if this integer seed has answered another question before.
+
+    stacklevel: that of warnings.warn, so that the warning names the line that asked the question.
+    """
     if isinstance(seed, numbers.Integral) and _asked.setdefault(int(seed), question) != question:
         told = f"seed {seed} has answered before: equal seeds give equal noise. Pass one Generator on instead"
-        warnings.warn(told, PrivacyLeakWarning, stacklevel=4)
+        warnings.warn(told, PrivacyLeakWarning, stacklevel=stacklevel)
     return np.random.default_rng(seed)
-
-
-def _with_noise(
-    true_answer: float, largest_answer: float, sensitivity: float, iterations: int, epsilon: float, seed: Seed
-) -> np.ndarray:
-    """The true answer plus Laplace noise of scale sensitivity / epsilon. In every textbook that is
-
-        true_answer + generator.laplace(scale=sensitivity / epsilon, size=iterations)
-
-    But floating-point Laplace noise does not reach every number. Which ones it misses depends on the true
-    answer, so the low bits of an answer can give it away (Mironov 2012, "On Significance of the Least
-    Significant Bits for Differential Privacy"). Here the true answer is rounded to a multiple of a power of
-    two, the grid, and the noise is a whole number k of grid steps with probability proportional to
-    exp(-rate |k|), after Google's "Secure Noise Generation" (2020). The grid is 2^40 times finer than the
-    scale, or as fine as floating-point numbers allow. Every answer can then come from every data set, up to
-    a probability of about exp(epsilon - 44) / 2, 1e-19 at epsilon 1: numpy's geometric ends at 44 scales.
-    """
-    iterations, epsilon = _asked_for(iterations, epsilon, SMALLEST_EPSILON)
-    # math.fsum does not depend on the order of the rows, but it rounds, and so does the division by n. On a
-    # grid no finer than four times the spacing of floating-point numbers, that stays below a step.
-    finest = max(sensitivity / epsilon / GRID_STEPS_PER_SCALE, 4 * math.ulp(largest_answer))
-    grid = 2.0 ** math.ceil(math.log2(finest))
-    # Neighbours' answers therefore differ by at most the sensitivity, one step for that rounding, and one
-    # for the rounding to the grid.
-    if 2 * grid > sensitivity / 1000:
-        raise BadInput("the bounds are too far from 0 for their distance; subtract a constant from the data")
-    rate = epsilon * grid / (sensitivity + 2 * grid)
-    stop = -math.expm1(-rate)
-    generator = _generator(seed, (true_answer, sensitivity, epsilon))
-    noise = generator.geometric(stop, iterations) - generator.geometric(stop, iterations)
-    return (round(true_answer / grid) + noise) * grid
 
 
 # --------------------------------------------------------------------------------------------- the study
@@ -318,13 +337,14 @@ class Query(NamedTuple):
     name: str
     private: Callable[..., np.ndarray]
     true: Callable[[prepareData, str], float]
-    sensitivity: Callable[[float, int], float]  # of the width of the bounds, and of n
+    sensitivity: Callable[[float, int], float]  # to one row: of the width of the bounds, and of n
+    rows_add_up: bool  # whether K rows of a person change the answer K times as much as one
 
 
 QUERIES = [
-    Query("sum", repeated_sum, prepareData.nonprivate_sum, lambda width, n: width),
-    Query("average", repeated_average, prepareData.nonprivate_average, lambda width, n: width / n),
-    Query("maximum", repeated_max, prepareData.nonprivate_max, lambda width, n: width),
+    Query("sum", repeated_sum, prepareData.nonprivate_sum, lambda width, n: width, True),
+    Query("average", repeated_average, prepareData.nonprivate_average, lambda width, n: width / n, True),
+    Query("maximum", repeated_max, prepareData.nonprivate_max, lambda width, n: width, False),
 ]
 
 
@@ -357,7 +377,7 @@ def declared_bounds(
     if undeclared:
         lacking, options = " and no ".join(undeclared), " and --".join(undeclared)
         leak = "was declared; it is taken from the data, and leaks. Declare what is known beforehand with"
-        print(in_lines(f"Warning: no {lacking} bound of {short(column, NAME_LETTERS)} {leak} --{options}."))
+        print(in_lines(f"Warning: no {lacking} bound of {short(column, COLUMN_LETTERS)} {leak} --{options}."))
     low = float(values.min()) if low is None else low
     if high is None:
         high, end = float(np.quantile(values, SKEW_QUANTILE)), float(values.max()) if end is None else end
@@ -384,6 +404,7 @@ def private_quantile(
 ) -> np.ndarray:
     """Private quantiles (iterations,) of the values (n,), which count as a bound where they are beyond it."""
     declared = {"lower_bound": bounds[0], "upper_bound": bounds[1], "candidates": quantile_grid(bounds)}
+    # Clipped here already, as repeated_quantile would warn of it; the study says itself what lies beyond.
     return repeated_quantile(iterations, values.clip(*bounds), epsilon, quantile, **declared, seed=seed)
 
 
@@ -439,11 +460,12 @@ def ask(
     rows: int,
     seed: Seed,
 ) -> list[Result]:
-    """Every query on every data set. A person with up to K `rows` changes an answer up to K times as much
-    (group privacy), so that epsilon of one row is epsilon / K."""
+    """Every query on every data set. A person with up to K `rows` changes a sum or an average up to K times
+    as much as one row does (group privacy), so that epsilon of one row is epsilon / K. A maximum moves from
+    one bound to the other at most, however many rows move, and needs no more noise for several."""
     results = []
     for query in QUERIES:
-        recorded_truth = query.true(recorded, column)
+        recorded_truth, counted = query.true(recorded, column), rows if query.rows_add_up else 1
         for row in data_sets:
             values = row.prepared.dataframe[column].to_numpy(float)
             lower, upper = row.bounds
@@ -457,9 +479,9 @@ def ask(
                 upper=upper,
                 truth=truth,
                 bias=truth - recorded_truth,
-                scale=rows * query.sensitivity(upper - lower, len(values)) / spent,
+                scale=counted * query.sensitivity(upper - lower, len(values)) / spent,
                 epsilon=spent,
-                answers=query.private(iterations, values, spent / rows, **bounds, seed=seed),
+                answers=query.private(iterations, values, spent / counted, **bounds, seed=seed),
                 promised=row.promised,
             )
             results.append(result)
@@ -514,7 +536,7 @@ def main(
         if given is not None and not os.fspath(given):
             raise BadInput(f"--{option} is empty (is a shell variable not set?); name one, or leave it out")
     if epsilon > LARGEST_EPSILON:
-        raise BadInput(f"epsilon {epsilon:g} hides nothing; take one of at most {LARGEST_EPSILON:g}")
+        raise BadInput(f"epsilon {epsilon:g} promises nothing; take one of at most {LARGEST_EPSILON:g}")
     source = find_credit_csv() if data is None else describe_csv(data)
     generator = np.random.default_rng(seed)
     recorded = load_column(
@@ -532,14 +554,13 @@ def main(
     n, rows = len(values), rows_per_person or 1
     smallest = SMALLEST_EPSILON * rows / (1 - BOUND_SHARE)
     if epsilon < smallest:
-        raise BadInput(
-            f"epsilon {epsilon:g} is too small to draw noise for; take at least {1.01 * smallest:.3g}"
-        )
+        least = f"take at least {1.01 * smallest:.3g}"
+        raise BadInput(f"epsilon {epsilon:g} is smaller than the noise is made for; {least}")
     wide, clamp, declared = declared_bounds(values, column, lower, upper, widest)
     if column == STUDY_COLUMN and None in (lower, upper) and source.description not in STUDY_FILES:
         unit = f"the bounds {clamp[0]:,.10g} to {clamp[1]:,.10g} are declared for Kaggle's file"
         print(in_lines(f"Note: {unit}; give --lower and --upper if these incomes have another unit."))
-    promised = declared and recorded.n_is_public
+    promised = declared and recorded.n_is_public and recorded.persons_are_apart
 
     # A bound for the fourth data set is bought with a tenth of epsilon. Then every query is asked.
     grid_bounds = clamp[0], wide[1]
@@ -563,7 +584,7 @@ def main(
         epsilon=epsilon,
         answers=private_quantile(values, SKEW_QUANTILE, grid_bounds, epsilon / rows, iterations, generator),
         promised=promised,
-        expected_error=float(chances @ np.abs(candidates - truth)),
+        mean_error=float(chances @ np.abs(candidates - truth)),
     )
 
     # The worst case, a person at the bound; and one at the bound of the clamped data under the widest bound.
@@ -612,7 +633,7 @@ def command_line() -> None:
     parser = OneLineParser(description=__doc__ and __doc__.splitlines()[0], prog="laplace.py")
     add = parser.add_argument
     bound = f"in the column's unit (default for {STUDY_COLUMN}: %s; else from the data, which leaks)"
-    widest = f"meant to change no record (default for {STUDY_COLUMN}: {WIDEST_BOUNDS[1]}; else --upper)"
+    widest = f"so wide that no record changes (default for {STUDY_COLUMN}: {WIDEST_BOUNDS[1]}; else --upper)"
     add("--data", metavar="FILE", help="a CSV with a header line (default: Kaggle's, else the sample)")
     add("--column", default=STUDY_COLUMN, help="a numeric column of it (default: %(default)s)")
     add("--month", help=f"value of its {MONTH} column, if it has one (default: {STUDY_MONTH})")

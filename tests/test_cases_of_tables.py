@@ -203,6 +203,29 @@ def test_a_person_written_in_two_ways_is_one_person(written):
         values_of(path)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("cus_1", "CUS_1"), ("7", "7.0"), ("7.00", "7"), ("Ann Lee", "AnnLee")]
+)
+def test_a_person_in_two_spellings_has_no_epsilon(written, first, second):
+    """They are taken for two persons, whose noise would hide half of the one that they may be."""
+    path = written(["Customer_ID", "x"], [first, 1], ["other", 2], [second, 3])
+    read = load_column(describe_csv(path), "x")
+    assert read.prepared.dataframe.x.tolist() == [1, 2, 3]
+    assert not read.persons_are_apart
+    [note] = read.notes
+    assert note.startswith(
+        f"Note: 2 names in Customer_ID may be fewer persons, such as {first!r} and {second!r}"
+    )
+    study = laplace.main(data=path, column="x", lower=0.0, upper=5.0, iterations=2, figures=path.parent / "f")
+    assert not any(result.promised for result in study.results)
+
+
+@pytest.mark.parametrize(("first", "second"), [("7", "07"), ("7", "7.1"), ("7", "-7"), ("v1.0", "v1")])
+def test_other_persons_are_others(written, first, second):
+    read = load_column(describe_csv(written(["Customer_ID", "x"], [first, 1], [second, 2])), "x")
+    assert (read.persons_are_apart, read.notes) == (True, [])
+
+
 @pytest.mark.parametrize("held", ["年収 ", "\u200b年収", "\ufeff年収", "年\u00a0収"])
 def test_a_name_with_letters_that_do_not_show_is_told(written, held):
     with pytest.raises(BadInput, match="has no column 年収, but '") as raised:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from dp_accounting.dp_event import GaussianDpEvent, SelfComposedDpEvent
+from dp_accounting.dp_event import GaussianDpEvent, LaplaceDpEvent, SelfComposedDpEvent
 from dp_accounting.pld import PLDAccountant
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -41,6 +41,7 @@ from suite.report.laplace_tables import (
     errors_table,
     gaussian_deviation,
     interval_table,
+    laplace_epsilon,
     posterior_at,
     queries_table,
     spending_table,
@@ -84,10 +85,11 @@ def incomes():
 @pytest.mark.parametrize("epsilon", [0.01, 1.0, 30.0])
 def test_the_noise_is_laplace_of_the_formula_s_scale(function, truth, sensitivity, epsilon, incomes):
     """Kolmogorov-Smirnov against scipy, 9 times at p < 1e-4: a correct program fails once in 1,100 seeds.
-    A scale 4% off would be found: 20,000 answers tell 1.5% (three standard errors) apart."""
-    answers = function(20_000, incomes, epsilon, lower_bound=10_000, upper_bound=160_000, seed=7)
+    A scale 4% off would be found: the mean distance of 100,000 answers has a standard error of 0.32%, and is
+    off by 2%, where it would be nearer to the wrong scale, once in 10^9 runs."""
+    answers = function(100_000, incomes, epsilon, lower_bound=10_000, upper_bound=160_000, seed=7)
     expected = stats.laplace(truth(np.clip(incomes, 10_000, 160_000)), sensitivity / epsilon)
-    assert answers.shape == (20_000,)
+    assert answers.shape == (100_000,)
     assert answers.dtype == np.float64
     assert stats.kstest(answers, expected.cdf).pvalue > 1e-4
     wrong = stats.laplace(expected.mean(), 1.04 * sensitivity / epsilon)
@@ -156,6 +158,71 @@ def test_the_low_bits_reveal_floating_point_noise_but_not_ours(epsilon, found, i
     assert stats.chi2_contingency(counts).pvalue > 1e-4
 
 
+# numpy's exponential numbers come from 256 layers (Marsaglia and Tsang 2000): a whole number of 53 bits times
+# the width of a layer, which is drawn as well. Where the highest begins, and the area of each.
+LAST_LAYER, LAYER_AREA = 7.69711747013104972, 3.9496598225815571993e-03
+
+
+def widths_of_layers():
+    """The widths (257,) of the layers and, last, of the base, which stands first in numpy's tables too."""
+    widths = [LAST_LAYER]
+    while len(widths) < 255:
+        widths.append(-math.log(LAYER_AREA / widths[-1] + math.exp(-widths[-1])))
+    return np.array([LAYER_AREA / math.exp(-LAST_LAYER), *widths[::-1], 0.0])[[-1, *range(1, 256), 0]]
+
+
+def chances_of_geometric(rate, bits):
+    """The chance of each whole number from 1 on, of numpy's geometric with so many bits instead of 53."""
+    widths, uniform = widths_of_layers(), np.arange(2**bits) / 2**bits
+    heights, most = np.exp(-widths), int(45 / rate)
+    chances = np.zeros(most + 1)
+
+    def add(numbers, weights):
+        places = np.ceil(numbers / rate).astype(int).clip(1, most)
+        chances[:] += np.bincount(places, weights, most + 1) / 2**bits
+
+    in_base = uniform * widths[256] < LAST_LAYER
+    add(uniform * widths[256], in_base)
+    add(LAST_LAYER - np.log1p(-uniform), np.full(2**bits, 1 - in_base.mean()))
+    for layer in range(1, 256):
+        numbers = uniform * widths[layer]
+        kept = (np.exp(-numbers) - heights[layer]) / (heights[layer - 1] - heights[layer])
+        add(numbers, np.where(numbers < widths[layer - 1], 1.0, kept))
+    return chances[1:] / chances.sum()
+
+
+def test_the_layers_are_numpy_s():
+    """A fresh generator's first 64 bits give its first exponential number, but for 1.1% of them."""
+    widths, hits = widths_of_layers(), 0
+    for seed in range(300):
+        raw = int(np.random.PCG64(seed).random_raw())
+        layer, whole = raw >> 3 & 0xFF, raw >> 11
+        expected = whole * (widths[layer] if layer else widths[256]) / 2**53
+        found = np.random.Generator(np.random.PCG64(seed)).standard_exponential()
+        hits += math.isclose(found, expected, rel_tol=1e-9)
+    assert hits > 285
+
+
+def test_the_generator_s_bits_cost_as_much_as_is_stated():
+    """numpy's 53 bits stand against a rate of 2^-40 or more: 13 bits to each whole number. With one and three
+    bits to each, what the noise is off by and what lies beyond e^epsilon fall by 16 as they must; so at 13
+    they are 4^-12 and 4^-10 of that."""
+    rate, epsilon, steps = 0.7318 * 2.0**-14, 1.0, 14
+    shift = int(epsilon / rate)
+    for extra in (1, 3):
+        chances = chances_of_geometric(rate, steps + extra)
+        spectrum = np.fft.rfft(chances, 2 ** math.ceil(math.log2(2 * len(chances))))
+        noise = np.fft.irfft(np.abs(spectrum) ** 2)
+        noise = np.concatenate([noise[-len(chances) + 1 :], noise[: len(chances)]])
+        k = np.arange(-len(chances) + 1, len(chances))
+        near = np.abs(k) < 10 / rate
+        ideal = math.tanh(rate / 2) * np.exp(-rate * np.abs(k[near]))
+        off_by = np.abs(noise[near] / ideal - 1).max()
+        beyond = np.maximum(0, noise[shift:] - math.exp(rate * shift) * noise[:-shift]).sum()
+        assert 1e-10 < off_by / 4 ** (13 - extra) < 4e-10
+        assert 1e-12 < beyond / 4 ** (13 - extra) < 5e-12
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("epsilon", [0.5, 2.0])
 def test_neighbouring_data_sets_answer_within_epsilon(function, epsilon):
@@ -217,6 +284,7 @@ def test_a_bound_from_the_data_warns(incomes):
         ({"upper_bound": "9"}, TypeError),
         ({"upper_bound": math.inf}, ValueError),
         ({"upper_bound": 1e150}, ValueError),
+        ({"lower_bound": 0.0, "upper_bound": 1e-150}, ValueError),
         ({"iterations": 10**12}, ValueError),
         ({"data": np.ma.masked_array([1.0, 2.0], [False, True])}, TypeError),
         ({"data": [Decimal(1), Decimal(2)]}, TypeError),
@@ -250,6 +318,55 @@ def test_equal_integer_seeds_warn_because_their_difference_is_exact(monkeypatch,
     assert second - first == pytest.approx([3, 3, 3], abs=1e-6)
     with pytest.warns(laplace.PrivacyLeakWarning, match="seed 77"):
         laplace.repeated_quantile(3, [5.0, 9.0], 1.0, 0.5, lower_bound=0, upper_bound=9, seed=77)
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, laplace.repeated_quantile])
+def test_a_warning_names_the_line_that_asked(function, monkeypatch, recwarn):
+    monkeypatch.setattr(laplace, "_asked", {})
+    options = {"quantile": 0.5} if function is laplace.repeated_quantile else {}
+    for data in ([-1.0, 2.0], [3.0, 4.0]):
+        function(3, data, 1.0, **options, lower_bound=0.0, upper_bound=9.0, seed=5)
+    if not options:
+        function(3, [3.0], 1.0)
+    messages = [str(warning.message).split(":")[0][:9] for warning in recwarn]
+    assert messages == ["lower_bou", "seed 5 ha", *([] if options else ["no upper_"])]
+    assert {warning.filename for warning in recwarn} == {__file__}
+
+
+class Recording(np.random.Generator):
+    """A generator that keeps what its geometric numbers were asked with."""
+
+    def geometric(self, stop, size):
+        self.stop = stop
+        return super().geometric(stop, size)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("lower", "epsilon"), [(0.0, 1.0), (0.0, 2.0**-20), (1e9, 1.0), (1e9, 30.0)])
+def test_the_noise_covers_the_rounding_too(function, lower, epsilon):
+    """Neighbours lie sensitivity / grid + 2 steps apart at most, over which the chances fall by e^epsilon in
+    all. Answers are multiples of a grid of at least four spacings of the largest one."""
+    generator, data = Recording(np.random.PCG64(0)), [lower + 0.25, lower + 1.0]
+    answers = function(500, data, epsilon, lower_bound=lower, upper_bound=lower + 1, seed=generator)
+    sensitivity = 0.5 if function is laplace.repeated_average else 1.0
+    spacing = 4 * math.ulp((lower + 1) * (2 if function is laplace.repeated_sum else 1))
+    grid = 2.0 ** math.ceil(math.log2(max(sensitivity / epsilon / 2**40, spacing)))
+    assert (answers / grid == np.rint(answers / grid)).all()
+    assert (answers / grid % 2 == 1).any()
+    rate = -math.log1p(-generator.stop)
+    assert rate * (sensitivity / grid + 2) == pytest.approx(epsilon, rel=1e-9)
+
+
+def test_no_epsilon_is_too_small_for_the_noise_s_whole_numbers(monkeypatch):
+    """Their rate stays above 2^-41. What ends it is the grid, which is too coarse from about 2^-28 on."""
+    monkeypatch.setattr(laplace, "SMALLEST_EPSILON", 0.0)
+    ask = partial(laplace.repeated_sum, 3, [0.0, 1.5], upper_bound=1.5)
+    generator = Recording(np.random.PCG64(0))
+    for power in range(-28, 10):
+        ask(privacy_budget=2.0**power, seed=generator)
+        assert generator.stop > 2.0**-41
+    with pytest.raises(BadInput, match="too far from 0"):
+        ask(privacy_budget=2.0**-29)
 
 
 def test_a_lower_bound_of_0_warns_where_it_clips(recwarn):
@@ -479,6 +596,14 @@ def test_best_bound_is_the_one_brute_force_finds(truth):
         assert totals[bound] == pytest.approx(least, rel=1e-3)
         assert above == (values > bound).sum()
     assert best_bound(values, 1e9, 1.0) == (1e9, 0, pytest.approx(1e9 - values.mean()))
+    raised = values.clip(min=30_000)
+    _, above, least = best_bound(values, 30_000, 0.2, truth)
+    totals = {
+        cut: off(np.minimum(raised, cut).mean() - target, (cut - 30_000) / 300 / 0.2)
+        for cut in values[values > 30_000]
+    }
+    assert least == pytest.approx(min(totals.values()), rel=1e-3)
+    assert above == (values > min(totals, key=totals.get)).sum()
 
 
 # The middles of 20,000 equal shares of all Laplace noise of scale 1.
@@ -522,9 +647,9 @@ def test_the_attacker_is_told_what_the_table_says(study):
     assert table["bound"].tolist() == ["200,000"] * 3 + ["25,000,000"] * 3
     assert table["counts as"].tolist() == ["0.1", "1", "10", "0.0008", "0.008", "0.08"]
     for (_, row), attack in zip(table.iterrows(), study.attacks, strict=True):
-        auc, half = map(float, row["measured"].split(" ± "))
+        auc, half = map(float, row["AUC measured"].split(" ± "))
         assert auc == pytest.approx(float(row["AUC"]), abs=3.5 / 1.96 * half + 1e-4)
-        tpr, found = tpr_at(attack.counts_as, 0.01), number(row["measured "]) / 100
+        tpr, found = tpr_at(attack.counts_as, 0.01), number(row["TPR measured"]) / 100
         # The threshold is estimated too, so the share found has the error of two shares.
         error = math.sqrt(tpr * (1 - tpr) / 10_000 + (tpr / 0.01) ** 2 * 0.01 / 10_000)
         assert found == pytest.approx(tpr, abs=4 * min(error, 0.01))
@@ -540,6 +665,14 @@ def test_a_person_with_two_rows_is_attacked_with_both():
     """At epsilon 2: the AUC of two scales, 0.865, and not that of one, 0.724; its standard error is 0.003."""
     told = laplace.attack(50, (0.0, 10.0), 10.0, 2.0, 2, np.random.default_rng(3))
     assert told.measured["auc"] == pytest.approx(auc_at(2.0), abs=0.012)
+
+
+def test_the_attacker_s_scales_are_those_between_the_bounds():
+    """Bounds of 100 and 200: a person at 200 is one scale away at epsilon 1, and one at 150 a half."""
+    for income, scales in ((200.0, 1.0), (150.0, 0.5)):
+        told = laplace.attack(50, (100.0, 200.0), income, 1.0, 1, np.random.default_rng(3))
+        assert told.counts_as == pytest.approx(scales)
+        assert told.measured["auc"] == pytest.approx(auc_at(scales), abs=0.016)  # four standard errors
 
 
 @pytest.mark.parametrize("answers", [1, 2, 3, 4, 7, 10, 100, 1000])
@@ -596,7 +729,7 @@ def test_writes_the_four_figures_and_nothing_else(small, tmp_path):
             assert image.format == "PNG"
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert done.stderr == ""
-    assert "5 values (1.25%) lie above the bound 200,000. 5 of them contradict" in done.stdout
+    assert "5 values (1.25%) lie above the bound 200,000. All contradict" in done.stdout
 
 
 def test_gaussian_noise_where_delta_alone_covers_it():
@@ -611,7 +744,7 @@ def test_the_smallest_epsilon_is_told_as_it_is_given(rows, small, tmp_path):
     run = partial(laplace.main, data=small, iterations=2, figures=tmp_path, rows_per_person=rows)
     smallest = 2.0**-20 * rows / 0.9
     with pytest.raises(
-        ValueError, match=f"epsilon {0.99 * smallest:g} is too small .* {1.01 * smallest:.3g}$"
+        ValueError, match=f"epsilon {0.99 * smallest:g} is smaller than .* {1.01 * smallest:.3g}$"
     ):
         run(epsilon=0.99 * smallest)
     run(epsilon=float(f"{1.01 * smallest:.3g}"))
@@ -646,7 +779,7 @@ def test_the_results_are_those_of_the_definitions(small, tmp_path):
     # By 200,000 other answers: 5 standard errors are exceeded once in 2 million seeds.
     draws = laplace.private_quantile(december.to_numpy(), 0.985, (0.0, 25e6), 0.5, 200_000, seed=1)
     errors = np.abs(draws - quantile.truth)
-    assert abs(quantile.expected_error - errors.mean()) < 5 * errors.std() / math.sqrt(len(errors))
+    assert abs(quantile.mean_error - errors.mean()) < 5 * errors.std() / math.sqrt(len(errors))
     # 300 answers: the standard error of a 95% coverage is 1.3%; 12 within 5 of them fail once in 1e5. Their
     # standard deviations have an error of 6.5%, so that 12 within 27% fail once in 2,000 seeds.
     for result in results[:-1]:
@@ -669,6 +802,19 @@ def test_another_column_says_that_its_bounds_leak(small, tmp_path, monkeypatch, 
     assert status == 0
     assert "Warning" not in output
     assert {path.name for path in tmp_path.iterdir()} == FIGURES
+
+
+def test_answers_without_a_promise_are_not_called_private(small, tmp_path, run_command_line):
+    """And nobody is told what Gaussian noise would do for an epsilon that is not known."""
+    run = ("--data", small, "--column", "Score", "--iterations", 5, "--figures", tmp_path)
+    status, output, _ = run_command_line(laplace, *run)
+    assert status == 0
+    assert "what epsilon that comes to is not known" in " ".join(output.split())
+    assert "one noisy average is" in output
+    assert "Gaussian" not in output
+    status, output, _ = run_command_line(laplace, *run, "--lower", -20, "--upper", 20_000)
+    assert "one private average is" in output
+    assert "Gaussian" in output
 
 
 def test_a_number_below_0_in_any_notation(small, tmp_path, monkeypatch, run_command_line):
@@ -937,7 +1083,29 @@ def study(small):
         return studied(patch, data=small, iterations=400, epsilon=0.5, seed=3)
 
 
-def test_several_rows_a_person_widen_every_scale(small, monkeypatch, capsys, tmp_path):
+@pytest.fixture(scope="module")
+def bounded(small):
+    """The same with bounds that cut at both ends, of the data as recorded too."""
+    with pytest.MonkeyPatch.context() as patch:
+        return studied(patch, data=small, iterations=400, epsilon=0.5, seed=3, lower=9_000.0, widest=4e6)
+
+
+@pytest.mark.parametrize("query", laplace.QUERIES, ids=lambda query: query.name)
+def test_a_person_with_several_rows_moves_an_answer_as_far_as_is_counted(query, monkeypatch, tmp_path):
+    """All data sets of four rows at either bound, of which a person has two: the farthest that these two move
+    the true answer is the scale that `ask` takes, times epsilon."""
+    function = {"sum": np.sum, "average": np.mean, "maximum": np.max}[query.name]
+    farthest = max(
+        abs(function([*first, *others]) - function([*second, *others]))
+        for first, second, others in itertools.product(itertools.product((2.0, 10.0), repeat=2), repeat=3)
+    )
+    (tmp_path / "four.csv").write_text("who,x\na,2\na,3\nb,10\nc,9\n")
+    run = {"data": tmp_path / "four.csv", "column": "x", "person": "who", "rows_per_person": 2}
+    study = studied(monkeypatch, **run, lower=2.0, upper=10.0, iterations=3, epsilon=0.5)
+    assert study.of(query.name, "clamped").scale == pytest.approx(farthest / 0.5)
+
+
+def test_several_rows_a_person_widen_the_scales_but_the_maximum_s(small, monkeypatch, capsys, tmp_path):
     """Both months of 400 persons: twice the sensitivity, and answers as wide (27%: as above)."""
     table = pd.read_csv(small).drop(columns="Month")
     table.to_csv(tmp_path / "two.csv", index=False)
@@ -946,14 +1114,16 @@ def test_several_rows_a_person_widen_every_scale(small, monkeypatch, capsys, tmp
     assert len(study.values) == 800
     for result in study.results[:-1]:
         sensitivity = (result.upper - result.lower) / (800 if result.query == "average" else 1)
-        assert result.scale == pytest.approx(2 * sensitivity / result.epsilon)
+        rows = 1 if result.query == "maximum" else 2
+        assert result.scale == pytest.approx(rows * sensitivity / result.epsilon)
         assert result.answers.std() == pytest.approx(math.sqrt(2) * result.scale, rel=0.27)
     laplace.main(**run | {"iterations": 3, "figures": tmp_path / "figures"})
     said = " ".join(capsys.readouterr().out.split())
     assert (
-        "may have 2 rows here, so every sensitivity counts 2 times. How many each person has is public"
-        in said
-    )
+        "may have 2 rows here, so the sensitivity of sum, average and quantile counts 2 times; that of the "
+        "maximum does not"
+    ) in said
+    assert "How many each person has is public" in said
     with pytest.raises(BadInput, match="400 of 400 persons"):
         laplace.main(data=tmp_path / "two.csv", figures=tmp_path / "figures")
 
@@ -1001,17 +1171,22 @@ def test_the_tables_of_queries(study):
         assert (row["query"], row["data set"]) == (result.query, result.data_set)
         assert number(row["true value"]) == pytest.approx(result.truth, abs=0.0051)
         assert number(row["one answer"]) == pytest.approx(result.answers[0], abs=0.0051)
+        recorded = {"sum": math.fsum(study.values), "maximum": study.values.max()}.get(result.query)
+        expected = 0.0 if recorded is None else result.truth - recorded
+        assert number(row["bias"]) == pytest.approx(expected, abs=0.0051)
         # 400 distances of Laplace noise have a standard error of 5% of their mean: 9 within four of these
         # fail once in 2,000 seeds. A quantile's is taken from its distances.
         distances = np.abs(result.answers - result.truth)
         standard_error = 0.05 * distances.mean() if result.scale else distances.std() / 20
-        assert number(row["off on average"]) == pytest.approx(distances.mean(), abs=4 * standard_error)
-        relative = 100 * number(row["off on average"]) / abs(result.truth)
-        assert number(row["of the true value"]) == pytest.approx(relative, abs=0.00051, rel=1e-5)
+        assert number(row["mean noise"]) == pytest.approx(distances.mean(), abs=4 * standard_error)
+        relative = 100 * number(row["mean noise"]) / abs(result.truth)
+        assert number(row["noise / true"]) == pytest.approx(relative, abs=0.00051, rel=1e-5)
 
 
-def test_the_table_of_intervals(study):
+@pytest.mark.parametrize("name", ["study", "bounded"])
+def test_the_table_of_intervals(name, request):
     """One answer's interval holds its own average in 95%, and none other where clamping took more off."""
+    study = request.getfixturevalue(name)
     table = interval_table(study)
     truths = [study.values.mean(), study.usual.mean()]
     for (_, row), result in zip(table.iterrows(), study.averages, strict=True):
@@ -1022,7 +1197,10 @@ def test_the_table_of_intervals(study):
         for cell, truth in zip(cells, [result.truth, *truths], strict=True):
             held = 100 * ((answers - half <= truth) & (truth <= answers + half)).mean()
             assert number(cell) == pytest.approx(held, abs=0.051)
-    assert table["as recorded"].tolist()[1:] == ["0.0%"] * 3
+    if name == "study":
+        assert table["as recorded"].tolist()[1:] == ["0.0%"] * 3
+    else:
+        assert study.averages[0].bias < 0
 
 
 def test_the_table_of_errors_is_what_releases_are_off_by(study):
@@ -1063,18 +1241,46 @@ def test_the_table_of_errors_is_what_releases_are_off_by(study):
             assert number(found["above it"]) == (values > best + 0.01).sum()
 
 
+def test_the_table_of_errors_under_a_lower_bound(bounded):
+    """By adding up the noise, to 0.1%; the private bound over all bounds that may be bought."""
+    table, values, n, row = errors_table(bounded), bounded.values, 400, 0
+    low = values.clip(min=9_000)
+    for truth in (values.mean(), bounded.usual.mean()):
+        for epsilon in (0.5, 0.05, 0.005):
+            found = table.iloc[row]
+            row += 1
+            bounds, chances = bounded.bound_chances[epsilon]
+            likely = chances > 1e-7
+            bought = [
+                off(np.minimum(low, cut).mean() - truth, (cut - 9_000) / n / (0.9 * epsilon))
+                for cut in bounds[likely]
+            ]
+            best = {
+                cut: off(np.minimum(low, cut).mean() - truth, (cut - 9_000) / n / epsilon)
+                for cut in values[values > 9_000]
+            }
+            expected = {
+                "as recorded": off(values.clip(0, 4e6).mean() - truth, 4e6 / n / epsilon),
+                "clamped": off(values.clip(9_000, 2e5).mean() - truth, 191_000 / n / epsilon),
+                "private bound": chances[likely] @ bought,
+                "its error": min(best.values()),
+            }
+            assert {name: number(found[name]) for name in expected} == pytest.approx(expected, rel=2e-3)
+
+
 def test_the_table_of_averaging(study):
     table = averaging_table(study.averages)
     for (_, row), result in zip(table.iterrows(), study.averages, strict=True):
         scale, answers = result.scale, result.answers
-        expected = [
-            scale,
-            error_of_mean(scale, 400),
-            abs(np.mean(answers) - result.truth),
-            error_of_median(scale, 400),
-            abs(np.median(answers) - result.truth),
-        ]
-        assert [number(cell) for cell in row[1:]] == pytest.approx(expected, abs=0.0051)
+        expected = {
+            "one answer": scale,
+            "mean of all": error_of_mean(scale, 400),
+            "mean, here": abs(np.mean(answers) - result.truth),
+            "median of all": error_of_median(scale, 400),
+            "median, here": abs(np.median(answers) - result.truth),
+        }
+        found = {name: number(row[name]) for name in table.columns[1:]}
+        assert found == pytest.approx(expected, abs=0.0051)
 
 
 def test_the_table_of_spending(study):
@@ -1128,21 +1334,54 @@ def test_what_is_printed_and_counted(small, tmp_path, capsys, study):
     lines = printed.splitlines()
     assert len(lines) <= 3 * 45
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 110
-    assert any("the noise is 125 times as wide" in line for line in lines[:10])
-    off_by = "off by 125,000 on average as recorded, because the bound is 25,000,000; by 1,000 if clamped"
-    assert off_by in " ".join(" ".join(lines[:10]).split())
+    first = " ".join(" ".join(lines[:12]).split())
+    assert "In short Annual_Income: keeping 5 recording errors makes the noise 125 times as wide." in first
+    clamped, usual = study.of("average", "clamped"), study.usual.mean()
+    assert (
+        "One average has noise of 125,000 on average as recorded, because the bound is 25,000,000, and of "
+        f"1,000 if clamped at 200,000. But clamping moves the average itself by {clamped.bias:+,.2f}, to "
+        f"{clamped.truth - usual:,.2f} above that of the persons' usual values."
+    ) in first
     assert printed.endswith(f"Look first at {tmp_path / 'normalized_noise_observations.png'}\n")
     printed = " ".join(printed.split())
     frame = pd.read_csv(small).pivot(index="Customer_ID", columns="Month", values="Annual_Income")
     assert study.usual.tolist() == np.minimum(frame.November, frame.December).tolist()
     assert f"{frame.min(axis=1).mean():,.2f} is the average of the persons' usual values" in printed
-    assert "5 values (1.25%) lie above the bound 200,000. 5 of them contradict" in printed
+    assert "5 values (1.25%) lie above the bound 200,000. All contradict the same person's" in printed
     assert "For everybody up to 200,000 it is: epsilon counts as one 125 times smaller." in printed
     assert "Not private at all, and in no release: true values and what is divided by one, biases," in printed
     for epsilon in (total_epsilon((Asked(0.5, 400),))[0], 0.5):
         deviation = 200_000 / 400 * gaussian_deviation(epsilon, 1e-6, 400)
         assert f"{deviation:,.4g}" in printed
     assert "Gaussian noise adds up more slowly" in printed
+    times = 0.5 / laplace_epsilon(0.5, 1e-6, 400)
+    assert f"Laplace noise needs {times:,.3g} times, or 400 times at delta 0." in printed
+    assert "Delta 1e-06 is" not in printed  # 400 persons
+    assert "so what epsilon that comes to is not known" not in printed
+
+
+@pytest.mark.parametrize(("epsilon", "answers"), [(1.0, 1000), (0.1, 20), (3.0, 2)])
+def test_laplace_noise_has_the_total_that_it_is_made_for(epsilon, answers):
+    """By dp_accounting's PLD accountant, ten times finer than ours, and never more than basic composition."""
+    each = laplace_epsilon(epsilon, 1e-6, answers)
+    accountant = PLDAccountant(value_discretization_interval=epsilon / 1e5)
+    accountant.compose(SelfComposedDpEvent(LaplaceDpEvent(1 / each), answers))
+    total = accountant.get_epsilon(1e-6)
+    assert total == pytest.approx(epsilon, rel=0.005)
+    assert each >= epsilon / answers
+
+
+def test_a_thousand_answers_at_one_total_take_133_times_the_noise():
+    assert 1 / laplace_epsilon(1.0, 1e-6, 1000) == pytest.approx(133, abs=0.5)
+    assert gaussian_deviation(1.0, 1e-6, 1000) / math.sqrt(2) == pytest.approx(94.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("persons", "chance"), [(10_000, None), (12_500, "0.0125"), (3_000_000, "1,")])
+def test_a_delta_that_is_not_small_is_said_to_be_so(persons, chance):
+    said = laplace_tables.delta_sentence(persons)
+    assert (
+        said == "" if chance is None else f"one of n = {persons:,} may have a probability of {chance}" in said
+    )
 
 
 @pytest.mark.parametrize(("answers", "pays"), [(1, False), (10, False), (100, True)])
@@ -1199,21 +1438,54 @@ def test_the_figure_of_the_distribution(drawn, study):
     said = " ".join(texts_of(figure))
     share = values[values > 200_000].sum() / values.sum()
     assert f"1.25% of the values lie above 200,000 and make up {share:.0%} of the sum" in said
-    assert f"average {values.mean():,.2f}" in said
-    assert f"average {study.corrected.mean():,.2f}" in said
+    assert f"average as recorded: {values.mean():,.2f}" in said
+    assert f"average, skew-corrected: {study.corrected.mean():,.2f}" in said
     assert f"{(values < values.mean()).mean():.1%} of the values lie below the average as recorded" in said
     assert "n = 400" in said
-    linear, logarithmic = figure.axes
-    for axes in (linear, logarithmic):
-        recorded, corrected = (patch.get_data() for patch in axes.patches)
-        assert recorded.values.sum() == corrected.values.sum() == 400
-        assert (recorded.edges == corrected.edges).all()
-        assert recorded.values[recorded.edges[:-1] > 200_000].sum() >= 4
-        assert corrected.values[corrected.edges[:-1] > 200_000].sum() == 0
-    assert logarithmic.get_yscale() == logarithmic.get_xscale() == "log"
+    [axes] = figure.axes
+    recorded, corrected = (patch.get_data() for patch in axes.patches[:2])
+    assert recorded.values.sum() == corrected.values.sum() == 400
+    assert (recorded.edges == corrected.edges).all()
+    assert recorded.values[recorded.edges[:-1] > 200_000].sum() >= 4
+    assert corrected.values[corrected.edges[:-1] > 200_000].sum() == 0
+    assert axes.get_yscale() == axes.get_xscale() == "log"
     # A bin of one value is not hidden at the axis.
-    assert logarithmic.get_ylim()[0] == 0.5
+    assert axes.get_ylim()[0] == 0.5
     assert "values per bin" in said
+    # Each line stands where its name says, in the colour of its name, and ends beside it, above the bars.
+    tops = []
+    for line, name, place in zip(
+        axes.lines,
+        axes.texts,
+        (study.corrected.mean(), values.mean(), 200_000),
+        strict=True,
+    ):
+        assert line.get_xdata() == [place, place]
+        assert f"{place:,.2f}".removesuffix(".00") in name.get_text()
+        assert line.get_color() == name.get_color()
+        assert name.xy == (place, line.get_ydata()[1])
+        tops.append(line.get_ydata()[1])
+    assert tops == sorted(tops, reverse=True)
+    assert (
+        axes.transAxes.transform((0, tops[-1]))[1] > axes.transData.transform((1, recorded.values.max()))[1]
+    )
+    assert [line.get_color() for line in axes.lines] == [
+        laplace_figures.COLOURS["skew-corrected"],
+        laplace_figures.COLOURS["as recorded"],
+        laplace_figures.BLACK,
+    ]
+
+
+def test_a_column_without_skew_has_linear_axes(tmp_path, monkeypatch):
+    (tmp_path / "even.csv").write_text("x\n" + "\n".join(map(str, range(-20, 80))))
+    study = studied(
+        monkeypatch, data=tmp_path / "even.csv", column="x", lower=-20.0, upper=100.0, iterations=5
+    )
+    figure = laplace_figures.distribution_figure(study)
+    [axes] = figure.axes
+    assert axes.get_xscale() == axes.get_yscale() == "linear"
+    assert axes.patches[0].get_data().values.sum() == 100
+    assert "linear axes" in texts_of(figure)
 
 
 @pytest.mark.parametrize("data_set", ["as recorded", "skew-corrected"])
@@ -1224,23 +1496,40 @@ def test_the_figures_of_averages(drawn, study, data_set):
     truth, errors = result.truth, result.answers - result.truth
     half = 2.995732274 * scale
     for expected in (
-        f"{data_set}: one private average is off by {scale:,.4g} on average",
+        f"{data_set}: one average has noise of {scale:,.4g} on average",
         f"Laplace density, scale b = {scale:,.6g}",
         f"true average {truth:,.2f}",
         f"95% interval of one answer, ± b ln 20 = {half:,.6g}",
         f"{100 * (np.abs(errors) < half).mean():.1f}% of all 400 hold it",
         f"the average of the persons' usual values, {study.usual.mean():,.2f}",
-        "400 private averages",
         f"the first 20: {int((np.abs(errors[:20]) > half).sum()) or 'none'} of these intervals miss",
     ):
         assert expected in said
     away = abs(study.usual.mean() - truth) / scale
     assert f"usual average, {away:,.3g} b away" in said
     corrected = data_set == "skew-corrected"
+    word = "noisy" if corrected else "private"
+    assert f"400 {word} averages" in said
+    assert f"{word} average of Annual_Income" in said
+    assert ("private" in said) == (not corrected)
+    away = f"the dashed line lies {study.values.mean() - truth:,.2f} below the average as recorded."
+    assert (away in said) == corrected
     assert ("do not have the epsilon" in said) == ("125 times less than as recorded" in said) == corrected
     assert ("epsilon not known" in said) == corrected
     assert ("epsilon 0.5" in said) == (not corrected)
     own, intervals = figure.axes
+    # The average of the usual values is within reach here, where there is a line.
+    dotted = [line.get_xdata()[0] for line in own.lines if line.get_linestyle() == ":"]
+    assert dotted == [pytest.approx(study.usual.mean())]
+    # Intervals that miss are black squares, the others dots in the data set's colour.
+    shades = {}
+    for container in intervals.containers:
+        points, _, _ = container
+        missing = np.abs(points.get_xdata() - truth) > half
+        for miss in missing:
+            shades.setdefault(bool(miss), set()).add((points.get_color(), points.get_marker()))
+    assert shades[False] == {(laplace_figures.COLOURS[data_set], "o")}
+    assert shades.get(True, {(laplace_figures.BLACK, "s")}) == {(laplace_figures.BLACK, "s")}
     [line] = [line for line in own.lines if len(line.get_xdata()) > 100]
     expected = stats.laplace(truth, scale).pdf(line.get_xdata())
     np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
@@ -1263,27 +1552,26 @@ def test_the_figures_of_averages(drawn, study, data_set):
 
 
 def test_the_figure_of_the_noise_has_one_axis_and_one_unit(drawn, study):
-    """All four data sets in % of the clamped average, each in bins of a quarter of its own scale."""
+    """All four data sets in the column's unit, each in bins of a quarter of its own scale."""
     figure = drawn["normalized_noise_observations.png"]
     said = " ".join(texts_of(figure))
-    assert (
-        "as recorded the noise is 125 times as wide, as it follows the bound, not the typical value" in said
-    )
+    assert "Annual_Income: keeping 5 recording errors makes the noise 125 times as wide" in said
     [axes] = figure.axes
-    whole = study.of("average", "clamped").truth
     for place, (patch, result) in enumerate(zip(axes.patches, study.averages, strict=True)):
         heights, edges, base = patch.get_data()
-        errors = 100 * (result.answers - result.truth) / whole
-        counts = np.histogram(errors, edges)[0]
+        counts = np.histogram(result.answers - result.truth, edges)[0]
         assert base == -place
         assert heights - base == pytest.approx(0.75 * counts / counts.max())
-        assert np.diff(edges) == pytest.approx(25 * result.scale / whole)
+        assert np.diff(edges) == pytest.approx(result.scale / 4)
         assert counts.sum() == 400
-        assert f"bound {result.upper:,.8g} b = {result.scale:,.6g} 95% interval ± " in said
+        half = math.log(20) * result.scale
+        assert f"bound {result.upper:,.8g} b = {result.scale:,.6g} 95% interval ± {half:,.6g}" in said
     bars = [line.get_xdata()[1] for line in axes.lines if line.get_linewidth() == 3]
-    assert bars == pytest.approx([100 * math.log(20) * result.scale / whole for result in study.averages])
+    assert bars == pytest.approx([math.log(20) * result.scale for result in study.averages])
     assert bars[0] / bars[1] == pytest.approx(125)
-    assert axes.get_xlim()[1] >= 8 * 100 * study.averages[0].scale / whole
+    assert axes.get_xlim()[1] >= 8 * study.averages[0].scale
+    assert axes.get_xlabel().endswith("in the unit of Annual_Income")
+    assert "private" not in said.replace("private bound", "")  # the skew-corrected answers are not
 
 
 def test_a_data_set_has_one_colour_in_all_figures(drawn):
@@ -1405,6 +1693,9 @@ def test_every_number_of_the_pages_prose_is_in_what_the_run_prints(page, referen
         f"{len(laplace.CANDIDATE_STEPS)}",
     }
     allowed |= {"2006", "2012", "2019", "2021", "0", "1", "2", "4", "8", "36", "51", "53", "95%"}
+    eight_digits = 99_999_999
+    allowed |= {f"{eight_digits:,}", f"{eight_digits / laplace.DECLARED_BOUNDS[1]:.0f}"}
+    allowed.add("4e-12")  # of the generator's bits: a test above
     prose = ROW.sub("", page)
     prose = re.sub(r"\]\([^)]*\)|```.*?```", "", prose, flags=re.DOTALL)
     found = [match.lstrip("+-") for match in NUMBER.findall(prose)]

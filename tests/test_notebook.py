@@ -86,7 +86,7 @@ def test_bad_input_is_one_line_and_no_traceback(shell, capsys):
     calls = {
         "the column is not there; name another": lambda: run("a.py", study),
         "unrecognized arguments: --nothing; see --help": lambda: parser.parse_args(["--nothing"]),
-        "epsilon 5000 hides nothing; take one of at most 1000": lambda: laplace.main(epsilon=5000),
+        "epsilon 5000 promises nothing; take one of at most 1000": lambda: laplace.main(epsilon=5000),
     }
     for line, call in calls.items():
         with pytest.raises(BadInput) as caught:

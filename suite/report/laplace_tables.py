@@ -26,17 +26,18 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import betainc, gammaln, log_ndtr, ndtr
 
-from leakage.command_line import show
+from leakage.command_line import counted, show
 from suite.support.command_line import in_lines, short
 
-DELTA = 1e-6  # of the total: far below one in n
+DELTA = 1e-6  # of the total
+LARGEST_FAILURE = 0.01  # n times delta; from there on it is said that delta is not small for so many persons
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one
 LARGEST_ACCOUNTED = 50.0  # epsilon of an answer; beyond, the accountants' exponentials overflow
 RDP_ORDERS = (1 + np.geomspace(1e-3, 1e4, 400)).tolist()  # finer than the accountant's own, so tighter
 SKEW_CORRECTED = "skew-corrected"
 CONTRADICTION = 2.0  # times the median of the same person's other months: no longer the same income
 LOW_FPR, PRIORS = 0.01, (0.5, 0.1)  # of the attacker
-NAME_LETTERS = 32  # of a column, before it is cut
+COLUMN_LETTERS = 32  # of a column's name in a title, before its middle is cut out
 NOT_KNOWN = "not known"
 
 
@@ -54,7 +55,12 @@ class Result:
     epsilon: float  # of one answer
     answers: np.ndarray  # (iterations,)
     promised: bool = True  # False where the data had a say in bounds, n or values: then epsilon is not known
-    expected_error: float | None = None  # E|error| of a quantile's answer, over all its candidates
+    mean_error: float | None = None  # E|error| of a quantile's answer, over all its candidates
+
+    @property
+    def adjective(self) -> str:
+        """What an answer may be called: "private" only where an epsilon is promised."""
+        return "private" if self.promised else "noisy"
 
     @property
     def half_width(self) -> float:
@@ -117,7 +123,16 @@ class Study:
     @property
     def name(self) -> str:
         """The column's name, cut if it is too long for a title."""
-        return short(" ".join(self.column.split()), NAME_LETTERS)
+        return short(" ".join(self.column.split()), COLUMN_LETTERS)
+
+    @property
+    def kept(self) -> str:
+        """What only the wide bound keeps, with its count: recording errors, where persons' values repeat
+        from month to month and all these contradict them; else values above the bound."""
+        extreme = self.values > self.clamp[1]
+        if self.usual_average is not None and (self.values > CONTRADICTION * self.others)[extreme].all():
+            return counted(int(extreme.sum()), "recording error")
+        return f"{counted(int(extreme.sum()), 'value')} above {self.clamp[1]:,.8g}"
 
     @property
     def skew(self) -> str:
@@ -127,10 +142,13 @@ class Study:
         said = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the bound {upper:,.10g}."
         if extreme.any() and np.isfinite(self.others).any():
             contradicted = (extreme & (self.values > CONTRADICTION * self.others)).sum()
-            said += (
-                f" {contradicted:,} of them contradict the same person's other months: they are more than "
-                f"{CONTRADICTION:g} times the median of these."
-            )
+            which = "All" if contradicted == extreme.sum() else f"{contradicted:,} of them"
+            if self.usual_average is None:  # values that change every month contradict nothing
+                said += f" {which} are more than {CONTRADICTION:g} times the median of the same person's "
+                said += "other months."
+            else:
+                said += f" {which} contradict the same person's other months: they are more than "
+                said += f"{CONTRADICTION:g} times the median of these."
         said += f" {below:,} values lie below the bound {lower:,.10g}." if below else ""
         beyond = ((self.values < self.wide[0]) | (self.values > self.wide[1])).sum()
         if beyond and self.wide != self.clamp:
@@ -234,9 +252,11 @@ def attack_table(study: Study) -> pd.DataFrame:
                 "epsilon": f"{attack.epsilon:g}",
                 "counts as": f"{attack.counts_as:.4g}",
                 "AUC": f"{auc_at(attack.counts_as):.4f}",
-                "measured": f"{measured['auc']:.4f} ± {(measured['auc_high'] - measured['auc_low']) / 2:.4f}",
+                "AUC measured": (
+                    f"{measured['auc']:.4f} ± {(measured['auc_high'] - measured['auc_low']) / 2:.4f}"
+                ),
                 f"TPR at {LOW_FPR:.0%} FPR": f"{tpr_at(attack.counts_as, LOW_FPR):.2%}",
-                "measured ": f"{tpr:.2%}",
+                "TPR measured": f"{tpr:.2%}",
                 **{f"from {prior:g}": f"{posterior_at(attack.counts_as, prior):.4f}" for prior in PRIORS},
             }
         )
@@ -323,23 +343,23 @@ def errors_table(study: Study) -> pd.DataFrame:
 
 
 def queries_table(study: Study) -> pd.DataFrame:
-    """Sum, maximum and quantile, and the mean distance of an answer from the truth."""
+    """Sum, maximum and quantile: what clamping takes off, and the mean size of the noise."""
     rows = []
     for result in study.results:
         if result.query == "average":
             continue
         unit = max(abs(result.truth), result.scale or 0.0)
-        # E|noise| is b; that of a quantile is over all its candidates, each with its chance.
-        off = result.expected_error if result.scale is None else result.scale
+        # E|noise| is b; a quantile's is its distance from the truth, over all candidates with their chances.
+        noise = result.mean_error if result.scale is None else result.scale
         rows.append(
             {
                 "query": result.query,
                 "data set": result.data_set,
-                "upper bound": f"{result.upper:,.8g}",
                 "true value": amount(result.truth, unit),
+                "bias": amount(result.bias, unit, "+"),
                 "one answer": amount(float(result.answers[0]), unit),
-                "off on average": f"{off:,.6g}",
-                "of the true value": f"{off / abs(result.truth):.3%}" if result.truth else "",
+                "mean noise": amount(noise, noise),
+                "noise / true": f"{noise / abs(result.truth):.3%}" if result.truth else "",
             }
         )
     return pd.DataFrame(rows)
@@ -373,16 +393,16 @@ def error_of_median(scale: float, answers: int) -> float:
 
 
 def averaging_table(averages: list[Result]) -> pd.DataFrame:
-    """What the repetition gives away: the error that is left if all answers of one query are averaged."""
+    """What the repetition gives away: the noise that is left if all answers of one query are averaged."""
     rows = []
     for result in averages:
         answers = len(result.answers)
         columns = {
             "one answer": result.scale,
             "mean of all": error_of_mean(result.scale, answers),
-            "here": abs(result.answers.mean() - result.truth),
+            "mean, here": abs(result.answers.mean() - result.truth),
             "median of all": error_of_median(result.scale, answers),
-            "here ": abs(np.median(result.answers) - result.truth),
+            "median, here": abs(np.median(result.answers) - result.truth),
         }
         unit = result.scale / math.sqrt(answers)
         rows.append(
@@ -460,6 +480,20 @@ def gaussian_deviation(epsilon: float, delta: float, answers: int) -> float:
     return math.sqrt(answers) / brentq(excess, smallest, math.sqrt(2 * epsilon) + 1)
 
 
+def laplace_epsilon(total: float, delta: float, answers: int) -> float:
+    """Epsilon of each of so many answers with Laplace noise that together have epsilon `total` at `delta`, by
+    total_epsilon, to a ten-thousandth of itself."""
+    least = total / answers  # by basic composition
+
+    def excess(epsilon: float) -> float:
+        return total_epsilon((Asked(epsilon, answers),), delta)[0] - total
+
+    most = least
+    while excess(most) <= 0:  # at a small epsilon many answers may tell no more than delta allows
+        least, most = most, 2 * most
+    return brentq(excess, least, most, xtol=1e-4 * least, rtol=1e-4) if most > least else least
+
+
 def spending_table(study: Study) -> pd.DataFrame:
     """Epsilon of each query on each data set, of what the private bound costs, and of all of it together; and
     of averages with as much Gaussian noise as makes their total that of the Laplace noise above."""
@@ -512,14 +546,15 @@ def _spent(data_set: str, queries: str, asked: list[Asked], promised: bool) -> d
 
 
 def noise_sentence(study: Study) -> str:
-    """How much wider the average's noise is as recorded than under the bound of the clamped data."""
+    """How much wider the average's noise is as recorded than under the bound of the clamped data, and why."""
     wide, narrow = study.of("average", "as recorded"), study.of("average", "clamped")
-    if wide.upper == narrow.upper and wide.lower == narrow.lower:
-        return f"all private averages have the bound {wide.upper:,.8g}, and noise of the same scale"
-    times = wide.scale / narrow.scale
-    return (
-        f"as recorded the noise is {times:,.4g} times as wide, as it follows the bound, not the typical value"
-    )
+    if study.wide == study.clamp:
+        return f"all averages have the bound {wide.upper:,.8g}, and noise of the same scale"
+    times = f"makes the noise {wide.scale / narrow.scale:,.4g} times as wide"
+    if (study.values > study.clamp[1]).any():
+        return f"keeping {study.kept} {times}"
+    needless = ", which no value needs," if (study.values >= study.clamp[0]).all() else ""
+    return f"the range {wide.lower:,.8g} ... {wide.upper:,.8g}{needless} {times}"
 
 
 def gaussian_sentence(study: Study) -> str:
@@ -538,12 +573,23 @@ def gaussian_sentence(study: Study) -> str:
         f"{laplace:,.4g}."
     )
     if answers > 1:
+        times = result.epsilon / laplace_epsilon(result.epsilon, DELTA, answers)
         said += (
-            f" For a total of {result.epsilon:g} it needs {one:,.4g}: {one / laplace:,.3g} times the noise "
-            f"of one answer, where Laplace noise by basic composition takes {answers:,} times. Best is to "
-            "ask once, and publish that answer."
+            f" For a total of {result.epsilon:g} at the same delta it needs {one:,.4g}, {one / laplace:,.3g} "
+            f"times the noise of one answer; Laplace noise needs {times:,.3g} times, or {answers:,} times at "
+            "delta 0. Best is to ask once, and publish that answer."
         )
     return said
+
+
+def delta_sentence(persons: int) -> str:
+    """That delta is not small, where it is not for so many persons; else nothing."""
+    if persons * DELTA <= LARGEST_FAILURE:
+        return ""
+    return (
+        f"Delta {DELTA:g} is for each person: that the promise fails one of n = {persons:,} may have a "
+        f"probability of {min(persons * DELTA, 1):.4g}, which is not small."
+    )
 
 
 def print_study(study: Study) -> None:
@@ -552,28 +598,37 @@ def print_study(study: Study) -> None:
     answers, unit = f"{len(recorded.answers):,}", max(abs(recorded.truth), recorded.scale)
     asked_at = f"N = {answers} answers to each query at epsilon {study.epsilon:g} each, seed {study.seed}"
     if not recorded.promised:
-        asked_at += ". The data had a say in bounds or n, so what epsilon that comes to is not known"
+        asked_at += ". The data had a say in bounds or n, or a person may have two names, so what epsilon "
+        asked_at += "that comes to is not known"
     print(in_lines(f"{study.name}: {study.where}; {asked_at}."))
 
     print("\nIn short")
     print(in_lines(f"{study.name}: {noise_sentence(study)}."))
-    scales = f"One private average is off by {recorded.scale:,.6g} on average"
+    usual = study.usual_average
+    scales = f"One average has noise of {recorded.scale:,.6g} on average"
     if study.wide != study.clamp:
-        scales += f" as recorded, because the bound is {recorded.upper:,.8g}; by {clamped.scale:,.6g} if "
-        scales += f"clamped at {clamped.upper:,.8g}"
+        scales += f" as recorded, because the bound is {recorded.upper:,.8g}, and of {clamped.scale:,.6g} if "
+        scales += f"clamped at {clamped.upper:,.8g}. But clamping moves the average itself by "
+        scales += amount(clamped.bias, unit, "+")
+        if usual is not None:
+            away, side = abs(clamped.truth - usual), "above" if clamped.truth >= usual else "below"
+            scales += f", to {amount(away, unit)} {side} that of the persons' usual values"
     print(in_lines(f"{scales}."))
     print(in_lines(study.skew))
 
-    print("\nThe average of four data sets; bias: less the average as recorded")
+    print("\nThe average of four data sets; bias: the true average minus that as recorded")
     show(averages_table(study))
-    usual = study.usual_average
     if usual is not None:
         said = f"{amount(usual, unit)} is the average of the persons' usual values, the most frequent"
         print(in_lines(f"{said} of all months."))
     if study.rows_per_person > 1:
         rows = study.rows_per_person
-        told = f"A person may have {rows} rows here, so every sensitivity counts {rows} times. How many each "
-        print(in_lines(told + "person has is public, as n is."))
+        told = (
+            f"A person may have {rows} rows here, so the sensitivity of sum, average and quantile counts "
+            f"{rows} times; that of the maximum does not, as all rows together move it from bound to bound "
+            "at most. How many each person has is public, as n is."
+        )
+        print(in_lines(told))
 
     title = (
         "One answer, and the 95% interval that a reader puts around it: answer ± b ln 20. It is one for the "
@@ -591,40 +646,47 @@ def print_study(study: Study) -> None:
     print(f"\n{in_lines(title)}")
     show(attack_table(study))
     if study.wide != study.clamp:
-        times = study.attacks[0].counts_as / study.attacks[-len(study.attacks) // 2].counts_as
+        under_narrow, under_wide = (
+            next(attack for attack in study.attacks if attack.bounds == bounds)
+            for bounds in (study.clamp, study.wide)
+        )
         told = (
             f"The wide bound's noise is no safer for a person at that bound. For everybody up to "
-            f"{study.clamp[1]:,.8g} it is: epsilon counts as one {times:,.4g} times smaller."
+            f"{study.clamp[1]:,.8g} it is: epsilon counts as one "
+            f"{under_narrow.counts_as / under_wide.counts_as:,.4g} times smaller."
         )
         print(in_lines(told))
 
     title = (
-        "How far off one private average is, E|error| = |bias| + b exp(-|bias| / b), against each truth: "
+        f"How far off one {clamped.adjective} average is, E|error| = |bias| + b exp(-|bias| / b), against "
+        "each truth: "
         "at the best bound, with so many values above it, and on the other data; private bound: over all "
         f"bounds that {study.bound_share:.0%} of epsilon may buy"
     )
     print(f"\n{in_lines(title)}")
     show(errors_table(study))
 
-    print("\nThe other queries")
+    print("\nThe other queries; bias: the true value minus that as recorded")
     show(queries_table(study))
     told = "One person can move a maximum from bound to bound, so its noise spans the whole range."
     print(in_lines(f"{told} A high quantile tells more."))
 
     title = (
-        f"Asking again: how far off one answer, the mean and the median of all {answers} are, on average "
-        "(for many answers b, 2 b / sqrt(pi N), b sqrt(2 / (pi N))) and here"
+        f"Asking again: the noise of one answer, and what is left of it in the mean and the median of all "
+        f"{answers}, on average (for many answers b, 2 b / sqrt(pi N), b sqrt(2 / (pi N))) and here"
     )
     print(f"\n{in_lines(title)}")
     show(averaging_table(study.averages))
     print("\nWhat the answers spend of one person's privacy")
     show(spending_table(study))
     if clamped.promised:
-        print(in_lines(gaussian_sentence(study)))
+        for sentence in (gaussian_sentence(study), delta_sentence(len(study.values))):
+            if sentence:
+                print(in_lines(sentence))
     told = (
         "Not private at all, and in no release: true values and what is divided by one, biases, how often "
         "intervals hold what, how many values lie beyond a bound, contradict other months or are missing, "
-        "best bounds and all expected errors, how far off answers are here, usual values, the skew-corrected "
+        "best bounds and all expected errors, how much noise is left here, usual values, the skew-corrected "
         "data and answers, and all figures. Whoever knows the seed can subtract the noise from the rest."
     )
     print(f"\n{in_lines(told)}")
