@@ -251,3 +251,30 @@ def test_a_rare_category_is_not_named():
     check = same_shares("classes", "classes", frame, "label", 0.05)
     assert check["differs"]
     assert "secret" not in check["sentence"]
+    # Nor where it is rare on one side alone, however far apart the shares are.
+    frame["label"] = np.where(np.arange(400) % 2, "common", "other")
+    frame.loc[[*range(191, 200), *range(300, 400)], "label"] = "secret"
+    sentence = same_shares("classes", "classes", frame, "label", 0.05)["sentence"]
+    assert "most apart: common" in sentence or "most apart: other" in sentence
+    frame.loc[190, "label"] = "secret"
+    assert "most apart: secret" in same_shares("classes", "classes", frame, "label", 0.05)["sentence"]
+
+
+def test_shares_are_of_persons_with_all_rows_on_one_side():
+    """Each once, however many rows they have; who is on both sides would stand on either."""
+    frame = pd.DataFrame({"member": np.arange(400) < 200, "group": np.tile(["x", "y"], 200)})
+    frame["person"] = np.arange(400)
+    alone = same_shares("groups", "groups", frame, "group", 0.05)["p"]
+    assert alone == pytest.approx(1)
+    both = pd.DataFrame({"member": [True] * 40 + [False] * 40, "group": ["x"] * 40 + ["y"] * 40})
+    both["person"] = 1000 + np.arange(80) % 40
+    whole = pd.concat([frame, frame, both], ignore_index=True)
+    assert same_shares("groups", "groups", whole, "group", 0.05)["p"] == alone
+
+
+def test_rows_a_person_that_cannot_be_compared_are_told():
+    losses = Losses(*made(40, 40), member_persons=np.arange(40) // 2, nonmember_persons=np.arange(40) // 2)
+    check = same_rows_a_person(losses, level=0.05)
+    assert check["sentence"].startswith("the number of rows a person cannot be compared: ")
+    assert not check["differs"]
+    assert check["auc"] is check["auc_low"] is check["auc_high"] is None

@@ -1,14 +1,17 @@
 """The audit's verdict and its report: what is read, what is said of it, and what can be handed on."""
 
+import base64
 import copy
 import json
+import math
 import pickle
+import re
 import stat
 import subprocess
 import sys
 import tomllib
 from hashlib import sha256
-from html import escape
+from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,9 +20,11 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast
 from leakage.audit import VERSION, _without_output, audit, command_line
 from leakage.command_line import BadInput
-from leakage.wording import glossary_of, print_report, words_on_groups
+from leakage.page import LETTERS, page_of
+from leakage.wording import first_sentence, glossary_of, measures_table, print_report, words_on_groups
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -287,6 +292,53 @@ def test_a_person_of_inf_and_minus_inf_is_counted_and_left_out():
     assert report["persons"] == {"refused": told}
 
 
+@pytest.mark.parametrize(("trainings", "references"), [(1, False), (2, False), (2, True)])
+def test_the_level_is_shared_by_all_questions_and_all_trainings(trainings, references):
+    """Each attack on each training and on their mean, the groups, the persons: 5% together."""
+    reference = {"references": [np.concatenate(made(60, 50, seed=9))], "reference_members": "none"}
+    sides = [
+        pd.DataFrame(
+            {"loss": losses, "g": np.arange(len(losses)) % 2, "who": first + np.arange(len(losses)) // 2}
+        )
+        for seed in range(trainings)
+        for first, losses in zip((0, 100), made(60, 50, seed=seed), strict=True)
+    ]
+    options = {"column": "loss", "group_column": "g", "person_column": "who"}
+    report = audit(*sides, **options, **(reference if references else {}))
+    questions = (2 if references else 1) * trainings + 2
+    assert report["confidences"]["auc"] == pytest.approx(1 - 0.05 / questions)
+    of_trainings = report["confidences_of_trainings"]
+    assert of_trainings["auc"] == pytest.approx(1 - 0.05 / questions / trainings)
+    assert of_trainings["heldout_advantage"] == pytest.approx(1 - 0.02 / questions / trainings)
+    assert report["groups"]["confidence"] == report["confidences"]["auc"]
+    assert report["trainings"][-1]["loss"] == pytest.approx(
+        measure_leakage(
+            *(side["loss"].to_numpy() for side in sides[-2:]),
+            confidence=of_trainings,
+            member_persons=sides[-2]["who"].to_numpy(),
+            nonmember_persons=sides[-1]["who"].to_numpy(),
+        )
+    )
+
+
+def test_persons_and_the_control_have_their_shares_of_the_level():
+    members, nonmembers = made(60, 50)
+    persons = np.arange(60) // 2, 100 + np.arange(50) // 2
+    control = np.concatenate(made(60, 50, seed=1))
+    report = audit(members, nonmembers, persons=persons, control=[control])
+    assert report["confidences"]["auc"] == pytest.approx(0.975)
+    means = [losses.reshape(-1, 2).mean(axis=1) for losses in (members, nonmembers)]
+    expected = auc_with_interval(*means, confidence=0.975)
+    assert [report["persons"][key] for key in ("auc", "auc_low", "auc_high")] == pytest.approx(expected)
+    models = [
+        Losses(losses[:60], losses[60:], None, None, *persons)
+        for losses in (np.concatenate([members, nonmembers]), control)
+    ]
+    contrast = paired_contrast(*models, ("a", "b"), confidence=0.975)
+    for key in ("auc_difference", "auc_low", "auc_high"):
+        assert report["control"][key] == pytest.approx(contrast[key])
+
+
 # ------------------------------------------------------------------------------------------------ one source
 
 
@@ -401,6 +453,185 @@ def test_the_page_is_one_file_that_says_what_was_audited(run_audit, tmp_path):
         assert heading in page
     assert "Gaussian processes hold rows of their training data, and a tree grown to the end holds" in page
     assert "An upper bound" in page
+
+
+LETTER_SIZES = {"p": 8, "li": 8, "dd": 6.8, "h1": 12, "h2": 8.8, "tr": 6.8}  # in points
+MARGINS = {"p": 4.8, "li": 0, "dd": 1.2, "h1": 1.2, "h2": 12, "tr": 2.4}
+
+
+class Rows(HTMLParser):
+    """The cells of all rows of all tables, and the height of the page in points as it prints on A4: of each
+    line of text at 0.55 of its size a letter, which is wide, and of the figure."""
+
+    WIDTH, HEIGHT = (210 - 26) / 25.4 * 72, (297 - 26) / 25.4 * 72  # without the margins
+
+    def __init__(self):
+        super().__init__()
+        self.tables, self.text, self.height = [], "", 0.0
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag == "img":
+            png = base64.b64decode(dict(attributes)["src"].partition(",")[2])
+            width, height = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))
+            self.height += 13.5 / 2.54 * 72 * height / width
+        if tag == "dt" or (tag in LETTER_SIZES and tag != "dd"):  # a word stands in the line of its meaning
+            self.text = ""
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append(self.text)
+            self.text = ""
+        elif tag in ("style", "title"):
+            self.text = ""
+        elif tag in LETTER_SIZES:
+            text = "   ".join(self.tables[-1][-1]) if tag == "tr" else self.text
+            lines = math.ceil(len(text) * 0.55 * LETTER_SIZES[tag] / (self.WIDTH - 20))
+            self.height += 1.35 * LETTER_SIZES[tag] * max(lines, 1) + MARGINS[tag]
+
+    @property
+    def pages(self):
+        return self.height / self.HEIGHT
+
+
+def rows_of(report):
+    rows = Rows()
+    rows.feed(page_of(report, report.png()))
+    return rows
+
+
+def test_a_large_report_shows_what_decides_and_says_what_it_leaves_out():
+    """12 trainings of which the last leaks, whose rows would be the last, by two attacks; references that
+    leave records out; 7 warnings, 24 inputs."""
+    generator, n = np.random.default_rng(20), 300
+    difficulty, sides = generator.normal(0, 1, 2 * n), []
+    for number in range(1, 13):
+        losses = np.exp(difficulty + generator.normal(0, 0.5, 2 * n))
+        losses[:n] *= 2 if number <= 6 else 0.3 if number == 12 else 1
+        sides += [losses[:n], losses[n:]]
+    trained = generator.random((3, 2 * n)) < 0.5
+    references = np.exp(difficulty + generator.normal(0, 0.5, (3, 2 * n)) - 0.2 * trained)
+    report = audit(*sides, references=[references], reference_members=[trained])
+    assert len(report["warnings"]) == 7
+    assert report["verdict"][0].startswith("It leaks: the AUC by the calibrated loss of training 12 is ")
+    page, rows = report._repr_html_(), rows_of(report)
+    auc = report["trainings"][11]["calibrated"]["auc"]
+    measures, inputs = rows.tables
+    assert measures[9][:4] == ["12", "calibrated", "AUC", f"{auc:.4f}"]
+    assert f"is {auc:.1%}" in report["verdict"][0]
+    assert [row[0] for row in measures[1:]] == ["mean"] * 8 + ["12"] * 10
+    assert f'<p class="small">{len(measures_table(report)) - 18:,} more rows are in audit.json.</p>' in page
+    assert len(measures_table(report)) == 8 + 12 * 12
+    assert len(inputs) == 1 + 10
+    assert f'<p class="small">{24 + 2 - 10} more rows are in audit.json.</p>' in page
+    assert page.count("<b>Warning.</b>") == 6
+    assert page.count("Members have the larger values") == 5
+    assert "<b>Warning.</b> 2 more are in audit.json.</p>" in page
+    lacking = (trained.sum(axis=0) % 3 == 0).sum()
+    assert f"<p>{lacking} records lack a reference trained on them, or one that was not.</p>" in page
+    first = report["trainings"][0]["calibrated"]
+    audited = (
+        "Audited: 12 trainings of one kind of model, by their losses, and those of reference models on "
+        f"{first['members']} records that it was trained on and {first['nonmembers']} others."
+    )
+    assert audited in page
+    assert rows.pages < 3
+    assert (
+        "Audited: one trained model, by its losses on 300 records that it" in audit(*sides[:2])._repr_html_()
+    )
+
+
+def test_a_page_with_everything_prints_on_three_pages():
+    """Groups, classes, persons, references, a control, a second model, a claim and six warnings as long as
+    can be; and precisions, which take 10,000 non-members."""
+    generator, n = np.random.default_rng(21), 10_000
+    labels = generator.integers(0, 12, 2 * n)
+    logits = generator.normal(0, 1, (2 * n, 12)) + 1.5 * np.eye(12)[labels]
+    logits[:n] += 0.4 * np.eye(12)[labels[:n]]
+    table = pd.DataFrame(logits, columns=[f"class {number}" for number in range(12)])
+    table["g"], table["who"] = generator.integers(0, 30, 2 * n), np.arange(2 * n) // 2
+    sides = [table[:n], table[n:]]
+    losses = -np.log(np.exp(logits)[np.arange(2 * n), labels] / np.exp(logits).sum(axis=1))
+    others = losses + generator.normal(0, 0.3, (3, 2 * n)) ** 2
+    half = generator.random(2 * n) < 0.5
+    report = audit(
+        *sides,
+        against=sides,
+        labels=[labels[:n], labels[n:]],
+        group_column="g",
+        person_column="who",
+        references=[others[:2]],
+        reference_members=[np.array([half, ~half])],
+        control=[others[2]],
+        claimed_epsilon=0.001,
+        title="A title " * 20,
+        command="python -m leakage " + "file " * 100,
+    )
+    report["warnings"] += [f"{number} {'warning ' * 60}" for number in range(6)]
+    rows = rows_of(report)
+    assert len(rows.tables) == 4
+    assert 1.5 < rows.pages < 3
+    assert max(map(len, report["warnings"])) > LETTERS
+    precision = report["trainings"][0]["precision"]
+    assert len(precision) == 3
+    for row in precision:
+        said = (
+            f"{row['precision']:.1%} are members ({row['precision_low']:.1%} to {row['precision_high']:.1%})"
+        )
+        assert (
+            f"<p>Of those called members at 0.1% FPR, {said} if {row['prior']:.0%} of" in report._repr_html_()
+        )
+
+
+def test_the_page_and_the_console_say_the_same_of_the_measures(capsys):
+    report = audit(
+        *made(60, 50), control=[np.concatenate(made(60, 50, seed=1))], against=made(60, 50, seed=2)
+    )
+    print_report(report)
+    printed = capsys.readouterr().out
+    [said] = re.findall(r"</table>\n(<p>.*?)\n", report._repr_html_().partition("What was measured")[2])
+    paragraphs = re.findall("<p>(.*?)</p>", said)
+    assert len(paragraphs) == 3
+    assert "\n\n" + "\n".join(map(unescape, paragraphs)) + "\n\n" in printed
+
+
+def test_a_point_within_the_first_sentence_does_not_end_the_title():
+    towns = [np.repeat(["St. Louis", "Paris"], sizes) for sizes in ((200, 100), (100, 200))]
+    sides = [pd.DataFrame({"loss": of, "town": town}) for of, town in zip(made(300, 300), towns, strict=True)]
+    report = audit(*sides, column="loss", group_column="town")
+    assert report["verdict"][0].startswith(first_sentence(report))
+    assert "St. Louis, 66.7% and 33.3%" in first_sentence(report)
+    shown = [" ".join(text.get_text().split()) for text in report.figure().findobj(Text)]
+    assert first_sentence(report) in shown
+    assert first_sentence(audit(*made(3, 3))) == "There are too few to tell: 3 members and 3 non-members."
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "leakage" / "README.md", ROOT / "README.md"], ids=["leakage", "root"]
+)
+def test_the_example_prints_what_its_page_shows(page, tmp_path):
+    """Two files made from nothing, and the command; of the root's page if it shows them."""
+    text = page.read_text()
+    shown = re.search(r"```python\n([^`]*members\.csv[^`]*)```.*?```console\n([^`]*)```", text, re.DOTALL)
+    assert shown or page.parent == ROOT
+    if not shown:
+        return
+    program, session = shown.groups()
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    for step in session.removeprefix("$ ").split("\n$ "):
+        command, _, expected = step.partition("\n")
+        command = re.sub(r"^\S*python\b", sys.executable, command)
+        ended = subprocess.run(
+            command.split(), cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert ended.stdout.startswith(expected.rstrip() + "\n")
 
 
 def test_the_same_input_and_date_give_the_same_bytes(run_audit, tmp_path):
