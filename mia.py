@@ -187,33 +187,55 @@ EXPERIMENTS = [
     Experiment(
         "architecture",
         "Does a CNN leak more than a dense network with equally many hidden layers?",
-        (Pair("cnn4_10c", "dense4_10c"),),
+        (Pair("cnn4_10c", "dense4_10c", names=("a CNN", "a dense network")),),
     ),
-    Experiment("depth", "Do seven dense layers leak more than four?", (Pair("dense7_10c", "dense4_10c"),)),
     Experiment(
-        "depth_4class", "Do seven layers leak more, with four classes?", (Pair("dense7_4c", "dense4_4c"),)
+        "depth",
+        "Do seven dense layers leak more than four?",
+        (Pair("dense7_10c", "dense4_10c", names=("seven dense layers", "four")),),
+    ),
+    Experiment(
+        "depth_4class",
+        "Do seven layers leak more, with four classes?",
+        (
+            Pair(
+                "dense7_4c",
+                "dense4_4c",
+                names=("seven layers with four classes", "four layers with four classes"),
+            ),
+        ),
     ),
     Experiment(
         "classes",
         "Does telling ten classes apart leak more than telling four?",
         (
-            Pair("dense4_10c", "dense4_4c", equal="all images of each class"),
-            Pair("dense4_10c_12k", "dense4_4c_5k", equal="two fifths of the images"),
+            Pair("dense4_10c", "dense4_4c", "all images of each class", ("ten classes", "four")),
+            Pair("dense4_10c_12k", "dense4_4c_5k", "two fifths of the images", ("ten classes", "four")),
         ),
     ),
     Experiment(
         "images",
         "Do more images of each class leak less?",
         (
-            Pair("dense4_10c", "dense4_10c_12k", equal="ten classes"),
-            Pair("dense4_4c", "dense4_4c_5k", equal="four classes"),
+            Pair("dense4_10c", "dense4_10c_12k", "ten classes", ("all images", "two fifths of the images")),
+            Pair("dense4_4c", "dense4_4c_5k", "four classes", ("all images", "two fifths of the images")),
         ),
     ),
-    Experiment("defence", "Does private training leak less?", (Pair("dense4_10c", "dense4_10c_dp"),)),
+    Experiment(
+        "defence",
+        "Does private training leak less?",
+        (Pair("dense4_10c", "dense4_10c_dp", names=("plain training", "private training")),),
+    ),
     Experiment(
         "schedule",
         "Does the CNN leak more than the dense network where the learning rate falls?",
-        (Pair("cnn4_10c_falling", "dense4_10c_falling"),),
+        (
+            Pair(
+                "cnn4_10c_falling",
+                "dense4_10c_falling",
+                names=("a CNN with a falling rate", "a dense network with a falling rate"),
+            ),
+        ),
         by_default=False,
     ),
 ]
@@ -579,6 +601,15 @@ def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> 
             raise BadInput(f"{where}: the private model of a pair comes second")
         if any(pair.first == pair.second for pair in pairs) or len({pair[:2] for pair in pairs}) < len(pairs):
             raise BadInput(f"{where}: a pair is two models, and stands there once")
+        if not all(_are_names(pair.names) for pair in pairs):
+            raise BadInput(f"{where}: the names of a pair are two texts, names=('a CNN', 'a dense network')")
+
+
+def _are_names(names: object) -> bool:
+    """Whether these are the names of a pair, which may have none."""
+    return names == () or (
+        isinstance(names, tuple) and len(names) == 2 and all(isinstance(name, str) and name for name in names)
+    )
 
 
 def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> None:
@@ -836,7 +867,8 @@ def main(
     defence_family = 2 * count_pairs(row for row in EXPERIMENTS if is_defence(row))  # by two attacks
     questions = {experiment.name: experiment.question for experiment in EXPERIMENTS}
     styles = styles_of([model.name for model in MODELS])
-    drawing = Drawing(questions, all_images(images), labels, CLASS_NAMES, styles, remark)
+    names = {(row.name, *pair[:2]): pair.names for row in EXPERIMENTS for pair in row.pairs}
+    drawing = Drawing(questions, names, all_images(images), labels, CLASS_NAMES, styles, remark)
     folders = [Path(kept_in)] if kept_in else [cache / "cells" for cache in cache_folders()]
     trained: dict[str, list[Kept]] = {}
     study, in_short = None, []

@@ -26,12 +26,13 @@ WIDTH = 10.0  # of a figure, in inches
 DOTS_PER_INCH = 110
 SMALL = 9  # of captions and legends, in points
 TITLE_LETTERS, CAPTION_LETTERS = 82, 140  # on a line
-# After Okabe and Ito (2008), "Color Universal Design", and Tol (2021), "Colour Schemes": apart under
-# every common colour blindness, and with a contrast of at least 3 : 1 on white.
-BLACK, VERMILION, GREEN, BLUE = "#000000", "#D55E00", "#009E73", "#0072B2"
-OLIVE, PURPLE, STEEL, BROWN = "#8A7A00", "#AA4499", "#4F8FB8", "#6B4226"
+# After Okabe and Ito (2008), "Color Universal Design", with a contrast of at least 3 : 1 on white.
+BLACK, VERMILION, GREEN, BLUE, PURPLE = "#000000", "#D55E00", "#009E73", "#0072B2", "#AA4499"
+ORCHID, NAVY, MIST, WINE, CRIMSON = "#E453F2", "#2B3D9C", "#8391B5", "#7A1050", "#EC0A54"
 GREY = "#767676"
-COLOURS = (VERMILION, BLACK, GREEN, BLUE, OLIVE, STEEL, PURPLE, BROWN)
+# Apart under every common colour blindness. Models that mia.py compares are a dark and a light one, with a
+# contrast of at least 3 : 1, for whoever prints without colours.
+COLOURS = (VERMILION, BLACK, GREEN, ORCHID, NAVY, MIST, WINE, CRIMSON)
 MARKERS = ("o", "s", "^", "D", "v", ">", "P", "X", "<")  # nine, so that 72 pairs pass before one comes again
 LOOK = {
     "font.size": 10,

@@ -49,8 +49,8 @@ class Point(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve if the
-    scale is logarithmic, `line` is the curve's style, and `advantage` stands in the loss panel's legend."""
+    """One model in a panel. `label` goes into the ROC panel's legend, `points` are marked on its curve, and
+    `advantage` stands in the loss panel's legend."""
 
     label: str
     style: Style
@@ -59,7 +59,6 @@ class Shown(NamedTuple):
     advantage: float
     trainings: Sequence[Curves]
     points: Sequence[Point] = ()
-    line: str = "-"
 
 
 def curves_of(losses: Losses) -> Curves:
@@ -120,39 +119,32 @@ def _middle(n: int, a: float, b: float) -> np.ndarray:
     return counts[np.searchsorted(below, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])]
 
 
-def roc_panel(axes: Axes, models: Sequence[Shown], title: str, scale: str = "log", key: bool = True) -> None:
-    """ROC curves, thin for each training and thick for their mean, over the band in which 95% of the models
-    that leak nothing lie. scale: "log", where a low FPR can be read, or "linear", where the whole can. key:
-    whether the panel has a legend of its own."""
-    bands, lowest = set(), 1.0
+def roc_panel(axes: Axes, models: Sequence[Shown], title: str, *, band: bool = True) -> None:
+    """ROC curves, thin for each training and thick for their mean; behind them the band in which, at each
+    FPR, 95% of the models that leak nothing lie. On logarithmic scales, where a low FPR can be read. band:
+    whether it is drawn; it is for rows that are independent of each other."""
+    bands, lowest = {}, 1.0
     for model in models:
         fprs = model.trainings[0].fprs
         seen = fprs >= 1 / model.nonmembers  # a lower rate is less than one non-member
         fprs, tprs = fprs[seen], np.array([training.tprs[seen] for training in model.trainings])
         colour, marker = model.style
         if len(tprs) > 1:
-            axes.plot(fprs, tprs.T, model.line, color=colour, linewidth=0.7, alpha=FAINT)
-        axes.plot(fprs, tprs.mean(axis=0), model.line, color=colour, linewidth=2, label=model.label)
-        # On a linear scale these points would lie upon each other in a corner.
-        for point in model.points if scale == "log" else ():
+            axes.plot(fprs, tprs.T, color=colour, linewidth=0.7, alpha=FAINT)
+        axes.plot(fprs, tprs.mean(axis=0), color=colour, linewidth=2, label=model.label)
+        for point in model.points:
             axes.plot([point.fpr] * 2, [point.low, point.high], "_-", color=colour, linewidth=1.2)
-            # Open where the line is broken, so that two attacks on one model are told apart.
-            face, edge = (colour, "white") if model.line == "-" else ("white", colour)
-            axes.plot(point.fpr, point.tpr, marker, markerfacecolor=face, markeredgecolor=edge, markersize=7)
-        sizes = model.members, model.nonmembers
-        if sizes not in bands:
-            low, high = no_leak_band(*sizes, tuple(fprs))
-            low = np.maximum(low, FEWEST_LOSS)
-            axes.fill_between(fprs, low, high, color=GREY, alpha=BAND, linewidth=0)
-        bands.add(sizes)
+            axes.plot(point.fpr, point.tpr, marker, color=colour, markeredgecolor="white", markersize=7)
+        bands[model.members, model.nonmembers] = fprs
         lowest = min(lowest, fprs[0], 0.1)
+    for number, (sizes, fprs) in enumerate(bands.items() if band else ()):
+        low, high = no_leak_band(*sizes, tuple(fprs))
+        label = "95% at each FPR, if nothing leaks" if number == 0 else None
+        low = np.maximum(low, FEWEST_LOSS)
+        axes.fill_between(fprs, low, high, color=GREY, alpha=BAND, linewidth=0, label=label)
     axes.plot([lowest, 1], [lowest, 1], ":", color=GREY)
-    if scale == "log":
-        axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest / 2, 1.3))
-    else:
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-    if key:
-        grey_key(axes, {"chance: TPR = FPR": ":"}, "lower right")
+    axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest / 2, 1.3))
+    grey_key(axes, {"chance: TPR = FPR": ":"}, "lower right")
     finish(axes, title, "false positive rate (FPR)", "true positive rate (TPR)")
 
 

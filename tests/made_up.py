@@ -8,6 +8,7 @@ member, and its own functions make the tables, so that a made-up study has all t
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -139,13 +140,17 @@ def acts_of(
     return attacked, joined(attacked, stronger), joined(defended, defended_again)
 
 
-def drawing_of(kinds: Sequence[Kind], questions: Mapping[str, str], remark: str = "") -> Drawing:
+def drawing_of(
+    kinds: Sequence[Kind],
+    questions: Mapping[str, str],
+    names: Mapping[tuple[str, str, str], tuple[str, str]] = MappingProxyType({}),
+) -> Drawing:
     """What the figures need beside the tables; image number i is grey, of brightness i modulo 256."""
     # One value for all pixels of an image, which takes no memory.
     brightness = (np.arange(IMAGES) % 256).astype(np.uint8)
     images = np.broadcast_to(brightness[:, None, None, None], (IMAGES, 32, 32, 3))
     styles = styles_of([kind.name for kind in kinds])
-    return Drawing(dict(questions), images, LABELS, CLASS_NAMES, styles, remark)
+    return Drawing(dict(questions), names, images, LABELS, CLASS_NAMES, styles)
 
 
 # 2,000 non-members are enough for a FPR of 1%, not for 0.1%; 400 are for neither. "few" ends after the steps
@@ -162,6 +167,10 @@ SMALL_EXPERIMENTS = {
     "defence": (Pair("dense$4$", "private"),),
 }
 SMALL_QUESTIONS = {name: f"Question about {name}?" for name in SMALL_EXPERIMENTS}
+SMALL_NAMES = {  # the pairs of "classes" have none
+    ("architecture", "cnn", "dense$4$"): ("a CNN", "a dense network"),
+    ("defence", "dense$4$", "private"): ("plain training", "private training"),
+}
 
 
 @lru_cache

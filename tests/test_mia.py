@@ -871,6 +871,13 @@ DENSE = BY_NAME["dense4_10c"]
         (replace(DEPTH, pairs=Pair("dense7_10c", "dense4_10c")), "(Pair(...),) with a comma"),
         (replace(DEPTH, pairs=("dense7_10c", "dense4_10c")), "(Pair(...),) with a comma"),
         (replace(DEPTH, pairs=()), "(Pair(...),) with a comma"),
+        *(
+            (
+                replace(DEPTH, pairs=(DEPTH.pairs[0]._replace(names=names),)),
+                "the names of a pair are two texts",
+            )
+            for names in ("a CNN", ("a CNN",), ("a CNN", 4), ("a CNN", ""), None)
+        ),
         (replace(DEPTH, pairs=(Pair("dense4_10c", "dense4_10c"),)), "a pair is two models"),
         (replace(DEPTH, pairs=DEPTH.pairs * 2), "stands there once"),
         (replace(DEPTH, name="images"), "EXPERIMENTS has 2 rows named images"),

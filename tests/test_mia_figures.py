@@ -15,6 +15,7 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from scipy import stats
 
+import mia
 from leakage import look
 from leakage.estimates import Losses
 from leakage.look import Style, looked_at
@@ -23,11 +24,11 @@ from suite.report import mia_figures
 from suite.report.mia_figures import attack_figures, defence_figures, stronger_figures
 from suite.report.mia_tables import last_epoch
 from suite.sources.cifar10 import CLASS_NAMES
-from suite.study.findings import AS_REPORTED, CALIBRATED, EQUAL_ACCURACY, THRESHOLD, Pair
+from suite.study.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD, Pair
 from tests.made_up import (
-    BOUND_FPRS,
     DELTA,
     SMALL,
+    SMALL_NAMES,
     SMALL_QUESTIONS,
     Kind,
     act_of,
@@ -37,7 +38,7 @@ from tests.made_up import (
 
 PLAIN = ("cnn", "dense$4$", "few")
 DRAW = (attack_figures, stronger_figures, defence_figures)
-DRAWING = drawing_of(SMALL, SMALL_QUESTIONS)
+DRAWING = drawing_of(SMALL, SMALL_QUESTIONS, SMALL_NAMES)
 
 
 class Drawn:
@@ -88,9 +89,10 @@ def markers(axes, style):
     return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in ours]
 
 
-def bars(axes, colour):
-    """Both ends of each horizontal bar of a colour in a panel."""
+def bars(axes, colour, width=None):
+    """Both ends of each horizontal bar of a colour, and of a width in points if it is given, in a panel."""
     lines = [line for line in axes.lines if line.get_color() == colour and len(line.get_xdata()) == 2]
+    lines = [line for line in lines if width in (None, line.get_linewidth())]
     return [tuple(line.get_xdata()) for line in lines if len(set(line.get_ydata())) == 1]
 
 
@@ -186,6 +188,19 @@ def test_a_remark_stands_before_every_finding(drawn):
             assert title(figure) == f"A tenth of the images: {title(drawn.figures[draw.__name__, name])}"
 
 
+def test_a_caption_says_which_bars_hold_together(drawn):
+    """Bonferroni is over the models, for each measure and attack, and over the pairs, for each attack."""
+    said = {
+        "summary": "The bars of one measure hold for all models together in 95% of runs.",
+        "attacks": "The bars of one measure and attack, and the gains, hold for all models together in 95%",
+        "architecture": "The bars of one attack in (a) hold in 95% of runs for all 3 pairs of the study's "
+        "table together, those of the AUC for all models.",
+        "defence": "its intervals hold for all models together in 95% of runs",
+    }
+    for name, sentence in said.items():
+        assert sentence in " ".join(drawn[name].get_supxlabel().split()), name
+
+
 def test_models_that_are_not_pictured_and_pairs_that_are_missing(drawn):
     """With --only there may be one model, or none of mia.PICTURED."""
     alone = drawn.attacked.about(["few"])
@@ -197,22 +212,74 @@ def test_models_that_are_not_pictured_and_pairs_that_are_missing(drawn):
     two = drawn.both.about(["cnn", "few"])
     assert list(stronger_figures(two, DRAWING)) == ["mia_attacks.png", "mia_classes.png", "mia_samples.png"]
     [private] = defence_figures(drawn.defended.about(["private"]), DRAWING).values()
-    assert title(private) in ("private leaks", "private is not shown to leak")
+    who = ("private leaks", "private is not shown to leak")
+    assert title(private) in [f"{words}, and a limit is proven" for words in who]
 
 
-def contrast(colour):
-    """Of a colour on white, after WCAG 2.1, from 1 to 21."""
-    channels = [
-        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(colour)
-    ]
-    return 1.05 / (np.dot([0.2126, 0.7152, 0.0722], channels) + 0.05)
+def linear(colour):
+    """Red, green and blue light (3,), from 0 to 1, after sRGB."""
+    values = np.array(to_rgb(colour))
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-@pytest.mark.parametrize("colour", [*look.COLOURS, look.GREY])
+def contrast(first, second="white"):
+    """Between two colours, after WCAG 2.1, from 1 to 21."""
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    dark, light = sorted(0.05 + linear(colour) @ weights for colour in (first, second))
+    return light / dark
+
+
+@pytest.mark.parametrize("colour", [*look.COLOURS, look.BLUE, look.PURPLE, look.GREY])
 def test_every_colour_can_be_seen_on_white(colour):
     assert contrast("white") == pytest.approx(1)
     assert contrast("black") == pytest.approx(21)
     assert contrast(colour) >= 3
+
+
+def test_models_that_are_compared_differ_in_print_without_colours():
+    styles = look.styles_of([model.name for model in mia.MODELS])
+    for experiment in mia.EXPERIMENTS:
+        for pair in experiment.pairs:
+            assert contrast(styles[pair.first].colour, styles[pair.second].colour) >= 3, pair
+
+
+SIGHTS = {  # of light, after Machado, Oliveira and Fernandes (2009), table 1, severity 1
+    "without red": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "without green": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "without blue": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+    "all": np.eye(3),
+}
+
+
+def seen(light):
+    """CIELAB (3,) of light (3,), white being D65. 2.3 is a just noticeable difference."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = (
+        np.cbrt(value) if value > 216 / 24389 else (24389 / 27 * value + 16) / 116
+        for value in to_xyz @ light / to_xyz.sum(axis=1)
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_colours_are_told_apart_by_whoever_sees_fewer(sight):
+    assert np.linalg.norm(seen(linear("white")) - seen(linear("black"))) == pytest.approx(100)
+    colours = [seen(np.clip(SIGHTS[sight] @ linear(colour), 0, 1)) for colour in look.COLOURS]
+    for number, first in enumerate(colours):
+        for second in colours[:number]:
+            assert np.linalg.norm(first - second) >= 20
 
 
 def test_unknown_models_are_told_apart():
@@ -255,14 +322,65 @@ def test_the_answer_panel_shows_each_pair_s_interval_and_verdict_by_each_attack(
             ends = row["auc_low"], row["auc_high"]
             decided = ends[0] > 0 or ends[1] < 0
             colour = look.BLACK if decided else look.GREY
-            assert has(bars(axes, colour), ends)
+            assert has(bars(axes, colour, width=5), ends)
             assert any(np.isclose(x, row["auc_difference"]) for x, _ in markers(axes, Style(colour, "o")))
             numbers = f"{row['auc_difference']:+.4f} [{ends[0]:+.4f}, {ends[1]:+.4f}]"
             more = row["first"] if row["auc_difference"] > 0 else row["second"]
             said = f"{more} leaks more" if decided else "no difference can be shown"
             assert f"{numbers}\n{said}" in words
+            [weight] = {text.get_fontweight() for text in beside.texts if numbers in text.get_text()}
+            assert (weight == "bold") == decided
             assert row["verdict"].startswith(said) == (row["verdict"] != "")
         assert np.isclose(*np.abs(axes.get_xlim()))  # either side is one model's
+
+
+def test_below_the_verdicts_stands_what_is_so_after_equally_many_steps(drawn):
+    """Thin and grey, as it is not judged. Every row says what it is; the models stand at a pair's first."""
+    figure = drawn["classes"]
+    axes, beside = figure.axes[:2]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    of_pair = [
+        "threshold attack",
+        "calibrated attack",
+        "threshold, at equal steps\n(described)",
+        "calibrated, at equal steps\n(described)",
+    ]
+    assert labels == [
+        *[f"cnn - few,\n{of_pair[0]}", *of_pair[1:]],
+        *[f"dense$4$ - few,\n{of_pair[0]}", *of_pair[1:]],
+    ]
+    shown = list(zip(markers(axes, Style(look.GREY, "o")), strict=True))
+    described = rows_of(drawn.both.pairs, experiment="classes", variant=EQUAL_STEPS)
+    assert len(described) == 4
+    for place, first, attack in ((2, "cnn", THRESHOLD), (7, "dense$4$", CALIBRATED)):
+        [row] = rows_of(described, first=first, attack=attack).to_dict("records")
+        assert any(np.allclose(point, (row["auc_difference"], place)) for (point,) in shown)
+        assert has(bars(axes, look.GREY, width=1.25), (row["auc_low"], row["auc_high"]))
+        words = beside.texts[place]
+        assert words.get_text().endswith(f"{row['auc_high']:+.4f}]\nafter epochs 2 and 4")
+        assert words.get_fontweight() == "normal"
+        assert abs(row["auc_difference"]) < axes.get_xlim()[1]
+    thin = "Thin: after equally many training steps"
+    assert thin in figure.get_supxlabel().replace("\n", " ")
+    assert thin not in drawn["architecture"].get_supxlabel().replace("\n", " ")
+    assert [label.get_text() for label in drawn["architecture"].axes[0].get_yticklabels()] == of_pair[:2]
+
+
+def test_one_pair_has_its_accuracy_and_several_have_an_auc_each_with_epochs_in_common(drawn):
+    titles = [axes.get_title(loc="left") for axes in drawn["architecture"].axes[2:]]
+    assert titles == ["(b) AUC of both attacks", "(c) Accuracy"]
+    titles = [axes.get_title(loc="left") for axes in drawn["classes"].axes[2:]]
+    assert titles == ["(b) AUC of both attacks, image size", "(c) AUC of both attacks, layers"]
+    for name in ("architecture", "classes"):
+        first, second = drawn[name].axes[2:]
+        assert first.get_xlim() == second.get_xlim()
+        assert first.get_xticks().tolist() == second.get_xticks().tolist()
+    assert drawn["classes"].axes[2].get_ylim() == drawn["classes"].axes[3].get_ylim()
+
+
+def test_a_title_says_in_words_what_the_verdicts_say(drawn):
+    assert title(drawn["architecture"]) == "More leaks from a CNN than from a dense network, by either attack"
+    assert title(drawn["classes"]).startswith("More leaks from cnn than from few")  # which have no words
 
 
 def test_the_curves_per_epoch_are_the_means_of_the_results(drawn):
@@ -320,7 +438,8 @@ def test_each_class_has_its_interval_and_only_those_named_have_a_colour(drawn):
     assert "no class can be named: dense$4$." in " ".join(figure.get_supxlabel().split())
     assert (
         title(figure)
-        == "In 2 of 3 models classes can be named that leak more (cat, frog) or less (ship, bird)"
+        == "By the loss, cat and frog leak more than the mean of the classes in 1 of 3 models, ship and bird "
+        "less in 1"
     )
     for model, known in (("cnn", CLASS_NAMES), ("few", CLASS_NAMES[:4])):
         axes, kind, style = panel(figure, model), kind_of(study, model), DRAWING.styles[model]
@@ -389,63 +508,91 @@ def test_samples_are_the_lowest_losses_and_the_largest_memorisation(drawn, relia
     assert title(figure).endswith("which are memorised is not known yet") == (reliability < 0.5)
 
 
-def test_the_defence_under_its_bound(drawn):
-    figure, study = drawn["defence"], drawn.defended
-    roc, advantage = panel(figure, "(b) ROC curves"), panel(figure, "(a) Held-out advantage")
-    [bound] = [line for line in roc.lines if line.get_label() == "bound of private"]
-    assert np.allclose(bound.get_xdata(), BOUND_FPRS)
-    assert np.allclose(bound.get_ydata(), np.minimum(np.exp(3) * BOUND_FPRS + DELTA, 1))
-    [line] = [line for line in advantage.lines if line.get_linestyle() == "-."]
-    assert list(line.get_xdata()) == [0.3] * 2
-    names = [label.get_text().replace("\n", " ") for label in advantage.get_yticklabels()]
-    assert names[-2:] == ["private, threshold", "private, calibrated"]
-    assert [round(y, 3) for y in line.get_ydata()] == [3.5, 5.5]  # the private model's lines alone
-    for model in ("dense$4$", "private"):
-        for attack in (THRESHOLD, CALIBRATED):
-            kind, style = kind_of(study, model, attack), DRAWING.styles[model]
-            place = names.index(f"{model}, {attack}")
-            assert has(markers(advantage, style), (kind["heldout_advantage"], place))
-            ends = kind["heldout_advantage_low"], kind["heldout_advantage_high"]
-            assert has(bars(advantage, style.colour), ends)
-    for _, pair in rows_of(study.pairs, variant=EQUAL_ACCURACY).iterrows():
-        epoch, attack = pair["first_epoch"], pair["attack"]
-        assert epoch == 2
-        place = names.index(f"dense$4$ stopped at epoch {epoch}, {attack}")
-        rows = rows_of(study.results, model="dense$4$", attack=attack, epoch=epoch)
-        assert has(markers(advantage, DRAWING.styles["dense$4$"]), (rows["heldout_advantage"].mean(), place))
-        ends = pair["stopped_advantage_low"], pair["stopped_advantage_high"]
-        assert has(bars(advantage, DRAWING.styles["dense$4$"].colour), ends)
+def boxes(axes, place):
+    """The rectangles of a row, the widest first: width, line style and whether it is filled."""
+    rows = [patch for patch in axes.patches if patch.get_y() < place < patch.get_y() + patch.get_height()]
+    widest = sorted(rows, key=lambda patch: -patch.get_width())
+    return [(patch.get_width(), patch.get_linestyle(), patch.get_fill()) for patch in widest]
+
+
+@pytest.mark.parametrize("trainings", [2, 4])
+def test_the_defence_by_the_stronger_attack(trainings):
+    """(a): AUC by accuracy on non-members, at the end and where it is stopped, with the path over the epochs.
+    (b): the advantage measured, its interval, and a limit: a proven one, or none."""
+    drawn = Drawn(trainings)
+    attack = {2: THRESHOLD, 4: CALIBRATED}[trainings]
+    figure, study = drawn["defence"], drawn.defended.of(attack)
+    cost, leak = panel(figure, "(a) What it costs"), panel(figure, "(b) What is leaked")
+    stopped = study.pairs[study.pairs["stopped_advantage"].notna()]
+    last = last_epoch(study.results).groupby("model").mean(numeric_only=True)
+    certain = last_epoch(study.results).groupby("model")["epsilon_low"].median()
+    expected = []
+    for model, name in (("dense$4$", "plain"), ("private", "private, epsilon 3")):
+        kind = kind_of(study, model, attack)
+        ends = kind["heldout_advantage_low"], kind["heldout_advantage_high"]
+        point = last.loc[model, "test_accuracy"], last.loc[model, "auc"]
+        words = f"measured {kind['heldout_advantage']:.3f}; leaks at least epsilon {certain[model]:.2f} (95%)"
+        expected.append([model, name, point, kind["heldout_advantage"], ends, words])
+        for _, pair in stopped[stopped["first"] == model].iterrows():
+            epoch = pair["first_epoch"]
+            at_epoch = rows_of(study.results, model=model, epoch=epoch).mean(numeric_only=True)
+            ends = pair["stopped_advantage_low"], pair["stopped_advantage_high"]
+            value = at_epoch["heldout_advantage"]
+            point = at_epoch["test_accuracy"], at_epoch["auc"]
+            name, words = f"stopped after {epoch} epochs", f"measured {value:.3f}"
+            expected.append([model, name, point, value, ends, words])
+    expected[-1][-1] += ", at most 3 (proven)"
+    assert len(stopped) >= 1
+    texts = [text.get_text().strip() for text in leak.texts]
+    assert texts[::3] == [name for _, name, *_ in expected] == [text.get_text() for text in cost.texts[:-1]]
+    assert texts[1::3] == [words for *_, words in expected]
+    assert texts[2::3] == [*["no limit proven"] * (len(expected) - 1), "no attack beyond 0.300"]
+    assert cost.texts[-1].get_text() == "chance"
+    assert [line.get_ydata() for line in cost.lines if line.get_linestyle() == ":"] == [[0.5, 0.5]]
+    assert cost.xaxis.get_major_formatter()(0.425, 0) == "42.5%"
+    assert [text.get_va() for text in cost.texts[:-1]] == [*["bottom"] * (len(expected) - 1), "top"]
+    assert leak.get_xlim() == (-0.08, 1.02)
+    assert leak.get_ylim() == (len(expected) - 0.6, -0.7)
+    for place, (model, name, point, value, ends, _) in enumerate(expected):
+        style = DRAWING.styles[model]
+        assert has(markers(cost, style), point)
+        assert has(markers(leak, style), (-0.04, place))
+        assert has(bars(leak, style.colour), ends)
+        limit = (0.3, "-", False) if model == "private" else (1.0, "--", False)
+        assert boxes(leak, place) == [limit, (pytest.approx(value), "solid", True)]
+        for axes, where in ((cost, point), (leak, (-0.04, place))):
+            [marker] = [line for line in axes.lines if np.allclose(line.get_xydata(), [where])]
+            assert (marker.get_markerfacecolor() == "white") == name.startswith("stopped")
+    [path] = [line for line in cost.lines if len(line.get_xdata()) > 1 and line.get_linestyle() == "-"]
+    assert path.get_color() == DRAWING.styles["dense$4$"].colour  # the private one has no path
+    means = rows_of(study.results, model="dense$4$").groupby("epoch")[["test_accuracy", "auc"]].mean()
+    assert np.allclose(path.get_xydata(), means[means.index > 0])
     caption = " ".join(figure.get_supxlabel().split())
-    assert f"DP-SGD at epsilon 3 at delta {DELTA:g}: whether one image was in, by its coin" in caption
+    assert f"{trainings} trainings of each model. By the {attack} attack." in caption
+    assert f"at epsilon 3 at delta {DELTA:g}, for one image in or out by its coin" in caption
+    assert caption.endswith("Stopped where it classifies about as well: not judged.")
 
 
-def test_what_is_certain_and_what_it_costs(drawn):
-    """(c): from the median of the lower bounds to epsilon, or without an end. (d): mean AUC by mean
-    accuracy, a point for each attacked epoch but the first; a line where early stopping is compared."""
-    figure, study = drawn["defence"], drawn.defended
-    limits, cost = panel(figure, "(c) How much is certainly"), panel(figure, "(d) Leak and accuracy")
-    stronger = last_epoch(study.results).query("attack == @CALIBRATED")
-    certain = stronger.groupby("model")["epsilon_low"].median()
-    words = [text.get_text().strip() for text in limits.texts if text.get_text()]
-    assert words == [
-        f"at least {certain['dense$4$']:.2f} (95%), no limit",
-        f"at least {certain['private']:.2f} (95%), at most 3 (proven)",
-    ]
-    [bar] = [line for line in limits.lines if len(line.get_xdata()) == 2]
-    assert list(bar.get_xdata()) == [certain["private"], 3]
-    for model in ("dense$4$", "private"):
-        for attack in (THRESHOLD, CALIBRATED):
-            rows = rows_of(study.results, model=model, attack=attack).groupby("epoch").mean(numeric_only=True)
-            marked = markers(cost, DRAWING.styles[model])
-            points = rows.loc[rows.index > 0, ["test_accuracy", "auc"]].to_numpy()
-            assert all(has(marked, point) for point in points)
-    [line] = [line for line in cost.lines if line.get_linestyle() == "-."]
-    accuracy = last_epoch(study.results).groupby("model")["test_accuracy"].mean()["private"]
-    assert list(line.get_xdata()) == [accuracy] * 2
+def test_the_defence_where_the_plain_model_is_stopped_nowhere_or_twice(drawn):
+    pairs = drawn.defended.pairs
+    stopped = pairs[pairs["stopped_advantage"].notna()]
+    rest = pairs.drop(index=stopped.index)
+    earlier = stopped.assign(first_epoch=0, variant="earlier")
+    for changed, names in (
+        (rest, []),
+        (rest.drop(columns="stopped_advantage"), []),
+        (pd.concat([rest, stopped[stopped["first_epoch"] == 2], earlier, earlier]), [0, 2]),
+    ):
+        with looked_at():
+            [figure] = defence_figures(replace(drawn.defended, pairs=changed), DRAWING).values()
+        texts = [text.get_text() for text in panel(figure, "(b) What is leaked").texts]
+        said = [f"stopped after {epoch} epochs" for epoch in names]
+        assert texts[::3] == ["plain", *said, "private, epsilon 3"]
+        assert ("Stopped" in figure.get_supxlabel()) == bool(names)
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_each_of_several_private_models_under_its_own_bound(plain):
+def test_each_of_several_private_models_within_its_own_limit(plain):
     kinds = [Kind("tight", 10, 1300, 0.0, epsilon=1.0), Kind("loose", 10, 1300, 0.1, epsilon=10.0)]
     pairs = [Pair("loose", "tight")]
     if plain:
@@ -454,19 +601,30 @@ def test_each_of_several_private_models_under_its_own_bound(plain):
     study = act_of(kinds, {"epsilon": pairs}, 2, THRESHOLD)
     with looked_at():
         [figure] = defence_figures(study, drawing_of(kinds, {"epsilon": "Which?"})).values()
-    roc, advantage = panel(figure, "(b) ROC curves"), panel(figure, "(a) Held-out advantage")
-    names = [label.get_text().split(",")[0] for label in advantage.get_yticklabels()]
-    lines = {line.get_xdata()[0]: line for line in advantage.lines if line.get_linestyle() == "-."}
-    for model, epsilon in (("tight", 1), ("loose", 10)):
-        [bound] = [line for line in roc.lines if line.get_label() == f"bound of {model}"]
-        assert np.allclose(bound.get_ydata(), np.minimum(np.exp(epsilon) * BOUND_FPRS + DELTA, 1))
-        place = names.index(model)
-        assert [round(y, 3) for y in lines[epsilon / 10].get_ydata()] == [place - 0.5, place + 0.5]
-        assert to_rgb(lines[epsilon / 10].get_color()) == to_rgb(bound.get_color())
+    leak = panel(figure, "(b) What is leaked")
+    texts = [text.get_text().strip() for text in leak.texts]
+    for place, epsilon in enumerate((10, 1)):
+        assert texts[3 * place] == f"private, epsilon {epsilon}"
+        assert texts[3 * place + 1].endswith(f"at most {epsilon} (proven)")
+        assert texts[3 * place + 2] == f"no attack beyond {epsilon / 10:.3f}"
+        assert boxes(leak, place)[0] == (epsilon / 10, "-", False)
+        assert leak.texts[3 * place + 2].get_ha() == ("left" if epsilon == 1 else "right")  # where room is
     caption = " ".join(figure.get_supxlabel().split())
     assert "1 at delta 1e-05" in caption
     assert "10 at delta 1e-05" in caption
-    assert ("Stopped: at the epoch" in caption) == plain
+    assert ("Stopped where" in caption) == plain
+    assert ("plain" in texts) == plain
+    assert "each" in title(figure) or plain
+
+
+def test_models_that_were_trained_alike_have_their_names():
+    kinds = [Kind("one", 10, 1300, 0.0, epsilon=1.0), Kind("two", 10, 1300, 0.1, epsilon=1.0)]
+    study = act_of(kinds, {"epsilon": [Pair("one", "two")]}, 2, THRESHOLD)
+    with looked_at():
+        [figure] = defence_figures(study, drawing_of(kinds, {"epsilon": "Which?"})).values()
+    leak = panel(figure, "(b) What is leaked")
+    assert [text.get_text() for text in leak.texts[::3]] == ["one", "two"]
+    assert leak.get_ylim() == (2.4, -0.7)  # no thicker bars than with three rows
 
 
 # ----------------------------------------------------------------------------------------------------- panels
@@ -517,26 +675,28 @@ def test_the_panels_draw_anybody_s_losses(members, nonmembers, scale):
     largest = max(abs((members <= at).mean() - (nonmembers <= at).mean()) for at in order)
     model = Shown("label", Style("black", "o"), len(members), len(nonmembers), largest, [curves])
     figure = Figure(layout="constrained")
-    losses, whole, low = figure.subplots(1, 3)
+    losses, roc = figure.subplots(1, 2)
     loss_panel(losses, [model], "losses")
-    roc_panel(whole, [model], "ROC", "linear")
-    roc_panel(low, [model._replace(points=[Point(0.5, 0.6, 0.5, 0.7)])], "ROC")
+    roc_panel(roc, [model._replace(points=[Point(0.5, 0.6, 0.5, 0.7)])], "ROC")
     figure.draw_without_rendering()
     assert losses.get_xscale() == scale
     assert legend(losses)[0] == f"advantage {largest:.3f}"
-    assert legend(whole)[0] == "label"
+    assert legend(roc) == ["label", "95% at each FPR, if nothing leaks", "chance: TPR = FPR"]
     [gap] = [line.get_ydata() for line in losses.lines if line.get_label().startswith("advantage")]
     if scale == "log":
         assert abs(gap[0] - gap[1]) == pytest.approx(largest, abs=0.01)
 
 
-def test_a_model_s_points_are_open_where_its_line_is_broken():
+def test_a_model_s_points_stand_with_their_intervals():
     curves = curves_of(Losses(np.linspace(0, 1, 100), np.linspace(0.5, 2, 100)))
-    solid = Shown("solid", Style("red", "s"), 100, 100, 0.5, [curves], [Point(0.1, 0.5, 0.4, 0.6)])
+    model = Shown("", Style("red", "s"), 100, 100, 0.5, [curves], [Point(0.1, 0.5, 0.4, 0.6)])
     axes = Figure().subplots()
-    roc_panel(axes, [solid, solid._replace(line="--")], "ROC")
-    faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "s"]
-    assert faces == ["red", "white"]
+    roc_panel(axes, [model], "ROC")
+    [point] = [line for line in axes.lines if line.get_marker() == "s"]
+    assert (point.get_xydata().tolist(), point.get_markerfacecolor()) == ([[0.1, 0.5]], "red")
+    assert point.get_markeredgecolor() == "white"
+    [interval] = [line for line in axes.lines if line.get_marker() == "_"]
+    assert interval.get_xydata().tolist() == [[0.1, 0.4], [0.1, 0.6]]
 
 
 def test_the_loss_panel_s_curves_are_shares_of_the_losses():
@@ -557,3 +717,17 @@ def test_kinds_of_other_sizes_have_bands_of_their_own():
     axes = Figure().subplots()
     roc_panel(axes, models, "ROC")
     assert len(axes.collections) == 2
+    for band, size in zip(axes.collections, (100, 200), strict=True):
+        fprs = curves.fprs[curves.fprs >= 0.01]
+        edge = band.get_paths()[0].vertices
+        for rate, (low, high) in zip(fprs, no_leak_band(size, 100, tuple(fprs)).T, strict=True):
+            assert {max(low, 1e-9), high} <= set(edge[edge[:, 0] == rate, 1])
+    assert legend(axes).count("95% at each FPR, if nothing leaks") == 1
+
+
+def test_rows_that_depend_on_each_other_have_no_band():
+    curves = curves_of(Losses(np.arange(100.0), np.arange(100.0)))
+    axes = Figure().subplots()
+    roc_panel(axes, [Shown("a", Style("red", "o"), 100, 100, 0.0, [curves])], "ROC", band=False)
+    assert len(axes.collections) == 0
+    assert legend(axes) == ["a", "chance: TPR = FPR"]

@@ -125,12 +125,13 @@ def test_exchanged_models_reverse_the_verdict():
 def pairs_of(*rows):
     """A table of pairs, as reported, of (first, second, attack, verdict)."""
     names = ["first", "second", "attack", "verdict"]
-    table = pd.DataFrame(rows, columns=names).assign(variant=AS_REPORTED)
+    table = pd.DataFrame(rows, columns=names).assign(variant=AS_REPORTED, experiment="which", equal="")
+    table["equal"] = table["first"].map({"a": "so", "d": "such"}).fillna("")
     # What is described is not judged, and has no part in an answer.
     return pd.concat([table, table.assign(variant=EQUAL_STEPS, verdict="")], ignore_index=True)
 
 
-MORE = "a leaks more than b"
+MORE, LESS = "a leaks more than b", "b leaks more than a"
 
 
 @pytest.mark.parametrize(
@@ -144,33 +145,157 @@ MORE = "a leaks more than b"
         (
             [("a", "b", THRESHOLD, NO_DIFFERENCE), ("a", "b", CALIBRATED, NO_DIFFERENCE)],
             "No difference can be shown by either attack",
-            "No difference can be shown between a and b by either attack",
+            "No difference can be shown between a and b, by either attack",
         ),
         (
             [("a", "b", THRESHOLD, NO_DIFFERENCE), ("c", "d", THRESHOLD, NO_DIFFERENCE)],
             "No difference can be shown",
-            "Which? No difference can be shown",
+            "No difference can be shown between a and b; no difference can be shown between c and d",
         ),
-        ([("a", "b", THRESHOLD, MORE)], MORE, MORE),
-        ([("a", "b", THRESHOLD, MORE), ("a", "b", CALIBRATED, MORE)], *[f"{MORE} by either attack"] * 2),
+        ([("a", "b", THRESHOLD, MORE)], MORE, "More leaks from a than from b"),
+        ([("a", "b", THRESHOLD, LESS)], LESS, "More leaks from b than from a"),
+        (
+            [("a", "b", THRESHOLD, MORE), ("a", "b", CALIBRATED, MORE)],
+            f"{MORE} by either attack",
+            "More leaks from a than from b, by either attack",
+        ),
         (
             [("a", "b", THRESHOLD, NO_DIFFERENCE), ("a", "b", CALIBRATED, MORE)],
-            *[f"{MORE} by the calibrated attack alone"] * 2,
+            f"{MORE} by the calibrated attack alone",
+            "More leaks from a than from b, by the calibrated attack alone",
         ),
         (
-            [("a", "b", THRESHOLD, "b leaks more than a"), ("a", "b", CALIBRATED, MORE)],
-            *[f"b leaks more than a by the threshold attack, {MORE} by the calibrated attack"] * 2,
+            [("a", "b", THRESHOLD, LESS), ("a", "b", CALIBRATED, MORE)],
+            f"{LESS} by the threshold attack, {MORE} by the calibrated attack",
+            "More leaks from b than from a, by the threshold attack; more leaks from a than from b, by the "
+            "calibrated attack",
         ),
         (
             [("c", "d", THRESHOLD, NO_DIFFERENCE), ("a", "b", THRESHOLD, MORE)],
-            *[f"{MORE}; between c and d no difference can be shown"] * 2,
+            f"{MORE}; between c and d no difference can be shown",
+            "More leaks from a than from b; no difference can be shown between c and d",
         ),
         ([("a", "b", THRESHOLD, NO_VERDICT)], f"N{NO_VERDICT[1:]}", f"Which? N{NO_VERDICT[1:]}"),
     ],
 )
 def test_verdicts_in_one_sentence(rows, answer, finding):
     assert mia_words.answer_of(pairs_of(*rows)) == answer
-    assert mia_words.finding_of(pairs_of(*rows), "Which?") == finding
+    assert mia_words.finding_of(pairs_of(*rows), "Which?", {}) == finding
+
+
+def both_attacks(first, second, *verdicts):
+    return [
+        (first, second, attack, verdict)
+        for attack, verdict in zip((THRESHOLD, CALIBRATED), verdicts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "finding"),
+    [
+        (
+            both_attacks("a", "b", MORE, MORE) + both_attacks("d", "e", NO_DIFFERENCE, NO_DIFFERENCE),
+            "More leaks from much than from little, by either attack (so); no difference can be shown (such)",
+        ),
+        (
+            both_attacks("d", "e", NO_DIFFERENCE, NO_DIFFERENCE)
+            + both_attacks("a", "b", NO_DIFFERENCE, LESS),
+            "More leaks from little than from much, by the calibrated attack alone (so); no difference can "
+            "be shown (such)",
+        ),
+        (
+            both_attacks("a", "b", MORE, MORE) + both_attacks("d", "e", *["d leaks more than e"] * 2),
+            "More leaks from much than from little, by either attack (so and such)",
+        ),
+        (
+            both_attacks("a", "b", *[NO_DIFFERENCE] * 2) + both_attacks("d", "e", *[NO_DIFFERENCE] * 2),
+            "No difference can be shown between much and little, by either attack (so and such)",
+        ),
+        (both_attacks("a", "b", MORE, MORE), "More leaks from much than from little, by either attack"),
+        (
+            [("a", "b", THRESHOLD, MORE), ("f", "g", THRESHOLD, "f leaks more than g")],
+            "More leaks from much than from little (so and f and g)",
+        ),
+        (
+            [("a", "b", THRESHOLD, MORE), ("c", "d", THRESHOLD, "c leaks more than d")],
+            "More leaks from much than from little (so); more leaks from c than from d",
+        ),
+    ],
+)
+def test_a_title_has_the_words_for_a_pair_s_models(rows, finding):
+    """Several pairs with the same words are told apart by what their models have in common."""
+    words = ("much", "little")
+    names = {("which", *pair): words for pair in (("a", "b"), ("d", "e"), ("f", "g"))}
+    names |= {("which", "c", "d"): (), ("other", "c", "d"): words}
+    assert mia_words.finding_of(pairs_of(*rows), "Which?", names) == finding
+
+
+LEAKS_LESS = "Private training leaks less than plain training"
+ONLY = "and only it proves a limit"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ([MORE], f"{LEAKS_LESS}, {ONLY}"),
+        ([MORE, MORE], f"{LEAKS_LESS} by either attack, {ONLY}"),
+        ([MORE, NO_DIFFERENCE], f"{LEAKS_LESS} by the threshold attack alone, {ONLY}"),
+        (
+            [NO_DIFFERENCE, NO_DIFFERENCE],
+            "No difference can be shown between plain training and private training, by either attack; a "
+            "limit is proven for private training alone",
+        ),
+        (
+            [MORE, LESS],
+            "More leaks from plain training than from private training, by the threshold attack; more leaks "
+            "from private training than from plain training, by the calibrated attack; a limit is proven for "
+            "private training alone",
+        ),
+    ],
+)
+def test_private_training_leaks_less_only_if_a_verdict_says_so(four, verdicts, said):
+    results = pd.DataFrame({"model": ["a", "b", "a", "b"], "epsilon": [math.nan, 3.0] * 2})
+    study = replace(four[2], results=results)
+    attacks = (THRESHOLD, CALIBRATED)
+    rows = pairs_of(
+        *[("a", "b", attack, verdict) for attack, verdict in zip(attacks, verdicts, strict=False)]
+    )
+    names = {("which", "a", "b"): ("plain training", "private training")}
+    assert mia_words.defence_sentence(study, rows, "Which?", names) == said
+    if said.startswith(LEAKS_LESS):
+        unnamed = said.replace("Private training", "b").replace("plain training", "a")
+        assert mia_words.defence_sentence(study, rows, "Which?", {}) == unnamed
+
+
+@pytest.mark.parametrize(
+    ("epsilons", "rows", "said"),
+    [
+        (
+            [1.0, 3.0],
+            [("a", "b", THRESHOLD, MORE)],
+            "More leaks from a than from b, and a limit is proven for each",
+        ),
+        (
+            [math.nan, 1.0, 3.0],
+            [("a", "b", THRESHOLD, MORE), ("b", "c", THRESHOLD, NO_DIFFERENCE)],
+            "More leaks from a than from b; no difference can be shown between b and c; a limit is proven "
+            "for b and c alone",
+        ),
+    ],
+)
+def test_limits_of_several_private_models(four, epsilons, rows, said):
+    study = replace(
+        four[2], results=pd.DataFrame({"model": list("abc")[: len(epsilons)], "epsilon": epsilons})
+    )
+    assert mia_words.defence_sentence(study, pairs_of(*rows), "Which?", {}) == said
+
+
+def test_a_private_model_alone_has_a_limit(four):
+    alone = four[2].about(["private"])
+    kinds = alone.kinds
+    for low, said in ((0.49, "private is not shown to leak"), (0.51, "private leaks")):
+        study = replace(alone, kinds=kinds.assign(auc_low=low))
+        assert mia_words.defence_sentence(study, study.pairs, "", {}) == f"{said}, and a limit is proven"
 
 
 # ------------------------------------------------------------------------------------------- above figures
@@ -192,10 +317,14 @@ def test_members_losses_are_called_smaller_only_where_that_can_be_shown(four):
         assert mia_words.loss_sentence(study, both) == said
     study = with_kinds(four[0], auc_low=(0.51, 0.49, 0.6), auc=(0.52, 0.5, 0.7))
     assert mia_words.leaking_sentence(study) == (
-        "2 of 3 models are shown to leak: AUC 0.520 to 0.700, where chance is 0.5 and certainty 1"
+        "2 of 3 models are shown to leak a little by the loss: AUC 0.520 to 0.700, where chance is 0.5"
+    )
+    study = with_kinds(four[0], auc_low=(0.51, 0.51, 0.6), auc=(0.52, 0.5, 0.701))
+    assert mia_words.leaking_sentence(study) == (
+        "All 3 models leak by the loss: AUC 0.500 to 0.701, where chance is 0.5"
     )
     study = with_kinds(four[0], auc_low=(0.49, 0.49, 0.49))
-    assert mia_words.leaking_sentence(study) == "0 of 3 models are shown to leak"
+    assert mia_words.leaking_sentence(study) == "0 of 3 models are shown to leak by the loss"
     study = with_kinds(four[0], auc_low=(0.51, 0.51, 0.6))
     assert mia_words.who_leaks(study) == "All 3 models leak"
     assert mia_words.who_leaks(study.about(["cnn", "few"])) == "Both models leak"
@@ -235,7 +364,14 @@ def test_classes_are_named_in_groups(four):
         "No class of dense$4$ can be named that leaks more, or less, than the mean.",
     ]
     assert mia_words.classes_sentence(study) == (
-        "In 2 of 3 models classes can be named that leak more (cat) or less (ship)"
+        "By the loss, cat leaks more than the mean of the classes in 2 of 3 models, ship less in 1"
+    )
+    assert mia_words.classes_sentence(study.about(["cnn"])) == (
+        "By the loss, cat and frog leak more than the mean of the classes of cnn, ship less"
+    )
+    less = with_kinds(four[0], classes_above=("", "", ""), classes_below=("ship", "cat ship", "cat"))
+    assert mia_words.classes_sentence(less) == (
+        "By the loss, ship and cat leak less than the mean of the classes in 2 of 3 models"
     )
     nothing = with_kinds(four[0], classes_above=("", "", ""), classes_below=(math.nan,) * 3)
     columns = [name for name in nothing.kinds if name.startswith("class_") and name.endswith("_low")]
@@ -244,7 +380,7 @@ def test_classes_are_named_in_groups(four):
         "A class has too few images to compare the classes of cnn, dense$4$ and few."
     )
     assert mia_words.classes_sentence(nothing) == (
-        "No class can be named that leaks more, or less, than the mean of all"
+        "By the loss, no class can be named that leaks more, or less, than the mean of all"
     )
 
 
@@ -259,15 +395,16 @@ def test_an_image_is_called_memorised_only_if_that_is_reliable(four):
 @pytest.mark.parametrize(
     ("outside", "reliability", "said"),
     [
-        (0.1, 0.4, "Easy images have the lowest losses; which are memorised is not known yet"),
-        (0.1, 0.6, "Easy images have the lowest losses, not those that are memorised"),
-        (9.0, 0.6, "The images with the lowest losses, and those whose loss training lowers most"),
+        ([0.1] * 10, 0.4, "The images with the lowest losses are easy; which are memorised is not known yet"),
+        ([0.1] * 10, 0.6, "The images with the lowest losses are easy; the memorised ones are others"),
+        ([0.1] * 9 + [9.0], 0.6, "The images with the lowest losses are easy"),
+        ([9.0] * 10, 0.6, "The images with the lowest losses, and those whose loss training lowers most"),
     ],
 )
 def test_what_the_loss_names_first_is_called_easy_only_if_it_is(four, outside, reliability, said):
     """Ten images of the lowest loss as members; as non-members their loss is `outside`, that of others 1."""
     member_loss = np.append(np.full(10, 0.05), np.full(90, 0.5))
-    nonmember_loss = np.append(np.full(10, outside), np.full(90, 1.0))
+    nonmember_loss = np.append(outside, np.full(90, 1.0))
     table = pd.DataFrame({"image": range(100), "label": 0, "cnn_member_loss": member_loss})
     table["cnn_memorisation"] = nonmember_loss - member_loss
     study = with_kinds(replace(four[0], memorisation=table), memorisation_reliability=(reliability,) * 3)

@@ -1,11 +1,12 @@
 """The figures of study 1. They need its tables (suite.study.tables.Study), and the images for the samples.
 
-Bars are the intervals of the tables. They allow for other trainings, coins and images at once, and are so
-wide that all bars of an act hold together in 95% of runs. So a bar never contradicts its verdict.
+Bars are the intervals of the tables, which allow for other trainings, coins and images at once. In 95% of
+runs those of one measure and attack hold for all models together, and those of one attack for all pairs. So a
+bar never contradicts its verdict.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +19,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from leakage.estimates import LOW_FPRS, nonmembers_needed
 from leakage.look import BLACK, BLUE, GREY, SMALL, Style, finish, grey_key, looked_at, new_figure
-from leakage.panels import Curves, Shown, roc_panel
 from suite.report.mia_tables import certain_epsilon, ends_of, given_fprs, last_epoch, reported, with_interval
 from suite.report.mia_words import (
     NAMED_FIRST,
     by_model_in_words,
     class_groups,
     classes_sentence,
+    defence_sentence,
     finding_of,
     gain_sentence,
     is_decided,
@@ -33,9 +34,8 @@ from suite.report.mia_words import (
     loss_sentence,
     model_words,
     samples_sentence,
-    who_leaks_by_either_attack,
 )
-from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, THRESHOLD
+from suite.study.findings import AS_REPORTED, CALIBRATED, EQUAL_STEPS, THRESHOLD
 from suite.study.memorisation import RELIABLE
 from suite.study.tables import Study
 
@@ -44,18 +44,22 @@ ABREAST = 4  # models beside each other
 ATTACK_LINES = {THRESHOLD: "--", CALIBRATED: "-"}
 ATTACK_PLACES = {THRESHOLD: -0.17, CALIBRATED: 0.17}  # above and below a model's line
 BAR, MARK = 5.0, 8.0  # width of a bar and size of a marker, in points
+ROW = 0.42  # height of a row of differences, in inches
+FEWEST_ROWS = 3  # for which the figure of the defence has room
 SETS = "Members: images that a model was trained on, by a coin each; non-members: the rest of the pool."
 
 
 class Drawing(NamedTuple):
     """What the figures need beside the tables.
 
-    questions: of the experiments, by their names. images (N, 32, 32, 3) uint8 and labels (N,): of all images,
-    by number. class_names: by label. styles: one for each model. remark: every title begins with it, unless
-    it is empty.
+    questions: of the experiments, by their names. names: a pair's two models in words, by the names of the
+    experiment and of the models; () for a pair without such words. images (N, 32, 32, 3) uint8 and labels
+    (N,): of all images, by number. class_names: by label. styles: one for each model. remark: every title
+    begins with it, unless it is empty.
     """
 
     questions: dict[str, str]
+    names: Mapping[tuple[str, str, str], Sequence[str]]
     images: np.ndarray
     labels: np.ndarray
     class_names: Sequence[str]
@@ -127,16 +131,25 @@ def _trainings(study: Study) -> str:
 
 
 def _bar(
-    axes: Axes, place: float, row: pd.Series, measure: str, style: Style, *, filled: bool, unit: float = 1.0
+    axes: Axes,
+    place: float,
+    row: pd.Series,
+    measure: str,
+    style: Style,
+    *,
+    filled: bool,
+    unit: float = 1.0,
+    width: float = BAR,
 ) -> None:
     """A horizontal bar for a measure's interval, if there is one, and a marker for its value.
 
-    row: of a table of kinds or pairs. unit: factor from the table's unit to the axis'.
+    row: of a table of kinds or pairs. unit: factor from the table's unit to the axis'. width: of the bar, in
+    points.
     """
     low_name, high_name = ends_of(measure)
     if not pd.isna(row[low_name]):
         ends = [unit * row[low_name], unit * row[high_name]]
-        axes.plot(ends, [place, place], color=style.colour, linewidth=BAR, alpha=0.4, solid_capstyle="butt")
+        axes.plot(ends, [place, place], color=style.colour, linewidth=width, alpha=0.4, solid_capstyle="butt")
     _mark(axes, unit * row[measure], place, style, filled=filled)
 
 
@@ -241,52 +254,58 @@ def _histogram(points: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
-    """An experiment's verdicts and differences; below them each pair's AUC and accuracy by epoch.
+    """An experiment's verdicts and differences; below them each pair's AUC by epoch, and of a single pair the
+    accuracy.
 
     pairs: the experiment's rows of the table of pairs.
     """
-    by_pair = [rows for _, rows in reported(pairs).groupby(["first", "second"], sort=False)]
-    pairs = pd.concat(by_pair)  # both attacks on a pair beside each other
-    models = _models_of(pairs)
+    shown = pairs[pairs["variant"].isin([AS_REPORTED, EQUAL_STEPS])]
+    # Both attacks on a pair beside each other, and what is judged first.
+    shown = shown.sort_values("variant", key=lambda variants: variants != AS_REPORTED, kind="stable")
+    by_pair = [rows for _, rows in shown.groupby(["first", "second"], sort=False)]
+    shown = pd.concat(by_pair)
+    models = _models_of(shown)
     caption = (
-        f"{SETS} {_trainings(study)} Bars in (a) hold for all {pairs['family'].iloc[0]} pairs of the act "
-        "together in 95% of runs, those of the AUC for all models. If a bar in (a) leaves 0 out, that is the "
-        "verdict."
+        f"{SETS} {_trainings(study)} The bars of one attack in (a) hold in 95% of runs for all "
+        f"{shown['family'].iloc[0]} pairs of the study's table together, those of the AUC for all models. "
+        "If a bar in (a) leaves 0 out, that is the verdict."
     )
+    if (shown["variant"] == EQUAL_STEPS).any():
+        caption += " Thin: after equally many training steps, described and not judged."
     question = drawing.questions[pairs["experiment"].iloc[0]]
     figure = new_figure(
-        4.7 + 0.5 * len(pairs) + 0.2 * len(models) + (2.4 if len(by_pair) > 1 else 0),
-        drawing.title(finding_of(pairs, question)),
+        4.7 + ROW * len(shown) + 0.2 * len(models),
+        drawing.title(finding_of(pairs, question, drawing.names)),
         caption,
         handles=_model_handles(study, models, drawing.styles),
     )
-    answer, words, *panels = _experiment_panels(figure, len(by_pair), 0.5 * len(pairs) + 0.1)
-    _answer_panel(answer, words, pairs, question)
-    aucs, accuracies = panels[: len(by_pair)], panels[len(by_pair) :]
-    letters = iter(LETTERS[1:])
-    for axes, rows in zip(aucs, by_pair, strict=True):
+    answer, words, *panels = _experiment_panels(figure, len(by_pair), ROW * len(shown) + 0.1)
+    _answer_panel(answer, words, shown, question)
+    for axes in panels[1:]:
+        axes.sharex(panels[0])
+    aucs = panels[: len(by_pair)]
+    for number, (axes, rows) in enumerate(zip(aucs, by_pair, strict=True), 1):
         _auc_panel(axes, study, _models_of(rows), drawing.styles)
-        finish(axes, f"({next(letters)}) {_auc_title(study)}{_where(rows, by_pair)}", "epoch", "AUC")
-    for axes, rows in zip(accuracies, by_pair, strict=True):
-        _accuracy_panel(axes, study, _models_of(rows), drawing.styles)
-        title = f"({next(letters)}) Accuracy{_where(rows, by_pair)}"
-        finish(axes, title, "epoch", "share classified correctly")
+        finish(axes, f"({LETTERS[number]}) {_auc_title(study)}{_where(rows, by_pair)}", "epoch", "AUC")
+    for axes in panels[len(by_pair) :]:
+        _accuracy_panel(axes, study, models, drawing.styles)
+        finish(axes, "(c) Accuracy", "epoch", "share classified correctly")
     _same_height(aucs)
-    _same_height(accuracies)
     return figure
 
 
 def _experiment_panels(figure: Figure, pairs: int, answer_height: float) -> list[Axes]:
-    """Panels: on top the answer and its words; below, for one pair AUC and accuracy side by side, for several
-    pairs a column each."""
-    aucs = [f"AUC {number}" for number in range(pairs)]
-    accuracies = [f"accuracy {number}" for number in range(pairs)]
-    lines = [aucs + accuracies] if pairs == 1 else [aucs, accuracies]
+    """Panels: on top the answer and its words; below, the AUC of each pair. Beside that of a single pair
+    stands the accuracy; with several there is no room, and models of more and of fewer classes do not
+    compare in it."""
+    line = [f"AUC {number}" for number in range(pairs)]
+    if pairs == 1:
+        line.append("accuracy")
     # So many columns that the panels fit, and the words take a third of their line.
-    columns = math.lcm(len(lines[0]), 3)
+    columns = math.lcm(len(line), 3)
     answer_line = ["answer"] * (2 * columns // 3) + ["words"] * (columns // 3)
-    mosaic = [answer_line, *(np.repeat(line, columns // len(line)).tolist() for line in lines)]
-    panels = figure.subplot_mosaic(mosaic, height_ratios=[answer_height, *[2.6] * len(lines)])
+    mosaic = [answer_line, np.repeat(line, columns // len(line)).tolist()]
+    panels = figure.subplot_mosaic(mosaic, height_ratios=[answer_height, 2.6])
     return list(panels.values())
 
 
@@ -306,28 +325,35 @@ def _same_height(panels: Sequence[Axes]) -> None:
         axes.set_ylim(lowest, highest)
 
 
-def _answer_panel(axes: Axes, beside: Axes, pairs: pd.DataFrame, question: str) -> None:
-    """Each pair's and attack's difference in AUC with its interval; the verdict in the axes beside it."""
-    several_pairs = len(_models_of(pairs)) > 2
-    names = []
-    for place, (_, row) in enumerate(pairs.iterrows()):
-        decided = is_decided(row["verdict"])
+def _answer_panel(axes: Axes, beside: Axes, rows: pd.DataFrame, question: str) -> None:
+    """Each row's difference in AUC with its interval; in the axes beside it the verdict, or the epochs where
+    there is none. rows: of the table of pairs, those of a pair one after another."""
+    several_pairs = len(_models_of(rows)) > 2
+    names: list[str] = []
+    of_pair = ""
+    for place, (_, row) in enumerate(rows.iterrows()):
+        judged = row["variant"] == AS_REPORTED
+        decided = judged and is_decided(row["verdict"])
         style = Style(BLACK if decided else GREY, "o")
-        _bar(axes, place, row, "auc_difference", style, filled=row["attack"] == CALIBRATED)
-        words = f"{with_interval(row, 'auc_difference', '+')}\n{_judgement(row)}"
+        width = BAR if judged else BAR / 4
+        _bar(axes, place, row, "auc_difference", style, filled=row["attack"] == CALIBRATED, width=width)
+        said = _judgement(row) if judged else f"after epochs {row['first_epoch']} and {row['second_epoch']}"
+        words = f"{with_interval(row, 'auc_difference', '+')}\n{said}"
         weight = "bold" if decided else "normal"
         beside.text(0, place, words, va="center", fontsize=SMALL, fontweight=weight)
-        pair = f"{row['first']} - {row['second']},\n" if several_pairs else ""
-        names.append(f"{pair}{row['attack']} attack")
+        name = f"{row['attack']} attack" if judged else f"{row['attack']}, {EQUAL_STEPS}\n(described)"
+        pair = f"{row['first']} - {row['second']}"
+        names.append(f"{pair},\n{name}" if several_pairs and pair != of_pair else name)
+        of_pair = pair
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
     _model_rows(axes, names)
     beside.set_ylim(axes.get_ylim())
     beside.set_axis_off()
     # 0 in the middle, so that either side is one model's.
-    widest = pairs[["auc_difference", "auc_low", "auc_high"]].astype(float).abs().max(axis=None) or 1.0
+    widest = rows[["auc_difference", "auc_low", "auc_high"]].astype(float).abs().max(axis=None) or 1.0
     axes.set_xlim(-1.1 * widest, 1.1 * widest)
     axes.xaxis.set_major_locator(MaxNLocator(7, symmetric=True))
-    first, second = ("the first", "the second") if several_pairs else pairs[["first", "second"]].iloc[0]
+    first, second = ("the first", "the second") if several_pairs else rows[["first", "second"]].iloc[0]
     sides = f"← {second} leaks more      difference in AUC      {first} leaks more →"
     finish(axes, f"(a) {question}", sides)
 
@@ -381,7 +407,6 @@ def _accuracy_panel(axes: Axes, study: Study, models: Sequence[str], styles: dic
         rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
         _mean_curve(axes, rows, "train_accuracy", styles[model], "-", filled=True)
         _mean_curve(axes, rows, "test_accuracy", styles[model], "--", filled=False)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     grey_key(axes, {"members": "-", "non-members": "--"}, "lower right")
 
@@ -403,9 +428,9 @@ def _mean_curve(
 def summary_figure(study: Study, drawing: Drawing) -> Figure:
     """Every model's leak after its last epoch, beside the controls, which must leak nothing."""
     caption = (
-        f"{_trainings(study)} Bars hold for all models together in 95% of runs. Held-out advantage: share of "
-        "members called members minus share of non-members called so, at a threshold chosen on other images. "
-        "Placebo: the same losses, judged by coins that no training was given."
+        f"{_trainings(study)} The bars of one measure hold for all models together in 95% of runs. Held-out "
+        "advantage: share of members called members minus share of non-members called so, at a threshold "
+        "chosen on other images. Placebo: the same losses, judged by coins that no training was given."
     )
     handles = [
         Line2D([], [], color=GREY, marker="|", linestyle="", label="untrained models"),
@@ -521,7 +546,8 @@ def attacks_figure(study: Study, drawing: Drawing) -> Figure:
     fprs = given_fprs(study)
     caption = (
         f"{_trainings(study)} Both attacks on the same trainings; the reference models of each are those of "
-        "all other pairs. Bars and gains hold for all models together in 95% of runs."
+        "all other pairs. The bars of one measure and attack, and the gains, hold for all models "
+        "together in 95% of runs."
     )
     dot = {"color": BLACK, "marker": "o", "linestyle": ""}
     handles = [
@@ -647,145 +673,144 @@ def _short_loss(loss: float) -> str:
     return f"{loss:.1f}" if loss < 100 else f"{loss:.0f}"
 
 
+class Row(NamedTuple):
+    """One model in the figure of the defence, after its last epoch or stopped before.
+
+    advantage: held out, with the ends of its interval. limit: on any attack's advantage, if one is
+    proven.
+    """
+
+    model: str
+    label: str
+    accuracy: float
+    auc: float
+    advantage: tuple[float, float, float]
+    words: str
+    limit: float | None = None
+    stopped: bool = False
+
+
 def defence_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Figure:
-    """Advantages beside the bound on all attacks; ROC curves below theirs; the smallest and the largest
-    epsilon that is possible; and the cost of the protection in accuracy.
+    """What private training costs, and what it leaves: AUC by accuracy; and each model's advantage within the
+    largest that is possible. By the last of the study's attacks, which is the stronger one.
 
     pairs: the experiment's rows of the table of pairs.
     """
-    models = _models_of(pairs) or list(study.results["model"].unique())
+    question = ""
     if len(pairs):
-        title = finding_of(pairs, drawing.questions[pairs["experiment"].iloc[0]])
-    else:
-        title = who_leaks_by_either_attack(study)
-    study = study.about(models)
+        study, question = study.about(_models_of(pairs)), drawing.questions[pairs["experiment"].iloc[0]]
+    models = _models_of(pairs) or list(study.results["model"].unique())
+    title = defence_sentence(study, pairs, question, drawing.names)
+    attack = study.results["attack"].iloc[-1]
+    study = study.of(attack)
+    rows = _defence_rows(study, models, pairs[pairs["attack"] == attack])
     private = last_epoch(study.results).dropna(subset="epsilon").drop_duplicates("model")
-    epsilons = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])
-    stopped = pairs[pairs["variant"] == EQUAL_ACCURACY]
+    promises = listed([f"{row['epsilon']:g} at delta {row['delta']:g}" for _, row in private.iterrows()])
     caption = (
-        f"{_trainings(study)} Bars hold for all models together in 95% of runs. DP-SGD at epsilon "
-        f"{epsilons}: whether one image was in, by its coin; for one training and ideal noise."
+        f"{_trainings(study)} By the {attack} attack. Held-out advantage: share of members called members "
+        "minus share of non-members, at a threshold chosen on other images; its intervals hold for all "
+        f"models together in 95% of runs. Outline: what is possible. Proven, at epsilon {promises}, for one "
+        "image in or out by its coin, one training and ideal noise."
     )
-    if len(stopped):
-        caption += (
-            " Stopped: at the epoch where the accuracy on non-members is nearest to the private model's, the "
-            "line in (d); described, not judged, and it promises nothing."
-        )
+    if any(row.stopped for row in rows):
+        caption += " Stopped where it classifies about as well: not judged."
     handles = _model_handles(study, models, drawing.styles)
-    figure = new_figure(7.4 + 0.25 * len(models), drawing.title(title), caption, handles=handles)
-    panels = figure.subplot_mosaic(
-        [["advantage", "roc"], ["limits", "cost"]], height_ratios=[3.0, 2.6], width_ratios=[1, 1]
-    )
-    _advantage_panel(panels["advantage"], study, models, stopped, drawing.styles)
-    _bounded_roc_panel(panels["roc"], study, models, drawing.styles)
-    _limits_panel(panels["limits"], study, models, drawing.styles)
-    _cost_panel(panels["cost"], study, models, stopped, drawing.styles)
+    height = 2.4 + 0.2 * len(models) + 0.7 * max(len(rows), FEWEST_ROWS)
+    figure = new_figure(height, drawing.title(title), caption, handles=handles)
+    cost, leak = figure.subplots(1, 2, width_ratios=[2, 3])
+    _cost_panel(cost, study, rows, drawing.styles)
+    _leak_panel(leak, rows, drawing.styles)
     return figure
 
 
-def _advantage_panel(
-    axes: Axes, study: Study, models: Sequence[str], stopped: pd.DataFrame, styles: dict[str, Style]
-) -> None:
-    """The held-out advantage of each attack on each model, also on plain models stopped early, and the bounds
-    of the private models. stopped: pairs at equal accuracy."""
-    kinds = reported(study.kinds)
-    bounds = last_epoch(study.results).groupby("model")["advantage_bound"].max()
-    names: list[str] = []
-    for model in models:
-        begin = len(names) - 0.5
-        for _, kind in kinds[kinds["model"] == model].iterrows():
-            filled = kind["attack"] == CALIBRATED
-            _bar(axes, len(names), kind, "heldout_advantage", styles[model], filled=filled)
-            names.append(f"{model},\n{kind['attack']}")
-        for _, pair in stopped[stopped["first"] == model].iterrows():
-            filled = pair["attack"] == CALIBRATED
-            _bar(axes, len(names), pair, "stopped_advantage", styles[model], filled=filled)
-            names.append(f"{model} stopped at\nepoch {pair['first_epoch']}, {pair['attack']}")
-        if not pd.isna(bounds[model]):
-            axes.plot([bounds[model]] * 2, [begin, len(names) - 0.5], "-.", color=styles[model].colour)
-            # Between two models' lines, where no bar is.
-            words = f"no attack beyond {bounds[model]:.3f} "
-            axes.text(bounds[model], begin, words, ha="right", va="center", fontsize=SMALL)
-    axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    _model_rows(axes, names)
-    finish(axes, "(a) Held-out advantage (dotted: chance)", "share of members minus share of non-members")
+def _defence_rows(study: Study, models: Sequence[str], pairs: pd.DataFrame) -> list[Row]:
+    """The rows of these models, each followed by those where it is stopped early.
 
-
-def _limits_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """The range of each model's epsilon, from what is certainly leaked to the proven limit; a model without
-    such a limit has an arrow."""
-    last = last_epoch(study.results)
-    proven = last.groupby("model")["epsilon"].max()
-    certain = certain_epsilon(study)
-    farthest = 1.25 * max(1.0, certain[models].max(), proven[models].fillna(0).max())
-    for place, model in enumerate(models):
-        colour = styles[model].colour
-        words = [f"at least {certain[model]:.2f} (95%)"]
-        if pd.isna(proven[model]):
-            arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.5}
-            axes.annotate("", (farthest, place), (certain[model], place), arrowprops=arrow)
-            words.append("no limit")
-        else:
-            axes.plot([certain[model], proven[model]], [place] * 2, color=colour, linewidth=1.5)
-            axes.plot(proven[model], place, marker="|", color=colour, markersize=3 * MARK)
-            words.append(f"at most {proven[model]:g} (proven)")
-        axes.plot(certain[model], place, marker="|", color=colour, markersize=3 * MARK)
-        axes.text(certain[model], place - 0.3, f" {', '.join(words)}", va="center", fontsize=SMALL)
-    _model_rows(axes, models)
-    axes.set_xlim(0, farthest)
-    delta = last["delta"].max()
-    title = "(c) How much is certainly leaked, and how much can be"
-    finish(axes, title, f"epsilon of one image, at delta {delta:g}")
-
-
-def _cost_panel(
-    axes: Axes, study: Study, models: Sequence[str], stopped: pd.DataFrame, styles: dict[str, Style]
-) -> None:
-    """AUC by accuracy on non-members, epoch after epoch; a line where early stopping is compared.
-
-    stopped: pairs at equal accuracy.
+    study, pairs: of one attack.
     """
-    attacks = list(study.results["attack"].unique())
+    measure = "heldout_advantage"
+    kinds = reported(study.kinds).set_index("model")
+    certain, calls = certain_epsilon(study), _plain_or_private(study, models)
+    rows = []
     for model in models:
-        for attack in attacks:
-            rows = study.results[(study.results["model"] == model) & (study.results["attack"] == attack)]
-            # Untrained, all lie in one point far to the left.
-            means = rows[rows["epoch"] > 0].groupby("epoch")[["test_accuracy", "auc"]].mean()
-            line, style = ATTACK_LINES[attack], styles[model]
-            axes.plot(means["test_accuracy"], means["auc"], line, color=style.colour, linewidth=1.5)
-            filled = attack == attacks[-1]
-            for _, mean in means.iterrows():
-                _mark(axes, mean["test_accuracy"], mean["auc"], style, filled=filled, size=MARK - 2)
-    last = last_epoch(study.results).groupby("model")["test_accuracy"].mean()
-    for model in stopped["second"].unique():
-        axes.axvline(last[model], color=styles[model].colour, linestyle="-.", linewidth=1, zorder=0)
-    axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    grey_key(axes, {f"{attack} attack": ATTACK_LINES[attack] for attack in attacks}, "upper left")
-    finish(axes, "(d) Leak and accuracy, by epoch", "accuracy on non-members", "AUC")
+        results = study.results[study.results["model"] == model]
+        accuracies = results.groupby("epoch")["test_accuracy"].mean()
+        last, kind = last_epoch(results).iloc[0], kinds.loc[model]
+        advantage = tuple(kind[[measure, f"{measure}_low", f"{measure}_high"]])
+        words = f"measured {advantage[0]:z.3f}; leaks at least epsilon {certain[model]:.2f} (95%)"
+        limit = None
+        if not pd.isna(last["epsilon"]):
+            words += f", at most {last['epsilon']:g} (proven)"
+            limit = last["advantage_bound"]
+        rows.append(Row(model, calls[model], accuracies[last["epoch"]], kind["auc"], advantage, words, limit))
+        if "stopped_advantage" not in pairs:
+            continue
+        stopped = pairs[(pairs["first"] == model) & pairs["stopped_advantage"].notna()]
+        # Two private models may be as accurate as the plain one is at the same epoch.
+        for _, pair in stopped.drop_duplicates("first_epoch").sort_values("first_epoch").iterrows():
+            epoch = pair["first_epoch"]
+            advantage = tuple(pair[["stopped_advantage", "stopped_advantage_low", "stopped_advantage_high"]])
+            label, words = f"stopped after {epoch} epochs", f"measured {advantage[0]:z.3f}"
+            row = Row(model, label, accuracies[epoch], pair["first_auc"], advantage, words, stopped=True)
+            rows.append(row)
+    return rows
 
 
-def _bounded_roc_panel(axes: Axes, study: Study, models: Sequence[str], styles: dict[str, Style]) -> None:
-    """The mean ROC curve of each attack on each model, and the bounds of the private models."""
-    bounds = study.curves[study.curves["curve"] == "bound"].drop_duplicates(["model", "x"])
-    for model, bound in bounds.groupby("model", sort=False):
-        label = f"bound of {model}"
-        axes.plot(bound["x"], bound["y"], "-.", color=styles[model].colour, linewidth=1.5, label=label)
-    curves = [
-        _mean_roc(study.of(attack), model, styles[model], ATTACK_LINES[attack])
-        for attack in study.results["attack"].unique()
+def _plain_or_private(study: Study, models: Sequence[str]) -> dict[str, str]:
+    """How each model was trained, which names it if no two were trained alike; else the models' names."""
+    epsilons = study.results.groupby("model")["epsilon"].max()
+    names = {
+        model: "plain" if pd.isna(epsilons[model]) else f"private, epsilon {epsilons[model]:g}"
         for model in models
-    ]
-    roc_panel(axes, curves, "(b) ROC curves, and the bound", "log")
+    }
+    return names if len(set(names.values())) == len(models) else {model: model for model in models}
 
 
-def _mean_roc(study: Study, model: str, style: Style, line: str) -> Shown:
-    """A model's mean ROC curve, as leakage's panel takes it. line: matplotlib's style of the line."""
-    points = study.curves[(study.curves["model"] == model) & (study.curves["curve"] == "roc")]
-    tprs = points.groupby("x")["y"].mean()
-    rows = last_epoch(study.results[study.results["model"] == model])
-    none = np.array([])
-    curve = Curves(tprs.index.to_numpy(float), tprs.to_numpy(float), none, none, none)
-    sizes = int(rows["members"].mean()), int(rows["nonmembers"].mean())
-    label = f"{model}, {rows['attack'].iloc[0]}"
-    return Shown(label, style, *sizes, rows["advantage"].mean(), [curve], (), line)
+def _cost_panel(axes: Axes, study: Study, rows: Sequence[Row], styles: dict[str, Style]) -> None:
+    """AUC by accuracy on non-members: a point for each row, and plain models' thin paths over the epochs."""
+    for model, results in study.results.groupby("model", sort=False):
+        if results["epsilon"].isna().all():
+            # Untrained, all lie in one point far to the left.
+            means = results[results["epoch"] > 0].groupby("epoch")[["test_accuracy", "auc"]].mean()
+            axes.plot(means["test_accuracy"], means["auc"], color=styles[model].colour, linewidth=1, zorder=1)
+    for row in rows:
+        _mark(axes, row.accuracy, row.auc, styles[row.model], filled=not row.stopped)
+        # Above the path on the left, where no point is as accurate; or below it.
+        place, sides = ((0, -8), ("center", "top")) if row.limit else ((-8, 2), ("right", "bottom"))
+        about = {"textcoords": "offset points", "fontsize": SMALL, "color": styles[row.model].colour}
+        axes.annotate(row.label, (row.accuracy, row.auc), place, ha=sides[0], va=sides[1], **about)
+    axes.axhline(0.5, color=GREY, linestyle=":", zorder=0)
+    right = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
+    axes.annotate("chance", (1, 0.5), (0, 3), color=GREY, fontsize=SMALL, **right)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low - 0.75 * (high - low), high)  # room for the words
+    axes.margins(y=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+    finish(axes, "(a) What it costs", "accuracy on non-members", "AUC")
+
+
+def _leak_panel(axes: Axes, rows: Sequence[Row], styles: dict[str, Style]) -> None:
+    """Each row's advantage as a bar with its interval, and an outline up to the limit, dashed if none is
+    proven."""
+    for place, row in enumerate(rows):
+        value, low, high = row.advantage
+        style, limit = styles[row.model], row.limit or 1.0
+        words = f"no attack beyond {limit:.3f}" if row.limit else "no limit proven"
+        line = "-" if row.limit else "--"
+        axes.barh(place, limit, 0.3, fill=False, edgecolor=style.colour, linestyle=line, linewidth=1.2)
+        axes.barh(place, value, 0.3, color=style.colour, alpha=0.4)
+        axes.plot([low, high], [place, place], color=style.colour, linewidth=BAR, solid_capstyle="butt")
+        _mark(axes, -0.04, place, style, filled=not row.stopped)
+        axes.text(0, place - 0.46, row.label, va="center", fontweight="bold", color=style.colour)
+        axes.text(0, place - 0.26, row.words, va="center", fontsize=SMALL)
+        # Outside the outline, if there is room.
+        beside = (f" {words}", "left") if limit < 0.5 else (f"{words} ", "right")
+        axes.text(limit, place, beside[0], ha=beside[1], va="center", fontsize=SMALL)
+    axes.set(yticks=[], ylim=(max(len(rows), FEWEST_ROWS) - 0.6, -0.7), xlim=(-0.08, 1.02))
+    axes.spines["left"].set_visible(False)
+    finish(
+        axes,
+        "(b) What is leaked (filled), and what can be (outline)",
+        "held-out advantage: 0 by guessing, 1 always",
+    )

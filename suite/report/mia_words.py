@@ -5,7 +5,7 @@ Verdicts are read from the table of pairs (suite.study.tables); none is reached 
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -122,17 +122,95 @@ def _finding_on_pair(rows: pd.DataFrame) -> str:
     return ", ".join(f"{row['verdict']} by the {row['attack']} attack" for _, row in decided.iterrows())
 
 
-def finding_of(pairs: pd.DataFrame, question: str) -> str:
-    """The answer as a sentence above a figure, where it is read without the question. If it names no model,
-    it adds the two models between which there is no difference, or the question."""
-    answer = answer_of(pairs)
-    if reported(pairs)["verdict"].map(is_decided).any():
-        return answer
-    models = list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))
-    nothing = sentence_case(NO_DIFFERENCE)
-    if answer.startswith(nothing) and len(models) == 2:
-        return answer.replace(nothing, f"{nothing} between {listed(models)}")
-    return f"{question} {answer}"
+def finding_of(
+    pairs: pd.DataFrame, question: str, names: Mapping[tuple[str, str, str], Sequence[str]]
+) -> str:
+    """The answer as a sentence above a figure, where it is read without the question; what finds a difference
+    comes first.
+
+    names: a pair's two models in words, by the names of the experiment and of the models. Models without such
+    words are called by their names. Pairs with the same words are told apart by what their models have in
+    common.
+    """
+    rows = reported(pairs)
+    if (rows["verdict"] == NO_VERDICT).any():
+        return f"{question} {sentence_case(NO_VERDICT)}"
+    of_pairs = [of_pair for _, of_pair in rows.groupby(["first", "second"], sort=False)]
+    of_pairs.sort(key=lambda of_pair: not of_pair["verdict"].map(is_decided).any())
+    findings: dict[str, list[str]] = {}  # what each is true of
+    decided = set()  # the words for the models of pairs with a difference
+    for of_pair in of_pairs:
+        models, words = _words_for(of_pair, names)
+        if of_pair["verdict"].map(is_decided).any():
+            decided.add(words)
+            finding = _where_more_leaks(of_pair, words)
+        else:
+            finding = NO_DIFFERENCE
+            if words not in decided:
+                finding += f" between {listed(words)}"
+            if not decided and len(of_pair) > 1:
+                finding += ", by either attack"
+        findings.setdefault(finding, [])
+        if len(of_pairs) > 1 and words != models:
+            findings[finding].append(of_pair["equal"].iloc[0] or listed(models))
+    answer = "; ".join(f"{each} ({listed(where)})" if where else each for each, where in findings.items())
+    return answer[0].upper() + answer[1:]
+
+
+def _words_for(
+    of_pair: pd.DataFrame, names: Mapping[tuple[str, str, str], Sequence[str]]
+) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The names of a pair's two models, and the words for them: the names again if there are no others."""
+    experiment, first, second = of_pair[["experiment", "first", "second"]].iloc[0]
+    return (first, second), names.get((experiment, first, second)) or (first, second)
+
+
+def _where_more_leaks(of_pair: pd.DataFrame, words: Sequence[str]) -> str:
+    """From which model of a pair more leaks, and by which attacks; at least one finds a difference. words:
+    for the first model and the second."""
+    more, less = words
+    by_first = [f"more leaks from {more} than from {less}", f"more leaks from {less} than from {more}"]
+    decided = of_pair[of_pair["verdict"].map(is_decided)]
+    # A verdict begins with the name of the model that leaks more.
+    findings = [by_first[row["verdict"].startswith(f"{row['second']} ")] for _, row in decided.iterrows()]
+    if len(set(findings)) == 1:
+        return findings[0] + (f", {by}" if (by := _by_attacks(of_pair, decided)) else "")
+    return "; ".join(
+        f"{finding}, by the {attack} attack"
+        for finding, attack in zip(findings, decided["attack"], strict=True)
+    )
+
+
+def _by_attacks(of_pair: pd.DataFrame, decided: pd.DataFrame) -> str:
+    """Which of the attacks on a pair find the same difference; "" if there is one attack only. decided: the
+    rows that find it."""
+    if len(of_pair) == 1:
+        return ""
+    return "by either attack" if len(decided) == 2 else f"by the {decided['attack'].iloc[0]} attack alone"
+
+
+def defence_sentence(
+    study: Study, pairs: pd.DataFrame, question: str, names: Mapping[tuple[str, str, str], Sequence[str]]
+) -> str:
+    """Whether private training leaks less, and for which models a limit is proven.
+
+    study: with the rows of all attacks on the models of these pairs. pairs, question, names: see finding_of;
+    without a pair the sentence says who leaks.
+    """
+    models = study.results.drop_duplicates("model")
+    private = list(models.dropna(subset="epsilon")["model"])
+    if len(private) == len(models):
+        finding = who_leaks_by_either_attack(study) if pairs.empty else finding_of(pairs, question, names)
+        return f"{finding}, and a limit is proven{' for each' if len(private) > 1 else ''}"
+    rows = reported(pairs)
+    (_, second), (plain, defended) = _words_for(rows, names)
+    decided = rows[rows["verdict"].map(is_decided)]
+    if len(models) > 2 or decided.empty or decided["verdict"].str.startswith(f"{second} ").any():
+        where = listed(private) if len(models) > 2 else defended
+        return f"{finding_of(pairs, question, names)}; a limit is proven for {where} alone"
+    by = _by_attacks(rows, decided)
+    sentence = f"{defended} leaks less than {plain}{f' {by}' if by else ''}, and only it proves a limit"
+    return sentence if defended == second else sentence[0].upper() + sentence[1:]
 
 
 def experiment_answer(pairs: pd.DataFrame, question: str) -> str:
@@ -189,13 +267,15 @@ def who_leaks(study: Study) -> str:
 
 
 def leaking_sentence(study: Study) -> str:
-    """How many of the models leak, and how much."""
-    kinds = reported(study.kinds)
+    """How many of the models leak by the threshold attack, and how much."""
+    kinds = reported(study.of(THRESHOLD).kinds)
     aucs = kinds.loc[kinds["auc_low"] > 0.5, "auc"]
+    who = who_leaks(study.of(THRESHOLD))
     if aucs.empty:
-        return who_leaks(study)
+        return f"{who} by the loss"
+    amount = " a little" if aucs.max() <= MEDIUM_LEAK else ""
     ends = [f"{aucs.min():.3f}", f"{aucs.max():.3f}"]
-    return f"{who_leaks(study)}: AUC {span(ends)}, where chance is 0.5 and certainty 1"
+    return f"{who}{amount} by the loss: AUC {span(ends)}, where chance is 0.5"
 
 
 def who_leaks_by_either_attack(study: Study) -> str:
@@ -234,28 +314,30 @@ def class_groups(kind: pd.Series) -> tuple[list[str], list[str]]:
 
 
 def classes_sentence(study: Study) -> str:
-    """In how many models some classes leak more, or less, than the mean of all classes; and the classes that
-    do so in the most models."""
+    """The classes that leak more, or less, than the mean of a model's classes in the most models.
+
+    study: with the rows of the threshold attack.
+    """
     kinds = reported(study.kinds)
     groups = [class_groups(kind) for _, kind in kinds.iterrows()]
-    naming = [both for both in groups if any(both)]
-    if not naming:
-        return "No class can be named that leaks more, or less, than the mean of all"
+    single = len(groups) == 1
     parts = []
-    above = _most_often([name for names, _ in naming for name in names])
-    below = _most_often([name for _, names in naming for name in names])
-    if above:
-        parts.append(f"more ({', '.join(above)})")
-    if below:
-        parts.append(f"less ({', '.join(below)})")
-    where = f"{len(naming)} of {len(groups)} models" if len(groups) > 1 else kinds["model"].iloc[0]
-    return f"In {where} classes can be named that leak {' or '.join(parts)}"
-
-
-def _most_often(names: Sequence[str]) -> list[str]:
-    """The names that occur most often; several if they occur equally often."""
-    counts = Counter(names)
-    return [name for name, count in counts.items() if count == max(counts.values())]
+    for how, of_models in zip(("more", "less"), zip(*groups, strict=True), strict=True):
+        counts = Counter(name for of_model in of_models for name in of_model)
+        most = max(counts.values(), default=0)
+        names = [name for name, count in counts.items() if count == most]
+        if not names:
+            continue
+        where = "" if single else f" in {most}"
+        if parts:
+            parts.append(f"{listed(names)} {how}{where}")
+        else:
+            whose = f" of {kinds['model'].iloc[0]}" if single else ""
+            where = "" if single else f"{where} of {len(groups)} models"
+            parts.append(f"{_leaking(names, how)} than the mean of the classes{whose}{where}")
+    if not parts:
+        return "By the loss, no class can be named that leaks more, or less, than the mean of all"
+    return f"By the loss, {', '.join(parts)}"
 
 
 def samples_sentence(study: Study, models: Sequence[str]) -> str:
@@ -263,19 +345,20 @@ def samples_sentence(study: Study, models: Sequence[str]) -> str:
     known which images are memorised."""
     table = study.memorisation
     kinds = reported(study.of(THRESHOLD).kinds).set_index("model")
-    easy = []
+    easy, others = [], []
     for model in models:
-        member_loss = table[f"{model}_member_loss"]
-        nonmember_loss = member_loss + table[f"{model}_memorisation"]
-        named = nonmember_loss[member_loss.nsmallest(NAMED_FIRST).index]
-        easy.append(named.median() < nonmember_loss.median())
+        member_loss, memorisation = table[f"{model}_member_loss"], table[f"{model}_memorisation"]
+        nonmember_loss = member_loss + memorisation
+        lowest = member_loss.nsmallest(NAMED_FIRST).index
+        easy.append(nonmember_loss[lowest].median() < nonmember_loss.median())
+        others.append(lowest.intersection(memorisation.nlargest(NAMED_FIRST).index).empty)
     if all(easy):
-        finding = "Easy images have the lowest losses"
+        finding = "The images with the lowest losses are easy"
     else:
         finding = "The images with the lowest losses, and those whose loss training lowers most"
     if (kinds.loc[list(models), "memorisation_reliability"] < RELIABLE).any():
         return f"{finding}; which are memorised is not known yet"
-    return f"{finding}, not those that are memorised" if all(easy) else finding
+    return f"{finding}; the memorised ones are others" if all(easy) and all(others) else finding
 
 
 # ---------------------------------------------------------------------------------------- answers of an act

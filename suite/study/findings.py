@@ -40,11 +40,14 @@ HISTOGRAM_EDGES = np.geomspace(1e-4, 16, 53).round(7)
 
 
 class Pair(NamedTuple):
-    """Two models to be compared. equal: what they have in common, if they differ in more than one thing."""
+    """Two models to be compared. equal: what they have in common, if they differ in more than one thing.
+    names: the two in words, for titles; without them the models' names stand there.
+    """
 
     first: str
     second: str
     equal: str = ""
+    names: tuple[str, str] | tuple[()] = ()
 
 
 def losses_at(training: Training, place: int) -> Losses:
