@@ -193,8 +193,8 @@ def test_a_caption_says_which_bars_hold_together(drawn):
     said = {
         "summary": "The bars of one measure hold for all models together in 95% of runs.",
         "attacks": "The bars of one measure and attack, and the gains, hold for all models together in 95%",
-        "architecture": "The bars of one attack in (a) hold in 95% of runs for all 3 pairs of the study's "
-        "table together, those of the AUC for all models.",
+        "architecture": "The bars of one attack in (a) hold in 95% of runs for all 3 pairs of plain models "
+        "together, in this figure or another, those of the AUC for all models.",
         "defence": "its intervals hold for all models together in 95% of runs",
     }
     for name, sentence in said.items():

@@ -267,8 +267,8 @@ def experiment_figure(study: Study, pairs: pd.DataFrame, drawing: Drawing) -> Fi
     models = _models_of(shown)
     caption = (
         f"{SETS} {_trainings(study)} The bars of one attack in (a) hold in 95% of runs for all "
-        f"{shown['family'].iloc[0]} pairs of the study's table together, those of the AUC for all models. "
-        "If a bar in (a) leaves 0 out, that is the verdict."
+        f"{shown['family'].iloc[0]} pairs of plain models together, in this figure or another, those of the "
+        "AUC for all models. If a bar in (a) leaves 0 out, that is the verdict."
     )
     if (shown["variant"] == EQUAL_STEPS).any():
         caption += " Thin: after equally many training steps, described and not judged."
