@@ -42,7 +42,13 @@ from leakage.estimates import (
     roc_curve,
     rows_a_person,
 )
-from leakage.lower_bound import epsilon_lower_bound, epsilon_lower_bounds, fair_sides
+from leakage.lower_bound import (
+    common_bound,
+    confidence_of_each,
+    epsilon_lower_bound,
+    epsilon_lower_bounds,
+    fair_sides,
+)
 
 __all__ = [
     "FAMILY",
@@ -54,6 +60,8 @@ __all__ = [
     "calibrated",
     "calibrated_trainings",
     "clopper_pearson",
+    "common_bound",
+    "confidence_of_each",
     "contrast_of_kinds",
     "detectable_auc",
     "epsilon_lower_bound",

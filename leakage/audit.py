@@ -27,8 +27,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from leakage.calibration import calibrated, precision_table, reference_losses
+from leakage.calibration import calibrated, precision_table, reference_losses, without_surplus
 from leakage.checks import (
+    Shares,
     accuracy_of,
     doubts,
     doubts_on_accuracy,
@@ -36,6 +37,8 @@ from leakage.checks import (
     same_auc,
     same_rows_a_person,
     same_shares,
+    shares_of,
+    unrelated,
 )
 from leakage.command_line import BadInput, OneLineParser, finite_number, positive_number, run, short
 from leakage.contrasts import MEASURES as KIND_MEASURES
@@ -48,27 +51,30 @@ from leakage.contrasts import (
     verdict,
 )
 from leakage.estimates import (
+    CHANCES,
+    CONFIDENCE,
+    EPSILON_IN_FAMILY,
     FAMILY,
     FEWEST_EXAMPLES,
     LOW_FPRS,
     Losses,
     allowed,
-    auc_estimate,
     auc_interval,
+    chance_of,
     detectable_auc,
     estimates_of,
-    evidence_of_leak,
     mean_by_person,
     measure_leakage,
 )
 from leakage.files import Columns, different_spelling, read_references, read_training
 from leakage.look import looked_at, new_figure, png_of, styles_of
-from leakage.lower_bound import epsilon_lower_bounds, fair_sides
+from leakage.lower_bound import common_bound, confidence_of_each, epsilon_lower_bound, fair_sides
 from leakage.output import output_folder, write_whole
 from leakage.page import body_of, page_of
 from leakage.panels import loss_panel, roc_panel, shown_of
 from leakage.tables import Notes, Source, listed
 from leakage.wording import (
+    ATTACKS,
     MEASURES,
     first_sentence,
     meaning_of,
@@ -145,7 +151,7 @@ def audit(
     person_column: str | None = None,
     header: bool | None = None,
     claimed_epsilon: float | None = None,
-    delta: float = DELTA,
+    delta: float | None = None,
     title: str = TITLE,
     date: str | None = None,
     command: str = "leakage.audit.audit(...)",
@@ -169,7 +175,8 @@ def audit(
         to one person; person_column: the column of a table that says so. Then the person is the unit.
     column, member_column, id_column, group_column: which columns hold the loss, the membership, an id shared
         by all files, and a group to be reported on its own. header: whether CSVs have one; None: found out.
-    claimed_epsilon, delta: of differential privacy, to be compared with the lower bound that is found.
+    claimed_epsilon, delta: of differential privacy, to be compared with the lower bound that is found; delta
+        is 1e-5 if not given.
     title, date, command: for the report; the date is today's if not given.
     output: a folder for audit.html, audit.json and mia_audit.png; None writes nothing. examples: whether to
         write confidential/audit_examples.csv too, which lists who was a member.
@@ -190,8 +197,11 @@ def audit(
     frames = _trainings(sources, labels, persons, columns, notes)
     rivals = _trainings(against, labels, persons, columns, notes) if against else []
     _give_numbers([*frames, *rivals])
+    trained_on_them = False  # whether any reference was trained on any of the records
     for frame in frames if references else []:
-        _calibrate(frame, *read_references(references, reference_members, frame, columns, notes))
+        losses, trained = read_references(references, reference_members, frame, columns, notes)
+        _calibrate(frame, losses, trained, notes)
+        trained_on_them |= bool(trained.any())
     if control:
         _add_control(frames, control, labels, persons, columns, notes)
 
@@ -199,14 +209,17 @@ def audit(
     attack = attacks[-1]
     group_sets = {"groups": ("group", group_column), "classes": ("label", "class")}
     group_sets = {name: by for name, by in group_sets.items() if by[0] in frames[0]}
+    compared = {name: _comparable(frames, attack, column) for name, (column, _) in group_sets.items()}
+    refused = _persons_refused(frames, attack)
     # A model that leaks nothing has as many chances to seem to leak as questions are asked: each attack, of
     # one training or of the mean and of the single trainings; each set of groups; persons.
     several = len(frames) > 1
-    questions = len(attacks) * (1 + several) + len(group_sets) + ("person" in frames[0])
-    confidences = {
-        measure: 1 - (1 - FAMILY.get(measure, FAMILY["tpr_at_1pct_fpr"])) / questions for measure in MEASURES
-    }
+    sets_asked = sum(len(groups) > 0 for groups, _ in compared.values())
+    questions = len(attacks) * (1 + several) + sets_asked + (refused == "")
+    confidences = {measure: 1 - (1 - alone) / questions for measure, alone in FAMILY.items()}
     of_trainings = {name: 1 - (1 - confidence) / len(frames) for name, confidence in confidences.items()}
+    confidences["epsilon_low"] = 1 - (1 - EPSILON_IN_FAMILY) / questions
+    delta, delta_is_given = DELTA if delta is None else delta, delta is not None
 
     found: dict[str, object] = {
         "title": short(title, 120),
@@ -219,25 +232,36 @@ def audit(
         "confidences_of_trainings": of_trainings,
         "trainings": _measured(frames, attacks, of_trainings, delta),
     }
+    for_verdict = confidences["epsilon_low"]
+    found["epsilon"] = _epsilon(found["trainings"], frames, attack, delta, for_verdict)
+    if references:
+        found["references"] = {"trained_on_these_records": trained_on_them}
     trainings = {score: [_losses(frame, score) for frame in frames] for score in attacks}
     if several:
         kinds = {score: _kind(of, confidences) for score, of in trainings.items()}
         found |= {"kind": kinds[attack], "kind_by_loss": kinds["loss"]}
     if "correct" in frames[0]:
         found["accuracy"] = [accuracy_of(frame) for frame in frames]
-    for name, (of_group, by) in group_sets.items():
-        found[name] = _groups(frames, attack, of_group, by, confidences["auc"])
-    if "person" in frames[0]:
-        found["persons"] = _by_person(frames, attack, confidences["auc"])
+    for name, (_, by) in group_sets.items():
+        found[name] = _groups(*compared[name], attack, by, confidences["auc"], beside_control=bool(control))
+    if refused is not None:
+        found["persons"] = {"refused": refused}
+        if not refused:
+            found["persons"] = _by_person(frames, attack, confidences["auc"], beside_control=bool(control))
     if rivals:
         found["against"] = _measured(rivals, ["loss"], of_trainings, delta)
         found["contrast"] = _contrast(frames, rivals)
     found["same_source"] = _same_source(frames, group_sets)
     if control:
         found["control"] = _beside_control(frames, attack, confidences["auc"])
-    found["finding"] = _finding(found, attacks)
+    unequal = _unequal_columns(found["same_source"]["checks"], group_sets)
+    if unequal:
+        found["same_source"]["explained"] = _explained(frames, attack, unequal)
+    found["finding"] = _finding(
+        found, frames, attacks, {name: of for name, (of, _) in compared.items()}, unequal
+    )
     if claimed_epsilon is not None:
-        found["claim"] = _claim(found, claimed_epsilon)
+        found["claim"] = _claim(found, claimed_epsilon, delta_is_given)
     found["taken_as_given"] = list(dict.fromkeys(notes.taken))
     warnings = [*notes.taken, *notes.remarks, *_warnings(found, [*frames, *rivals], computed=bool(labels))]
     found["warnings"] = list(dict.fromkeys(warnings))
@@ -285,7 +309,8 @@ def _trainings(
 
 
 def _give_numbers(frames: list[pd.DataFrame]) -> None:
-    """Gives each frame a `number`, which the same example has in all of them: by id, or by its row."""
+    """Gives each frame a `number`, which the same example has in all of them: by id, or by its row. Persons
+    become numbers too, the same in all frames."""
     names = [frame.get("id", frame.index) for frame in frames]
     for other in names[1:] if "id" in frames[0] else []:
         spelled = different_spelling(pd.Index(names[0]), pd.Index(other))
@@ -296,6 +321,11 @@ def _give_numbers(frames: list[pd.DataFrame]) -> None:
     numbers = pd.Index(np.concatenate(names)).unique()
     for frame, names_of_frame in zip(frames, names, strict=True):
         frame["number"] = numbers.get_indexer(names_of_frame)
+    if "person" in frames[0]:
+        persons = pd.factorize(np.concatenate([frame["person"] for frame in frames]))[0]
+        ends = np.cumsum([len(frame) for frame in frames])[:-1]
+        for frame, of_frame in zip(frames, np.split(persons, ends), strict=True):
+            frame["person"] = of_frame
 
 
 def _losses(frame: pd.DataFrame, score: str) -> Losses:
@@ -305,13 +335,27 @@ def _losses(frame: pd.DataFrame, score: str) -> Losses:
     return Losses(*(kind[name].to_numpy() for name in names for kind in kinds))
 
 
-def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> None:
+def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray, notes: Notes) -> None:
     """Adds `calibrated`, NaN where no reference, or every one, was trained on the example. If none was
     trained on any example it is NaN where no reference knows it. And `reference`, the mean loss of the
     references that know the example.
 
-    losses, trained (K, n): of the K references, see read_references.
+    losses, trained (K, n): of the K references, see read_references. notes: what is remarked is added there.
     """
+    own = frame["loss"].to_numpy()
+    strange = [str(place) for place, of_one in enumerate(losses, 1) if unrelated(own, of_one)]
+    if strange:
+        which = f"{'reference' if len(strange) == 1 else 'references'} {short(', '.join(strange), 40)}"
+        which = "the references" if len(strange) == len(losses) > 1 else which
+        _remark_on_order(which, notes)
+    balanced = without_surplus(losses, trained, frame["member"].to_numpy())
+    if balanced is not None:
+        losses, trained = balanced
+        notes.remarks.append(
+            "One reference more was trained on each non-member than on each member, as where each record is "
+            "in a fixed number of models and the audited model is one of them. So that this does not tell "
+            "the members, one reference of each record was left out by lot."
+        )
     pairs = zip(losses, trained, strict=True)
     references = [_losses(frame.assign(loss=loss, member=member), "loss") for loss, member in pairs]
     reference_losses(_losses(frame, "loss"), references)  # refuses references that know who is a member
@@ -333,6 +377,13 @@ def _calibrate(frame: pd.DataFrame, losses: np.ndarray, trained: np.ndarray) -> 
     frame.loc[known & ~frame["member"], "calibrated"] = scores.nonmembers
 
 
+def _remark_on_order(which: str, notes: Notes) -> None:
+    notes.remarks.append(
+        f"The losses of {which} have nothing to do with the model's. Are the rows in one order, members "
+        "first?"
+    )
+
+
 def _add_control(
     frames: list[pd.DataFrame],
     control: Sequence[Source],
@@ -348,6 +399,7 @@ def _add_control(
             if len(losses) != 1:
                 raise BadInput(f"the control holds losses of {len(losses)} models; give those of one")
             frame["control"] = losses[0]
+        _check_order_of_control(frames, notes)
         return
     [judged, *more] = _trainings(control, labels, persons, columns, notes)
     if more:
@@ -358,6 +410,12 @@ def _add_control(
         frame["control"] = losses.reindex(frame["number"]).to_numpy()
         if frame.loc[frame["control"].notna(), "member"].nunique() < 2:
             raise BadInput("the control has no losses of the members, or none of the non-members")
+    _check_order_of_control(frames, notes)
+
+
+def _check_order_of_control(frames: list[pd.DataFrame], notes: Notes) -> None:
+    if any(unrelated(frame["loss"].to_numpy(), frame["control"].to_numpy()) for frame in frames):
+        _remark_on_order("the control", notes)
 
 
 # -------------------------------------------------------------------------------------------------- findings
@@ -368,21 +426,27 @@ def _measured(
 ) -> list[dict[str, object]]:
     """What is found about each training by each attack, and the lower bound on epsilon by the last of them: a
     bound by both would have half the error for each, and be lower."""
-    losses = [[_losses(frame, score) for score in attacks] for frame in frames]
-    bounds = _bounds([of_frame[-1] for of_frame in losses], delta)
+    bounds = _bounds(frames, attacks[-1], delta, CONFIDENCE)
     found = []
-    for frame, of_frame, bound in zip(frames, losses, bounds, strict=True):
+    for frame, bound in zip(frames, bounds, strict=True):
         measured: dict[str, object] = {}
-        for score, of in zip(attacks, of_frame, strict=True):
+        for score in attacks:
+            losses = _losses(frame, score)
             measured[score] = measure_leakage(
-                of.members,
-                of.nonmembers,
+                losses.members,
+                losses.nonmembers,
                 confidence=confidences,
-                member_persons=of.member_persons,
-                nonmember_persons=of.nonmember_persons,
+                member_persons=losses.member_persons,
+                nonmember_persons=losses.nonmember_persons,
             )
+            if "person" in frame:
+                measured[score]["auc_degrees"] = estimates_of(losses, ["auc"])["auc"].degrees
         measured["epsilon"] = bound
-        measured["precision"] = precision_table(measured[attacks[-1]]).to_dict("records")
+        # Its intervals are for independent records, and would be too narrow for rows of persons.
+        independent = "person" not in frame
+        measured["precision"] = (
+            precision_table(measured[attacks[-1]]).to_dict("records") if independent else []
+        )
         measured["left_out"] = frame[attacks[-1]].isna().sum()
         found.append(measured)
     return found
@@ -396,85 +460,194 @@ def _kind(trainings: Sequence[Losses], confidences: Mapping[str, float]) -> dict
     return found
 
 
-def _bounds(scores: Sequence[Losses], delta: float) -> list[dict[str, float | int]]:
-    """Lower bounds on epsilon, which hold together. Several rows of a person are one example."""
+def _auc_of(trainings: Sequence[Losses], confidence: float) -> dict[str, float | None]:
+    """The AUC of one training over examples, or of several over trainings and examples, with its interval."""
+    if len(trainings) > 1:
+        found = interval_of_kind(trainings, confidence=confidence, measures=["auc"])
+        return {key: found[key] for key in ("auc", "auc_low", "auc_high")}
+    estimate = estimates_of(trainings[0], ["auc"])["auc"]
+    low, high = auc_interval(estimate, confidence)
+    return {"auc": estimate.value, "auc_low": low, "auc_high": high}
+
+
+# ------------------------------------------------------------------------------------------ bound on epsilon
+
+
+def _bounds(
+    frames: list[pd.DataFrame], attack: str, delta: float, confidence: float
+) -> list[dict[str, float | int | str | None]]:
+    """Lower bounds on epsilon, one a training, for common_bound; several rows of a person are one example.
+
+    If too few persons are in or out with all their rows, epsilon_low is None, and `refused` says why.
+    """
     sides = []
-    for losses in scores:
-        unit = losses
-        if losses.member_persons is not None:
-            try:
-                unit = mean_by_person(losses)
-            except BadInput:
-                # Split by row, or hardly any persons: nobody is in or out as a whole, and nothing is shown.
-                unit = Losses(np.zeros(1), np.zeros(1))
+    for frame in frames:
+        losses = _losses(frame, attack)
+        try:
+            unit = losses if losses.member_persons is None else mean_by_person(losses)
+        except BadInput as problem:
+            return [{"epsilon_low": None, "refused": str(problem), "delta": delta}] * len(frames)
         # Membership by lot is assumed here, and said where the bound is printed.
         sides.append(fair_sides(unit.members, unit.nonmembers))
-    return epsilon_lower_bounds(sides, delta)
+    of_each = confidence_of_each(len(sides), confidence)
+    return [epsilon_lower_bound(*of_one, delta, confidence=of_each) for of_one in sides]
+
+
+def _epsilon(
+    found: Sequence[Mapping], frames: list[pd.DataFrame], attack: str, delta: float, for_verdict: float
+) -> dict[str, float | str | None]:
+    """The lower bound on epsilon of all trainings together, with 95%, and with the confidence `for_verdict`
+    that it has as one question of several. found: of _measured."""
+    refused = found[0]["epsilon"].get("refused", "")
+    low = low_for_verdict = None
+    if not refused:
+        low = common_bound([training["epsilon"]["epsilon_low"] for training in found])
+        sure = _bounds(frames, attack, delta, for_verdict)
+        low_for_verdict = common_bound([bound["epsilon_low"] for bound in sure])
+    return {
+        "epsilon_low": low,
+        "confidence": CONFIDENCE,
+        "low_for_verdict": low_for_verdict,
+        "confidence_for_verdict": for_verdict,
+        "delta": delta,
+        "refused": refused,
+    }
+
+
+def _claim(found: Mapping, claimed: float, delta_is_given: bool) -> dict[str, object]:
+    """The claimed epsilon beside the lower bound, and beside the bound of each training."""
+    bounds = [training["epsilon"]["epsilon_low"] for training in found["trainings"]]
+    low = found["finding"]["epsilon_low"]
+    return {
+        "claimed_epsilon": claimed,
+        "delta_is_given": delta_is_given,
+        "epsilon_low": bounds,
+        "contradicted": low is not None and low > claimed,
+    }
+
+
+# ---------------------------------------------------------------------------------------- groups and persons
+
+
+def _comparable(
+    frames: list[pd.DataFrame], attack: str, column: str
+) -> tuple[dict[str, list[pd.DataFrame]], int]:
+    """The rows of each group, training by training, if in each it has 10 members and non-members or more, or
+    so many persons; and how many groups are smaller. These are counted, and not shown: their rows would say
+    who is in them."""
+    unit = "person" if "person" in frames[0] else "number"
+    of_frames = [dict(list(frame.groupby(column, sort=False))) for frame in frames]
+    large, too_small = {}, 0
+    for name in pd.unique(pd.concat([frame[column] for frame in frames])):
+        parts = [of_frame.get(name) for of_frame in of_frames]
+        if min(0 if part is None else _fewest(part, attack, unit) for part in parts) < FEWEST_EXAMPLES:
+            too_small += 1
+        else:
+            large[name] = parts
+    return large, too_small
+
+
+def _fewest(frame: pd.DataFrame, attack: str, unit: str) -> int:
+    """The number of members, or of non-members, that have a score, whichever is smaller."""
+    judged = frame[frame[attack].notna()]
+    return min(judged.loc[judged["member"] == member, unit].nunique() for member in (True, False))
 
 
 def _groups(
-    frames: list[pd.DataFrame], attack: str, column: str, by: str, confidence: float
+    large: Mapping[str, list[pd.DataFrame]],
+    too_small: int,
+    attack: str,
+    by: str,
+    confidence: float,
+    *,
+    beside_control: bool,
 ) -> dict[str, object]:
-    """AUC of each group with 10 members and non-members, or more, and which of these lie above or below the
-    mean of all. Smaller groups are counted, and not shown: their rows would say who is in them.
+    """AUC of each group, which of them lie above or below the mean of all, and the differences to a control.
 
-    column: of the frames; by: its name in the report. confidence: of all intervals together.
+    large, too_small: of _comparable. by: what the groups are of. confidence: of all intervals together.
     """
-    rows, compared, too_small = [], [], 0
-    of_group = [dict(list(frame.groupby(column, sort=False))) for frame in frames]
-    unit = "person" if "person" in frames[0] else "number"
-    for name in pd.unique(pd.concat([frame[column] for frame in frames])):
-        parts = [groups.get(name) for groups in of_group]
-        sizes = [
-            [part.loc[part["member"] == member, unit].nunique() if part is not None else 0 for part in parts]
-            for member in (True, False)
-        ]
-        trainings = [_losses(part, attack) for part in parts if part is not None]
-        fewest = min([min(map(min, sizes)), *(min(len(of.members), len(of.nonmembers)) for of in trainings)])
-        if fewest < FEWEST_EXAMPLES:
-            too_small += 1
-            continue
-        counts = [min(len(of.members) for of in trainings), min(len(of.nonmembers) for of in trainings)]
-        rows.append({"group": name, "members": counts[0], "nonmembers": counts[1]})
-        compared.append(trainings)
-    if len(compared) > 1:
-        for row, found in zip(rows, groups_differ(compared, confidence=confidence), strict=True):
-            row |= found
-    elif compared and len(frames) > 1:
-        found = interval_of_kind(compared[0], confidence=confidence, measures=["auc"])
-        rows[0] |= {key: value for key, value in found.items() if key != "auc_degrees"}
-    elif compared:
-        estimate = estimates_of(compared[0][0], ["auc"])["auc"]
-        low, high = auc_interval(estimate, confidence)
-        rows[0] |= {"auc": estimate.value, "auc_low": low, "auc_high": high}
+    losses = [[_losses(part, attack) for part in parts] for parts in large.values()]
+    rows: list[dict[str, object]] = [
+        {
+            "group": name,
+            "members": min(len(of_one.members) for of_one in trainings),
+            "nonmembers": min(len(of_one.nonmembers) for of_one in trainings),
+        }
+        for name, trainings in zip(large, losses, strict=True)
+    ]
+    of_groups = groups_differ(losses, confidence=confidence) if len(losses) > 1 else []
+    of_groups = of_groups or [_auc_of(trainings, confidence) for trainings in losses]
+    for row, of_group, parts in zip(rows, of_groups, large.values(), strict=True):
+        row |= of_group
+        if beside_control:
+            both = [part[part["control"].notna() & part[attack].notna()] for part in parts]
+            scores = [[_losses(part, score) for part in both] for score in (attack, "control")]
+            row |= _named_difference(*scores, 1 - (1 - confidence) / len(rows))
     return {
         "by": by,
         "rows": rows,
-        "compared": len(compared),
+        "compared": len(rows),
         "too_small": too_small,
         "fewest": FEWEST_EXAMPLES,
         "confidence": confidence,
     }
 
 
-def _by_person(frames: list[pd.DataFrame], attack: str, confidence: float) -> dict[str, object]:
-    """Whether the mean loss of a person tells members from non-members: the person is what is at risk."""
+def _persons_refused(frames: list[pd.DataFrame], attack: str) -> str | None:
+    """Why the mean loss of a person says nothing; empty if it does, None without persons."""
+    if "person" not in frames[0]:
+        return None
     try:
-        trainings = [mean_by_person(_losses(frame, attack)) for frame in frames]
+        for frame in frames:
+            mean_by_person(_losses(frame, attack))
     except BadInput as problem:
-        return {"refused": str(problem)}
+        return str(problem)
+    return ""
+
+
+def _by_person(
+    frames: list[pd.DataFrame], attack: str, confidence: float, *, beside_control: bool
+) -> dict[str, object]:
+    """Whether the mean loss of a person tells members from non-members: the person is what is at risk."""
+    means = [mean_by_person(_losses(frame, attack)) for frame in frames]
     ends = [frame.groupby("person")[attack].agg(["min", "max"]) for frame in frames]
-    sizes = {
-        "members": min(len(losses.members) for losses in trainings),
-        "nonmembers": min(len(losses.nonmembers) for losses in trainings),
+    found = {
+        "refused": "",
+        "members": min(len(losses.members) for losses in means),
+        "nonmembers": min(len(losses.nonmembers) for losses in means),
         # Of a calibrated loss of inf and one of -inf there is no mean.
         "without_mean": max(int(((each["min"] == -np.inf) & (each["max"] == np.inf)).sum()) for each in ends),
-    }
-    if len(trainings) > 1:
-        return sizes | interval_of_kind(trainings, confidence=confidence, measures=["auc"])
-    estimate = auc_estimate(trainings[0].members, trainings[0].nonmembers)
-    low, high = auc_interval(estimate, confidence)
-    return sizes | {"auc": estimate.value, "auc_low": low, "auc_high": high}
+    } | _auc_of(means, confidence)
+    if beside_control:
+        both = [frame[frame["control"].notna() & frame[attack].notna()] for frame in frames]
+        try:
+            pairs = [_means_of_both(frame, attack) for frame in both]
+        except BadInput as problem:  # too few persons were judged by the control
+            return {"refused": str(problem)}
+        found |= _named_difference(*zip(*pairs, strict=True), confidence)
+    return found
+
+
+def _means_of_both(frame: pd.DataFrame, attack: str) -> list[Losses]:
+    """The mean loss of each person by the model, and by the control, of those persons who have both."""
+    means = [mean_by_person(_losses(frame, score)) for score in (attack, "control")]
+    common = [
+        np.isin(getattr(mine, side), getattr(other, side))
+        for mine, other in (means, means[::-1])
+        for side in ("member_ids", "nonmember_ids")
+    ]
+    return [
+        Losses(
+            losses.members[members],
+            losses.nonmembers[nonmembers],
+            losses.member_ids[members],
+            losses.nonmember_ids[nonmembers],
+        )
+        for losses, members, nonmembers in zip(means, common[::2], common[1::2], strict=True)
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- contrasts
 
 
 def _contrast(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> dict[str, object]:
@@ -486,6 +659,41 @@ def _contrast(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> dict[str
     else:
         contrast = contrast_of_kinds(*kinds, names)
     return contrast | {"verdict": verdict(contrast)}
+
+
+def _beside_control(frames: list[pd.DataFrame], attack: str, confidence: float) -> dict[str, object]:
+    """The AUC of the control, and by how much the model's is larger, on the same examples."""
+    both = [frame[frame[attack].notna() & frame["control"].notna()] for frame in frames]
+    model, control = ([_losses(frame, score) for frame in both] for score in (attack, "control"))
+    alone = np.mean([estimates_of(losses, ["auc"])["auc"].value for losses in control])
+    return {"control_auc": alone} | _difference(model, control, confidence)
+
+
+def _difference(
+    model: Sequence[Losses], control: Sequence[Losses], confidence: float
+) -> dict[str, float | None]:
+    """By how much larger the model's AUC is than the control's, on the same examples, with the interval and
+    its degrees of freedom."""
+    if len(model) > 1:
+        gain = gain_of_attack(model, control, confidence=confidence)
+        names = {"auc_difference": "", "auc_low": "_low", "auc_high": "_high", "auc_degrees": "_degrees"}
+        return {name: gain[f"auc_gain{end}"] for name, end in names.items()}
+    contrast = paired_contrast(*model, *control, ("the audited model", "the control"), confidence=confidence)
+    found = {key: contrast[key] for key in ("auc_difference", "auc_low", "auc_high")}
+    degrees = [estimates_of(losses, ["auc"])["auc"].degrees for losses in (*model, *control)]
+    return found | {"auc_degrees": min(degrees)}
+
+
+def _named_difference(
+    model: Sequence[Losses], control: Sequence[Losses], confidence: float
+) -> dict[str, float | None]:
+    """The same for a row that has an AUC of its own."""
+    found = _difference(model, control, confidence)
+    ends = {"": "auc_difference", "_low": "auc_low", "_high": "auc_high"}
+    return {f"auc_difference{end}": found[key] for end, key in ends.items()}
+
+
+# ------------------------------------------------------------------------------------------------ one source
 
 
 def _same_source(frames: list[pd.DataFrame], group_sets: Mapping[str, tuple[str, str]]) -> dict[str, object]:
@@ -513,78 +721,157 @@ def _same_source(frames: list[pd.DataFrame], group_sets: Mapping[str, tuple[str,
     return {"checks": found, "differs": any(check["differs"] for check in found)}
 
 
-def _beside_control(frames: list[pd.DataFrame], attack: str, confidence: float) -> dict[str, object]:
-    """The AUC of the control, and by how much the model's is larger, on the same examples."""
-    both = [frame[frame[attack].notna() & frame["control"].notna()] for frame in frames]
-    model, control = ([_losses(frame, score) for frame in both] for score in (attack, "control"))
-    found: dict[str, object] = {
-        "control_auc": np.mean([estimates_of(of, ["auc"])["auc"].value for of in control])
+def _unequal_columns(checks: Sequence[Mapping], group_sets: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The columns whose categories have other shares on either side, if the sides are known to differ in
+    nothing else; empty if they do, or are not known to differ at all."""
+    unequal = dict.fromkeys(check["check"] for check in checks if check["differs"])
+    if not unequal.keys() <= group_sets.keys():
+        return []
+    return [group_sets[name][0] for name in unequal]
+
+
+def _explained(frames: list[pd.DataFrame], score: str, columns: Sequence[str]) -> dict[str, float]:
+    """How far the shares of these columns' categories are `apart`, and the AUC that they alone can give."""
+    shares = _shares(frames, score, columns)
+    return {
+        "apart": float(np.mean([of_one.apart for of_one in shares])),
+        "auc": _most(shares, "auc", 0.5),
     }
-    if len(frames) > 1:
-        gain = gain_of_attack(model, control, confidence=confidence)
-        pairs = {"auc_difference": "auc_gain", "auc_low": "auc_gain_low", "auc_high": "auc_gain_high"}
-        return found | {name: gain[key] for name, key in pairs.items()}
-    contrast = paired_contrast(*model, *control, ("the audited model", "the control"), confidence=confidence)
-    return found | {key: contrast[key] for key in ("auc_difference", "auc_low", "auc_high")}
 
 
-def _finding(found: Mapping, attacks: Sequence[str]) -> dict[str, object]:
+def _shares(frames: list[pd.DataFrame], score: str, columns: Sequence[str]) -> list[Shares]:
+    """Of each training, of the examples that have this score."""
+    return [shares_of(frame[frame[score].notna()], columns) for frame in frames]
+
+
+def _most(shares: Sequence[Shares], measure: str, chance: float) -> float:
+    """What these shares alone can make a measure, on average over the trainings."""
+    return float(np.mean([of_one.most(measure, chance) for of_one in shares]))
+
+
+# ---------------------------------------------------------------------------------------------- the finding
+
+
+def _finding(
+    found: Mapping,
+    frames: list[pd.DataFrame],
+    attacks: Sequence[str],
+    groups: Mapping[str, Mapping[str, list[pd.DataFrame]]],
+    unequal: Sequence[str],
+) -> dict[str, object]:
     """What the verdict rests on: of the last of the attacks, and everything that shows a leak.
 
     Of models that leak nothing at most 5% get any proof, all together: each question has its share of the
-    level, and within an attack FAMILY shares it out. The bound on epsilon holds with 95% for all trainings
-    together; if nothing leaks it is above 0 in 0 to 1.7% of simulated audits.
+    level, and within an attack FAMILY shares it out. If the sides differ without the model, there are proofs
+    only if they are known to differ in the shares of the columns `unequal` alone: what these do not explain.
+    groups: of _comparable, for each set of them.
     """
-    attack, several = attacks[-1], "kind" in found
-    headline = found["kind"] if several else found["trainings"][0][attack]
-    bound = max((training["epsilon"] for training in found["trainings"]), key=lambda of: of["epsilon_low"])
-    proofs = []
-    if "control" in found and found["control"]["auc_low"] > 0:
-        difference = found["control"] | {"auc": found["control"]["auc_difference"]}
-        proofs.append(_proof("control", "auc", difference, 0.0))
-    for score in reversed(attacks):
-        if several:
-            chances = {key: value for key, value in found["trainings"][0][score].items() if "chance" in key}
-            kind = found["kind" if score == attack else "kind_by_loss"]
-            proofs += _proofs(score, chances | kind, "control" in found)
-        for number, training in enumerate(found["trainings"], 1):
-            of = of_training(score, number) if several else score
-            proofs += _proofs(of, training[score], "control" in found)
-    if bound["epsilon_low"] > 0:
-        ends = {"epsilon_low_low": bound["epsilon_low"], "epsilon_low_high": None}
-        proofs.append(_proof(attack, "epsilon_low", bound | ends, 0.0))
-    if found.get("persons", {}).get("auc_low", 0) > 0.5:
-        proofs.append(_proof("mean loss of a person", "auc", found["persons"], 0.5))
-    for name in ("groups", "classes"):
-        for row in found[name]["rows"] if name in found else ():
-            if row["auc_low"] > 0.5:
-                proofs.append(_proof(f"loss in the group {short(row['group'], 40)}", "auc", row, 0.5))
+    attack = attacks[-1]
+    headline = found["kind"] if "kind" in found else found["trainings"][0][attack]
     differs = found["same_source"]["differs"]
-    told = found.get("control", headline)  # what the first sentence tells of
+    by_attacks = by_others = by_groups = []
+    if not differs or unequal:
+        by_attacks = _proofs_of_attacks(found, frames, attacks, unequal)
+        by_groups = _proofs_of_groups(found, attack, groups, unequal)
+    if not differs:
+        by_others = [*_proofs_of_epsilon(found, attack), *_proofs_of_persons(found, attack)]
+    proofs = [*by_attacks, *by_others, *by_groups]
+    confidence = found["confidences"]["auc"]
+    if "control" in found:
+        chance = found["control"]["control_auc"]
+        detectable = detectable_auc(found["control"], confidence=confidence, chance=chance)
+    else:
+        detectable = detectable_auc(headline, confidence=confidence)
     return {
         "attack": attack,
         "sides_differ": differs,
-        "leak_shown": bool(proofs) and not differs,
-        "shown_by": [] if differs else proofs,
-        "detectable_auc": detectable_auc(told, confidence=found["confidences"]["auc"]),
-        "epsilon_low": None if differs else bound["epsilon_low"],
-        "delta": bound["delta"],
+        # Of a model whose sides differ without it nothing is known, unless that explains too little.
+        "leak_shown": True if proofs else None if differs else False,
+        "shown_by": proofs,
+        "detectable_auc": detectable,
+        "epsilon_low": None if differs else found["epsilon"]["epsilon_low"],
+        "delta": found["epsilon"]["delta"],
     } | {key: value for key, value in headline.items() if key.startswith(MEASURE_NAMES)}
 
 
-def _proofs(of: str, measured: Mapping, control: bool) -> list[dict[str, object]]:
+def _proofs_of_attacks(
+    found: Mapping, frames: list[pd.DataFrame], attacks: Sequence[str], unequal: Sequence[str]
+) -> list[dict[str, object]]:
+    """The measures of all attacks that show a leak, those of the last attack first."""
+    attack, several, control = attacks[-1], "kind" in found, "control" in found
+    proofs = []
+    if control:
+        both = [frame[frame["control"].notna()] for frame in frames]
+        difference = found["control"] | {"auc": found["control"]["auc_difference"]}
+        chance = _most_beside_control(_shares(both, attack, unequal))
+        if difference["auc_low"] > chance:
+            proofs.append(_proof("control", "auc", difference, chance))
+    for score in reversed(attacks):
+        shares = _shares(frames, score, unequal)
+        if several:
+            chances = {key: value for key, value in found["trainings"][0][score].items() if "chance" in key}
+            kind = found["kind" if score == attack else "kind_by_loss"]
+            proofs += _proofs(score, chances | kind, shares, control)
+        for number, (training, shares_of_one) in enumerate(zip(found["trainings"], shares, strict=True), 1):
+            of = of_training(score, number) if several else score
+            proofs += _proofs(of, training[score], [shares_of_one], control)
+    return proofs
+
+
+def _proofs(of: str, measured: Mapping, shares: Sequence[Shares], control: bool) -> list[dict[str, object]]:
     """The measures of one attack that show a leak. With a control the difference to it counts, in place of
     the AUC and of the held-out advantage."""
-    shown = evidence_of_leak(measured)
-    low = measured.get("tnr_at_1pct_fnr_low")
-    if low is not None and low > measured["chance_tnr_at_1pct_fnr"]:
-        shown.append("tnr_at_1pct_fnr")
-    chances = {"auc": 0.5, "heldout_advantage": 0.0}
-    return [
-        _proof(of, measure, measured, chances.get(measure, measured.get(f"chance_{measure}")))
-        for measure in shown
-        if not (control and measure in chances)
-    ]
+    proofs = []
+    for measure in FAMILY:
+        low, chance = measured.get(f"{measure}_low"), chance_of(measured, measure)
+        if low is None or chance is None or (control and measure in CHANCES):
+            continue
+        chance = _most(shares, measure, chance)
+        if low > chance:
+            proofs.append(_proof(of, measure, measured, chance))
+    return proofs
+
+
+def _most_beside_control(shares: Sequence[Shares]) -> float:
+    """The largest difference to a control that these shares alone can make: they may lower its AUC too."""
+    return 2 * _most(shares, "auc", 0.5) - 1
+
+
+def _proofs_of_epsilon(found: Mapping, attack: str) -> list[dict[str, object]]:
+    """The value is the bound that is printed, the lower end the bound with the verdict's confidence."""
+    epsilon = found["epsilon"]
+    if not epsilon["low_for_verdict"]:
+        return []
+    ends = {"epsilon_low_low": epsilon["low_for_verdict"], "epsilon_low_high": None}
+    return [_proof(attack, "epsilon_low", epsilon | ends, 0.0)]
+
+
+def _proofs_of_persons(found: Mapping, attack: str) -> list[dict[str, object]]:
+    row = found.get("persons", {"refused": "none are given"})
+    return [] if row["refused"] else _proofs_of_row(f"mean {ATTACKS[attack]} of a person", row, 0.5, 0.0)
+
+
+def _proofs_of_groups(
+    found: Mapping,
+    attack: str,
+    groups: Mapping[str, Mapping[str, list[pd.DataFrame]]],
+    unequal: Sequence[str],
+) -> list[dict[str, object]]:
+    proofs = []
+    for name, of_set in groups.items():
+        for row, parts in zip(found[name]["rows"], of_set.values(), strict=True):
+            shares = _shares(parts, attack, unequal)
+            of = f"{ATTACKS[attack]} in the group {short(row['group'], 40)}"
+            proofs += _proofs_of_row(of, row, _most(shares, "auc", 0.5), _most_beside_control(shares))
+    return proofs
+
+
+def _proofs_of_row(of: str, row: Mapping, chance: float, beside_control: float) -> list[dict[str, object]]:
+    """The AUC of a group or of persons, or its difference to the control's, if that shows a leak."""
+    if "auc_difference" in row:
+        shown = row["auc_difference_low"] > beside_control
+        return [_proof(of, "auc_difference", row, beside_control)] if shown else []
+    return [_proof(of, "auc", row, chance)] if row["auc_low"] > chance else []
 
 
 def _proof(of: str, measure: str, found: Mapping, chance: float) -> dict[str, object]:
@@ -592,24 +879,16 @@ def _proof(of: str, measure: str, found: Mapping, chance: float) -> dict[str, ob
     return {"of": of, "measure": measure, "value": found[measure]} | ends | {"chance": chance}
 
 
-def _claim(found: Mapping, claimed: float) -> dict[str, object]:
-    """The claimed epsilon beside the bound of each training, at its share of the level."""
-    bounds = [training["epsilon"]["epsilon_low"] for training in found["trainings"]]
-    contradicted = max(bounds) > claimed and not found["finding"]["sides_differ"]
-    return {"claimed_epsilon": claimed, "epsilon_low": bounds, "contradicted": contradicted}
-
-
 def _warnings(found: Mapping, frames: list[pd.DataFrame], computed: bool) -> list[str]:
     """What looks wrong with the values, the labels or the claim."""
-    warnings, differ = [], found["finding"]["sides_differ"]
+    warnings, finding = [], found["finding"]
     own = len(found["trainings"])
     # Of several trainings one may be swapped though the others leak, unless the verdict tells of the order.
-    told = found["finding"]["leak_shown"] and (own == 1 or found["finding"]["auc_high"] < 0.5)
-    for place, (frame, of) in enumerate(
-        zip(frames, [*found["trainings"], *found.get("against", [])], strict=True)
-    ):
-        order_is_told = differ or (told and place < own)
-        warnings += doubts(_losses(frame, "loss"), of["loss"], computed, order_is_told)
+    tells_of_order = finding["leak_shown"] and (own == 1 or finding["auc_high"] < 0.5)
+    measured = [*found["trainings"], *found.get("against", [])]
+    for place, (frame, of_frame) in enumerate(zip(frames, measured, strict=True)):
+        order_is_told = finding["sides_differ"] or (tells_of_order and place < own)
+        warnings += doubts(_losses(frame, "loss"), of_frame["loss"], computed, order_is_told)
     for accuracy in found.get("accuracy", []):
         warnings += doubts_on_accuracy(accuracy)
     for name in ("groups", "classes"):
@@ -619,8 +898,12 @@ def _warnings(found: Mapping, frames: list[pd.DataFrame], computed: bool) -> lis
                 f"No group of {by} has {FEWEST_EXAMPLES} members and {FEWEST_EXAMPLES} non-members."
             )
     if "claim" in found and found["claim"]["contradicted"]:
-        above = f"The lower bound on epsilon is above the claimed {found['claim']['claimed_epsilon']:g}"
-        warnings.append(f"{above}: the claim is wrong, or the members were not drawn by lot.")
+        unit = "person with all rows" if "persons" in found else "record"
+        warnings.append(
+            f"The lower bound on epsilon, at delta {finding['delta']:g} and for one {unit}, is above the "
+            f"claimed {found['claim']['claimed_epsilon']:g}: the claim is wrong, or is for another unit or "
+            "delta, or no lot decided who was a member."
+        )
     return warnings
 
 
@@ -669,15 +952,21 @@ def _figure(frames: list[pd.DataFrame], rivals: list[pd.DataFrame], report: dict
         models.append(shown_of(label, looks[label], trainings, found))
     caption = (
         "Members are records that the model was trained on. The attack calls a record a member if its "
-        "value is below a threshold; a non-member so called is a false alarm. Grey: where 95% of models that "
-        "leak nothing would lie."
+        "value is below a threshold; a non-member so called is a false alarm. "
+    )
+    by_person = "person" in frames[0]
+    # For rows of persons it would be too narrow.
+    caption += (
+        "Dotted: as many members as false alarms, by chance."
+        if by_person
+        else "Grey: where 95% of models that leak nothing would lie, at each rate by itself."
     )
     if any(model.points for model in models):
         caption += f" Markers: TPR at a low FPR, with {sure(report, 'tpr_at_1pct_fpr')} intervals."
     with looked_at():
         figure = new_figure(6.5, first_sentence(report), caption)
         roc, distributions = figure.subplots(1, 2)
-        roc_panel(roc, models, "Members found, by false alarms")
+        roc_panel(roc, models, "Members found, by false alarms", band=not by_person)
         loss_panel(distributions, models[strongest:], "Where members and non-members lie", signal)
     return figure
 
@@ -705,9 +994,10 @@ def number_named(report: Mapping, name: str) -> float:
         )
     value = numbers[paths[0]]
     if value is None:
-        raise BadInput(
-            f"--fail-if: {short(name, 40)} is not known for these examples; ask for another number"
-        )
+        why = "for these examples; ask for another number"
+        if report["finding"]["sides_differ"]:
+            why = "where the two sides differ without the model; see sides_differ"
+        raise BadInput(f"--fail-if: {short(name, 40)} is not known {why}")
     return float(value)
 
 
@@ -781,7 +1071,9 @@ def command_line(arguments: Sequence[str] | None = None, program: str = "python 
     parser.add_argument("--header", choices=["yes", "no"], help="whether CSV files begin with a header")
     bound = "to compare with the lower bound found"
     parser.add_argument("--claimed-epsilon", type=positive_number, metavar="E", help=bound)
-    parser.add_argument("--delta", type=finite_number, default=DELTA, help="of that bound (%(default)s)")
+    parser.add_argument(
+        "--delta", type=finite_number, metavar="D", help=f"of that claim and bound ({DELTA:g})"
+    )
     parser.add_argument("--title", default=TITLE, metavar="TEXT", help="of the report (%(default)s)")
     parser.add_argument("--date", metavar="TEXT", help="of the report (today)")
     parser.add_argument("--output", default=FOLDER, metavar="DIR", help="for the report (%(default)s)")

@@ -178,6 +178,34 @@ def reference_losses(target: Losses, references: Sequence[Losses]) -> tuple[np.n
     return losses, trained
 
 
+def without_surplus(
+    losses: np.ndarray, trained: np.ndarray, member: np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """References (K, n) of n images, of which each image has left one out by lot, so that how many were
+    trained on it does not tell whether the target was.
+
+    Take models with each image in a fixed number of them, as LiRA's are, one of them as the target and all
+    others as references: c of these were trained on a member and c + 1 on a non-member. So a member leaves
+    out one of the references that were not trained on it, a non-member one of those that were. Then both have
+    c that were and K - c - 1 that were not, and if the target leaks nothing no score of them knows more.
+    losses, trained (K, n): of the references; member (n,): of the target. seed: of the lot.
+    Returns losses, NaN where left out, and trained, False there; None if the references are no such models.
+    """
+    inside = trained.sum(axis=0)
+    counts = [np.unique(inside[side]) for side in (member, ~member)]
+    if np.isnan(losses).any() or any(len(of_side) != 1 for of_side in counts):
+        return None
+    (of_members,), (of_nonmembers,) = counts
+    if of_nonmembers != of_members + 1 or of_members < 1 or of_nonmembers >= len(losses):
+        return None
+    lots = np.random.default_rng(seed).random(losses.shape)
+    lots[trained == member] = -1
+    left_out = np.argmax(lots, axis=0), np.arange(losses.shape[1])
+    losses, trained = losses.copy(), trained.copy()
+    losses[left_out], trained[left_out] = np.nan, False
+    return losses, trained
+
+
 def precision(tpr: float, fpr: float, prior: float) -> float:
     """Share of members among those whom an attack names: prior TPR / (prior TPR + (1 - prior) FPR).
 
@@ -280,7 +308,8 @@ def _refuse_informed_references(trained: np.ndarray, held: np.ndarray, members: 
         if _is_informed(at_least, np.ones_like(at_least), members).any():
             raise BadInput(
                 f"how many references were {what} on an image tells whether the target was; draw the "
-                "references' images without looking at the target's"
+                "references' images without looking at the target's, or if each image is in a fixed number "
+                "of models, give all models but the target, on all images"
             )
 
 

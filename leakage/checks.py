@@ -11,14 +11,26 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from leakage.command_line import BadInput, short
-from leakage.estimates import CONFIDENCE, FEWEST_EXAMPLES, Losses, auc_interval, estimates_of, rows_a_person
+from leakage.estimates import (
+    CONFIDENCE,
+    FEWEST_EXAMPLES,
+    MOST_BY_ROW,
+    Losses,
+    auc_interval,
+    estimates_of,
+    rows_a_person,
+    share_by_row,
+)
+from leakage.persons import persons_of
 
 TIED = 0.01  # share of losses tied at the smallest value that is worth a warning
 SHARED = 0.1  # share of values on both sides that is worth a warning
@@ -27,6 +39,15 @@ CLIPPED = 0.01  # probabilities are hardly clipped so far below 1 that their los
 NEAR_0 = 12.0  # losses above it are of probabilities below 6e-6, which no vote of a forest gives
 HALF_PRECISION = 2.0**-11  # what the largest float16 below 1 lacks to 1
 FEWEST_EXPECTED = 5  # of a class on either side, or the chi-squared distribution is no approximation
+ALL_BY_ROW = 0.8  # see share_by_row; from it on all rows count as drawn by a lot of their own
+UNRELATED = 3.0  # standard errors of a rank correlation of 0; losses in unlike orders pass it in 0.3%
+FEWEST_FOR_ORDER, MOST_FOR_ORDER = 100, 10_000  # records for that correlation; of more every k-th is taken
+CAUSES_OF_LARGER_VALUES = (
+    "Are these confidences, whose negatives would be losses, or are the two files swapped? If the AUC is not "
+    "far below 0.5: were the members' losses taken in training mode, with dropout or augmentation, or are "
+    "the members the more difficult records? Of audits in which nothing is wrong 2.5% or fewer get there by "
+    "chance."
+)
 
 
 # ------------------------------------------------------------------------------------------ are they losses
@@ -51,25 +72,34 @@ def doubts(
     near_0 = np.isinf(most) and everything[np.isfinite(everything)].max(initial=0) > NEAR_0
     saturated = np.count_nonzero((everything == 0) | np.isinf(everything))
     heldout = {found["heldout_advantage"], found["heldout_advantage_low"], found["heldout_advantage_high"]}
-    checks = {
-        f"Members have the larger values (AUC {found['auc']:.4f}). Are these confidences, whose negatives "
-        "would be losses, or are the two files swapped?": found["auc_high"] < 0.5 and not order_is_told,
-        "The held-out advantage is 0 because no threshold gained anything on the records on which it was "
-        "chosen: members do not have the low values, and nobody was called a member.": heldout == {0.0},
-        "All values lie within 0 and 1. If they are probabilities p, give -np.log(p).": (
-            least >= 0 and most <= 1 and not computed
-        ),
-        "No value is above 0. If they are log-probabilities, give their negatives.": least < 0 and most <= 0,
-        f"{shared:.0%} of the different values stand on both sides. Was one file given twice, or do members "
-        "and non-members overlap?": shared > max(SHARED, 4 * repeated),
-        f"{tied / len(everything):.1%} of the values are tied at the smallest, {least + 0.0:.4g}, "
-        f"{_cause_of_ties(everything, least)}": ties_are_told,
-        f"{saturated:,} of {len(everything):,} records have probability 0 or 1 of their true class, as "
-        "float32 and float16 round them. Logits keep what is lost.": (
-            computed and not ties_are_told and saturated > 0 and (_round_to_1(everything) or near_0)
-        ),
-    }
-    return [warning for warning, holds in checks.items() if holds]
+    warnings = []
+    if found["auc_high"] < 0.5 and not order_is_told:
+        warnings.append(f"Members have the larger values (AUC {found['auc']:.4f}). {CAUSES_OF_LARGER_VALUES}")
+    if heldout == {0.0}:
+        warnings.append(
+            "The held-out advantage is 0 because no threshold gained anything on the records on which it was "
+            "chosen: members do not have the low values, and nobody was called a member."
+        )
+    if least >= 0 and most <= 1 and not computed:
+        warnings.append("All values lie within 0 and 1. If they are probabilities p, give -np.log(p).")
+    if least < 0 and most <= 0:
+        warnings.append("No value is above 0. If they are log-probabilities, give their negatives.")
+    if shared > max(SHARED, 4 * repeated):
+        warnings.append(
+            f"{shared:.0%} of the different values stand on both sides. Was one file given twice, or do "
+            "members and non-members overlap?"
+        )
+    if ties_are_told:
+        warnings.append(
+            f"{tied / len(everything):.1%} of the values are tied at the smallest, {least + 0.0:.4g}, "
+            f"{_cause_of_ties(everything, least)}"
+        )
+    elif computed and saturated > 0 and (_round_to_1(everything) or near_0):
+        warnings.append(
+            f"{saturated:,} of {len(everything):,} records have probability 0 or 1 of their true class, as "
+            "float32 and float16 round them. Logits keep what is lost."
+        )
+    return warnings
 
 
 def _cause_of_ties(values: np.ndarray, least: float) -> str:
@@ -173,13 +203,24 @@ def same_shares(name: str, what: str, frame: pd.DataFrame, column: str, level: f
 
     name, level: as for same_auc. what: the categories, for the sentence. frame: of one training. column: of
     the categories. With persons, each counts once, with the first row that stands on its side; who has rows
-    on both sides is left out.
+    on both sides is left out. If membership was decided by row, rows count: each had a lot of its own then,
+    and whoever has all rows on one side has few. If it was decided by row for a part of the persons, neither
+    may count, and nothing is compared.
     Pearson's chi-squared test; categories that are too rare for it count together.
-    Returns `check`, `p`, `differs` (p < level), and `sentence`; with fewer than two categories p is None.
+    Returns `check`, `p`, `differs` (p < level), and `sentence`; p is None with fewer than two categories, and
+    where nothing is compared.
     """
     if "person" in frame:
-        both = frame.groupby("person")["member"].transform("nunique") > 1
-        frame = frame[~both].drop_duplicates("person")
+        sides = [frame.loc[frame["member"] == member, "person"].to_numpy() for member in (True, False)]
+        persons = persons_of(*sides, *map(len, sides))
+        by_row = 0.0 if persons is None else share_by_row(persons)
+        if MOST_BY_ROW < by_row < ALL_BY_ROW:
+            why = "who was a member was decided by row for some persons, and for others at once"
+            sentence = f"the shares of {what} cannot be compared: {why}"
+            return {"check": name, "p": None, "differs": False, "sentence": sentence}
+        if by_row <= MOST_BY_ROW:
+            both = frame.groupby("person")["member"].transform("nunique") > 1
+            frame = frame[~both].drop_duplicates("person")
     codes = frame[column].factorize()[0]
     member = frame["member"].to_numpy()
     counts = np.array(
@@ -206,7 +247,8 @@ def same_shares(name: str, what: str, frame: pd.DataFrame, column: str, level: f
 def same_rows_a_person(losses: Losses, level: float) -> dict[str, object]:
     """Checks that members have as many rows a person as non-members: means of few rows have another spread
     than means of many. losses: with persons. level, and what is returned: as for same_auc; with too few
-    persons on one side alone nothing is checked, and the interval is None."""
+    persons on one side alone, and if membership was decided by row, nothing is checked, and the interval is
+    None."""
     what = "the number of rows a person"
     try:
         auc, low, high = rows_a_person(losses, confidence=1 - level)
@@ -237,6 +279,79 @@ def chi_squared_p(counts: np.ndarray) -> float | None:
         return None
     expected = np.outer(share, counts.sum(axis=0))
     return float(special.chdtrc(counts.shape[1] - 1, ((counts - expected) ** 2 / expected).sum()))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The shares of categories among members (k,) and non-members (k,), those first that are the commonest
+    among members beside non-members; and what these shares alone can make an attack find.
+
+    Say that in each category members and non-members have losses of one distribution, because the model leaks
+    nothing. Then a loss tells of who is a member what it tells of the category, and nothing else, so that no
+    attack can find more than one that sees the categories themselves and takes them in this order (Neyman and
+    Pearson). Each bound is the value of that attack. It is one on the mean over losses, for these very
+    records: what an interval leaves to chance comes on top.
+    """
+
+    members: np.ndarray
+    nonmembers: np.ndarray
+
+    @property
+    def apart(self) -> float:
+        """Half the sum of the differences: the share of either side that would have to be others."""
+        return float(np.abs(self.members - self.nonmembers).sum() / 2)
+
+    @property
+    def auc(self) -> float:
+        """The largest AUC, at most 1/2 + t - t^2 / 2, where t is how far the shares are apart."""
+        tprs, fprs = self._curve
+        return float((np.diff(fprs) * (tprs[1:] + tprs[:-1])).sum() / 2)
+
+    def most(self, measure: str, chance: float) -> float:
+        """The largest value of a measure of measure_leakage, which is `chance` if nothing leaks and the
+        shares are equal: of a TPR or TNR that of the best attack at this rate."""
+        if measure == "auc":
+            return self.auc
+        if measure == "heldout_advantage":
+            return self.apart
+        found, wrong = self._curve
+        if measure.startswith("tnr"):
+            found, wrong = 1 - wrong[::-1], 1 - found[::-1]
+        return float(np.interp(chance, wrong, found))
+
+    @property
+    def _curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """TPR and FPR of the attack that sees the categories, from 0 to 1 (k + 1,)."""
+        return tuple(np.append(0.0, np.cumsum(side)) for side in (self.members, self.nonmembers))
+
+
+def shares_of(frame: pd.DataFrame, columns: Sequence[str]) -> Shares:
+    """The shares of the categories of these columns together; frame: of one training. One category without
+    any column."""
+    member = frame["member"].to_numpy()
+    codes = np.zeros(len(frame), int)
+    for column in columns:
+        codes = pd.factorize(codes * len(frame) + frame[column].factorize()[0])[0]
+    counts = np.array([np.bincount(codes[side], minlength=codes.max() + 1) for side in (member, ~member)])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return Shares(*shares[:, np.argsort(-shares[0] / shares.sum(axis=0), kind="stable")])
+
+
+def unrelated(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two models' losses (n,) on the same records, NaN where there is none, have nothing to do with
+    each other, as where their rows stand in unlike orders: by their rank correlation r, if |r| sqrt(n - 1) is
+    below 3. Losses in unlike orders pass for related ones in 0.3%. Related ones with the correlation r are
+    called unrelated in 16% if r is 4 / sqrt(n), in 2.3% if it is 5 / sqrt(n). False for fewer than 100
+    records and for losses that are all equal.
+    """
+    both = ~(np.isnan(first) | np.isnan(second))
+    if np.count_nonzero(both) < FEWEST_FOR_ORDER:
+        return False
+    step = -(-np.count_nonzero(both) // MOST_FOR_ORDER)
+    ranks = [pd.Series(losses[both][::step]).rank().to_numpy() for losses in (first, second)]
+    if any(np.ptp(of_one) == 0 for of_one in ranks):
+        return False
+    return abs(np.corrcoef(*ranks)[0, 1]) * math.sqrt(len(ranks[0]) - 1) < UNRELATED
 
 
 def level_of_each(checks: int) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import optimize, special
 
 from leakage.command_line import BadInput, counted
-from leakage.persons import Persons, effective_rows, persons_of
+from leakage.persons import Persons, effective_rows, joined, persons_of
 
 CONFIDENCE = 0.95
 Z = float(special.ndtri(0.5 + CONFIDENCE / 2))  # half-width of the interval, in standard errors
@@ -35,9 +35,20 @@ FEWEST_FOR_THE_LIMIT = (
     1000  # members or non-members; of fewer the chance level is 1% and more below its limit
 )
 # Of a verdict that reads several measures, the confidence of each one's interval. A model that leaks nothing
-# is said to leak with a probability of half of what is left: 2.5 + 1 + 0.5 + 0.5 = 4.5%, all together. Most
-# of it goes to the AUC, whose interval is the usual one; the held-out advantage needs little (see below).
-FAMILY = {"auc": 0.95, "heldout_advantage": 0.98, "tpr_at_1pct_fpr": 0.99, "tpr_at_0p1pct_fpr": 0.99}
+# is said to leak with a probability of half of what is left: 2.5% by the AUC and 0.5% by each of the other
+# four. The last 0.5% are left to the lower bound on epsilon, which is one-sided: 5.0% all together. Most goes
+# to the AUC, whose interval is the usual one; the held-out advantage needs little (see below).
+FAMILY = {
+    "auc": 0.95,
+    "heldout_advantage": 0.99,
+    "tpr_at_1pct_fpr": 0.99,
+    "tpr_at_0p1pct_fpr": 0.99,
+    "tnr_at_1pct_fnr": 0.99,
+}
+EPSILON_IN_FAMILY = 0.995
+# What measures are if nothing leaks; of the others measure_leakage tells.
+CHANCES = {"auc": 0.5, "heldout_advantage": 0.0}
+MOST_BY_ROW = 0.25  # see share_by_row; above it who is a member counts as decided by row
 # Correlation between the errors of the two folds of the held-out advantage, at most. The influences count the
 # thresholds as given, but each half judges what the other has chosen and chooses for it. Say that nothing
 # leaks, and that a half chooses between two attacks alone, of which one is the other turned round: it takes
@@ -212,35 +223,43 @@ def evidence_of_leak(found: Mapping[str, float | None]) -> list[str]:
 
     found: of measure_leakage, or of interval_of_kind for several trainings with the chance levels of one,
         with the confidence FAMILY.
-    Returns names among those of FAMILY, the AUC first. Of models that leak nothing at most 5% get any
+    Returns names among those of FAMILY, the AUC first. Of models that leak nothing at most 4.5% get any
     (Bonferroni), whatever the measures have to do with each other.
     """
-    chances = {"auc": 0.5, "heldout_advantage": 0.0}
     evidence = []
     for measure in FAMILY:
-        low = found[f"{measure}_low"]
-        chance = chances.get(measure, found.get(f"chance_{measure}"))
+        low, chance = found.get(f"{measure}_low"), chance_of(found, measure)
         if low is not None and chance is not None and low > chance:
             evidence.append(measure)
     return evidence
 
 
-def detectable_auc(
-    found: Mapping[str, float | None], *, confidence: float = CONFIDENCE, power: float = 0.8
-) -> float | None:
-    """The smallest AUC that the interval of such an audit would have lain above 0.5 for with this power.
+def chance_of(found: Mapping[str, float | None], measure: str) -> float | None:
+    """What a measure is if nothing leaks. found: of measure_leakage; None where that does not tell it."""
+    return CHANCES.get(measure, found.get(f"chance_{measure}"))
 
-    found: of measure_leakage or interval_of_kind, with this confidence. From the half-width of its interval,
-    which is so many standard errors of a normal estimate (or of Student's, with its degrees of freedom): an
-    AUC is found with a power of 80% if it is that far above 0.5, and 0.84 standard errors more. None without
-    an interval; at most 1.
+
+def detectable_auc(
+    found: Mapping[str, float | None],
+    *,
+    confidence: float = CONFIDENCE,
+    power: float = 0.8,
+    chance: float = 0.5,
+) -> float | None:
+    """The smallest AUC that the interval of such an audit would have lain above `chance` for with this power.
+
+    found: of measure_leakage or interval_of_kind, with this confidence; `auc_degrees` are its degrees of
+    freedom, if it is Student's. From the half-width of its interval, which is so many standard errors: an AUC
+    is found with a power of 80% if it is that far above chance, and 0.84 standard errors more. chance: what
+    it is if nothing leaks, such as the AUC of a control, if the interval is of the difference to that.
+    None without an interval; at most 1.
     """
     low, high = found["auc_low"], found["auc_high"]
     if low is None or high is None:
         return None
     width = quantile(confidence, found.get("auc_degrees") or math.inf)
     half = (high - low) / 2
-    return min(0.5 + half * (1 + float(special.ndtri(power)) / width), 1.0)
+    return min(chance + half * (1 + float(special.ndtri(power)) / width), 1.0)
 
 
 def mean_by_person(losses: Losses) -> Losses:
@@ -249,9 +268,10 @@ def mean_by_person(losses: Losses) -> Losses:
     losses: with persons. A person with rows on both sides is neither in nor out, and is left out. So the rest
     says nothing of a split by row, in which few persons are in or out with all their rows. A person whose
     rows have inf and -inf, as calibrated losses can be, has no mean, and is left out too.
-    Returns the means, in the order in which the persons first appear, with numbers of theirs as ids.
-    Raises BadInput without persons, if more than half of them are on both sides, and if fewer than 10 members
-    or non-members are left.
+    Returns the means, in the order in which the persons first appear, with the persons as ids if they are
+    integers, else with numbers of theirs, which are others in another training.
+    Raises BadInput without persons, if who was a member was decided by row (share_by_row), and if fewer than
+    10 members or non-members are left.
     """
     n, m = len(losses.members), len(losses.nonmembers)
     persons = persons_of(losses.member_persons, losses.nonmember_persons, n, m)
@@ -260,41 +280,78 @@ def mean_by_person(losses: Losses) -> Losses:
             raise BadInput("the mean loss a person takes persons: say whose each row is")
         return Losses(losses.members, losses.nonmembers, losses.member_ids, losses.nonmember_ids)
     both = persons.on_both_sides
-    split_by_row = (
-        f"{np.count_nonzero(both):,} of {len(both):,} persons have rows among members and among others"
-    )
-    if both.mean() > 0.5:
-        raise BadInput(f"{split_by_row}: who was in the training set was decided by row, not by person")
-    means, numbers, undefined = [], [], []
+    _refuse_split_by_row(persons)
+    names = _names_of(losses, persons)
+    means, ids, undefined = [], [], []
     for side, rows, codes in zip(
         (losses.members, losses.nonmembers), persons.rows, np.split(persons.codes, [n]), strict=True
     ):
-        numbers.append(np.flatnonzero((rows > 0) & ~both))
+        alone = np.flatnonzero((rows > 0) & ~both)
         sums = np.bincount(codes, np.asarray(side, float), len(rows))
-        undefined.append(np.count_nonzero(np.isnan(sums[numbers[-1]])))
-        numbers[-1] = numbers[-1][~np.isnan(sums[numbers[-1]])]
-        means.append(sums[numbers[-1]] / rows[numbers[-1]])
+        undefined.append(np.count_nonzero(np.isnan(sums[alone])))
+        alone = alone[~np.isnan(sums[alone])]
+        ids.append(names[alone])
+        means.append(sums[alone] / rows[alone])
     fewest = min(map(len, means))
     if fewest < FEWEST_EXAMPLES:
         are = "is a member, or a non-member," if fewest == 1 else "are members, or non-members,"
         more = f" ({max(undefined):,} more have inf and -inf)" if max(undefined) else ""
         raise BadInput(f"only {counted(fewest, 'person')} {are} with all their rows{more}")
-    return Losses(*means, *numbers)
+    return Losses(*means, *ids)
+
+
+def _names_of(losses: Losses, persons: Persons) -> np.ndarray:
+    """An integer for each person (P,): the person itself if it is one, else its number."""
+    sides = losses.member_persons, losses.nonmember_persons
+    count = int(persons.codes.max()) + 1
+    if all(side is not None and np.asarray(side).dtype.kind in "iu" for side in sides):
+        names = np.empty(count, np.int64)
+        names[persons.codes] = joined(sides)
+        return names
+    return np.arange(count)
+
+
+def share_by_row(persons: Persons) -> float:
+    """Of how many of the persons it was decided row by row, and not for all rows at once, which are members.
+
+    By the persons with rows on both sides. If each row had a lot of its own, a person with k rows would be
+    one of them with the probability 1 - r^k - (1 - r)^k, where r is the share of the rows that are members.
+    Their number beside the one expected then is about 1 if all were decided by row, and 0 if none was; it is
+    said to be 0 for fewer than 10. Whoever has all rows on one side in spite of it has few rows, and fewer on
+    the smaller side: with 80% of the rows members, 80% of the persons with one row are members, but 94% of
+    those who have both of two rows on one side.
+    """
+    mixed = np.count_nonzero(persons.on_both_sides)
+    if mixed < FEWEST_EXAMPLES:
+        return 0.0
+    share, rows = persons.members / len(persons.codes), persons.rows.sum(axis=0)
+    return mixed / float((1 - share**rows - (1 - share) ** rows).sum())
+
+
+def _refuse_split_by_row(persons: Persons) -> None:
+    if share_by_row(persons) > MOST_BY_ROW:
+        both = persons.on_both_sides
+        mixed = (
+            f"{np.count_nonzero(both):,} of {len(both):,} persons have rows among members and among others"
+        )
+        raise BadInput(f"{mixed}: who was a member was decided by row, not by person")
 
 
 def rows_a_person(losses: Losses, *, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
     """Whether members have fewer rows a person than non-members: the AUC of these numbers, and its interval.
 
-    Of persons on one side alone. It must hold 0.5: means of few rows have another spread than means of many,
-    so that even a model that leaks nothing would part them; and persons drawn from one source by chance have
-    equally many. (0.5, 0, 1) if each row is a person of its own.
-    Raises BadInput if no person has all rows among members, or among non-members.
+    Of persons on one side alone. It must hold 0.5 if members were drawn by person: means of few rows have
+    another spread than means of many, so that even a model that leaks nothing would part them; and persons
+    drawn from one source by chance have equally many. (0.5, 0, 1) if each row is a person of its own.
+    Raises BadInput if members were drawn by row (share_by_row), for then it need not hold 0.5, and if no
+    person has all rows among members, or among non-members.
     """
     persons = persons_of(
         losses.member_persons, losses.nonmember_persons, len(losses.members), len(losses.nonmembers)
     )
     if persons is None:
         return 0.5, 0.0, 1.0
+    _refuse_split_by_row(persons)
     rows = [of_side[(of_side > 0) & ~persons.on_both_sides] for of_side in persons.rows]
     return auc_with_interval(*rows, confidence=confidence)
 
@@ -479,7 +536,7 @@ def _estimate(value: float, members: np.ndarray, nonmembers: np.ndarray, persons
 def auc_interval(auc: Estimate, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of an AUC over examples, see auc_with_interval; or over persons.
 
-    Newcombe's is for independent examples, as many as the rows of persons tell; DeLong's is Student's then.
+    Newcombe's is for independent examples, as many as the rows of persons tell; both are Student's then.
     """
     error = auc.standard_error
     return interval_of_auc(auc.value, error, *auc.told, confidence, auc.degrees)
@@ -489,8 +546,8 @@ def interval_of_auc(
     auc: float, standard_error: float, n: float, m: float, confidence: float, degrees: float = math.inf
 ) -> tuple[float, float]:
     """The same, of an AUC from 0 to 1 with this standard error (DeLong's, or inf) and its degrees of freedom,
-    of n members and m non-members. n and m need not be whole: a mean of AUCs that tell as much as one of more
-    examples has the interval of so many."""
+    which make both intervals Student's, of n members and m non-members. n and m need not be whole: a mean of
+    AUCs that tell as much as one of more examples has the interval of so many."""
     width = quantile(confidence, degrees)
     low, high = _newcombe_low(auc, n, m, width), 1 - _newcombe_low(1 - auc, n, m, width)
     if math.isinf(standard_error) or auc in (0.0, 1.0):

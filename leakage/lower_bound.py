@@ -40,8 +40,8 @@ def epsilon_lower_bound(
 
     members (n,) and nonmembers (m,): a score of each example whose membership was drawn, low for members.
     delta: at least 0 and below 1. confidence: that epsilon is not below the bound, one-sided; of several
-        trainings or attacks of which the largest bound is to count see epsilon_lower_bounds. seed: of the
-        order of equal scores, which is drawn.
+        trainings see common_bound, of attacks of which the largest bound is to count epsilon_lower_bounds.
+        seed: of the order of equal scores, which is drawn.
 
     It assumes of the scores:
     - Each example was in or out by a fair coin of its own, all else fixed. So epsilon is that of one example
@@ -107,10 +107,7 @@ def epsilon_lower_bounds(
     scores: of each training and attack, those of the members and of the non-members. Each gets its share of
     the error allowed, (1 - confidence) / len(scores), whatever they have in common. Trainings are not pooled:
     in twins, of which one has the members that the other lacks, a coin decides twice and spends 2 epsilon.
-    With many examples and a delta above 0 a share of the error is dear. The median of several trainings'
-    bounds by one attack, fixed beforehand, takes half of the error each, however many there are: if it lies
-    above epsilon, half of the bounds or more do, and the share that does is half of the error on average
-    (Markov). mia.py takes this. The smallest bound takes the whole error each.
+    With many examples and a delta above 0 a share of the error is dear; see common_bound for what takes less.
     Returns what epsilon_lower_bound does, with the confidence of each. Raises BadInput as it does.
     """
     of_each = 1 - (1 - confidence) / max(len(scores), 1)
@@ -118,6 +115,28 @@ def epsilon_lower_bounds(
         epsilon_lower_bound(members, nonmembers, delta, confidence=of_each, seed=seed)
         for members, nonmembers in scores
     ]
+
+
+def common_bound(bounds: Sequence[float]) -> float:
+    """One lower bound on the epsilon that several trainings of one kind have in common: of their k bounds
+    (k,) the j-th largest, j = k / 2 rounded up, if each has the confidence of confidence_of_each.
+
+    If it lies above epsilon, j of the bounds or more do. Each does with the probability a j / k at most,
+    where a is the error allowed, so that their number is at most a j on average, and is j or more with a
+    probability of at most a (Markov), whatever the trainings have in common. For one or two it is the
+    largest; for an even number it is the upper of the two in the middle, of bounds with half of the error.
+    """
+    return sorted(bounds, reverse=True)[_rank(len(bounds)) - 1]
+
+
+def confidence_of_each(count: int, confidence: float = CONFIDENCE) -> float:
+    """The confidence that each of so many trainings' bounds needs if common_bound of them is to have this
+    one: 1 - (1 - confidence) j / k."""
+    return 1 - (1 - confidence) * _rank(count) / count
+
+
+def _rank(count: int) -> int:
+    return (count + 1) // 2
 
 
 def fair_sides(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from leakage.checks import labels_fit
 from leakage.command_line import counted, short, show
-from leakage.estimates import FEWEST_EXAMPLES, LOW_FPRS, nonmembers_needed
+from leakage.estimates import FEWEST_EXAMPLES, LOW_FPRS, chance_of, nonmembers_needed
 
 MEASURES = {  # key in measure_leakage: name
     "auc": "AUC",
@@ -24,6 +24,7 @@ MEASURES = {  # key in measure_leakage: name
 ATTACKS = {"loss": "loss", "calibrated": "calibrated loss"}
 SHOWN_GROUPS = 10  # in a table; audit.json holds all
 MOST_DETECTABLE = 0.9995  # an AUC above it is printed as 1.000
+MOST_DIGITS = 3  # after the point of a percentage
 LETTERS = 40  # of the name of a column or of a group
 
 
@@ -37,7 +38,7 @@ def verdict_of(report: Mapping) -> list[str]:
     if report["finding"]["sides_differ"]:
         return lines
     if "persons" in report:
-        lines.append(_by_person(report["persons"]))
+        lines.append(_by_person(report))
     if "kind" in report:
         trainings = f"Mean of {len(report['trainings'])} trainings, for other trainings and other records."
         return [*lines, trainings]
@@ -53,22 +54,20 @@ def _answer(report: Mapping) -> list[str]:
     """Whether the model leaks, in one sentence, and what goes with it, in another."""
     finding = report["finding"]
     attack = ATTACKS[finding["attack"]]
+    chance = _if_nothing_leaks(report)
+    digits = _percent_digits(finding, "auc", 0.5)
     pairs = (
-        f"a random member has a lower {attack} than a random non-member in {finding['auc']:.1%} of pairs "
-        f"({sure(report, 'auc')} interval {interval(finding, 'auc', '.1%')}; 50% if nothing leaks)"
+        f"a random member has a lower {attack} than a random non-member in {finding['auc']:{digits}} of "
+        f"pairs ({sure(report, 'auc')} interval {interval(finding, 'auc', digits)}; 50% {chance})"
     )
     if "control" in report:
         control = report["control"]
         pairs += (
-            f"; that is {100 * control['auc_difference']:+.1f} points beside the control "
-            f"({sure(report, 'auc')} interval {_points(control, 'auc')}; 0 if nothing leaks)"
+            f"; that is {_points(control, 'auc_difference', 'auc')[0]} points beside the control "
+            f"({sure(report, 'auc')} interval {_points(control, 'auc_difference', 'auc')[1]}; 0 {chance})"
         )
     if finding["sides_differ"]:
-        why = next(check["sentence"] for check in report["same_source"]["checks"] if check["differs"])
-        return [
-            f"The two sides differ without the model, so the losses cannot show whether it leaks: {why}.",
-            f"The attack finds this difference too: {pairs}.",
-        ]
+        return _sides_differ(report, pairs)
     if finding["leak_shown"]:
         turned = ""
         if finding["auc_high"] < 0.5 and "control" not in report:
@@ -78,7 +77,7 @@ def _answer(report: Mapping) -> list[str]:
             )
         return [f"It leaks: {_other_proof(report)}{pairs}{turned}."]
     if finding["auc_high"] < 0.5:
-        return [f"The losses stand the wrong way round: {pairs}."]
+        return [f"The losses stand the wrong way round, and no leak can be shown: {pairs}."]
     if _too_few(report):
         few = f"There are too few to tell: {_too_few(report)}."
         return [few, f"Take {FEWEST_EXAMPLES} of each or more."]
@@ -90,6 +89,39 @@ def _answer(report: Mapping) -> list[str]:
         return [answer, "There are too few to find even a model that gives all away in 4 of 5 cases."]
     found = f"This attack would have found an AUC of {detectable:.3f} or more in 4 of 5 cases."
     return [answer, found]
+
+
+def _sides_differ(report: Mapping, pairs: str) -> list[str]:
+    """The answer where the sides differ without the model; pairs: what the attack finds."""
+    finding, explained = report["finding"], report["same_source"].get("explained")
+    why = next(check["sentence"] for check in report["same_source"]["checks"] if check["differs"])
+    if finding["leak_shown"]:
+        return [
+            f"It leaks: {_other_proof(report)}{pairs}.",
+            f"The two sides differ without the model too: {why}. But {_words_on_shares(explained)}.",
+        ]
+    answer = [
+        f"The two sides differ without the model, so the losses cannot show whether it leaks: {why}.",
+        f"The attack finds this difference too: {pairs}.",
+    ]
+    return [*answer, f"Of these, {_words_on_shares(explained)}."] if explained else answer
+
+
+def _words_on_shares(explained: Mapping) -> str:
+    """How far the shares are apart, and what they alone can make the attack find."""
+    apart, most = (_significant(explained[key], 0.0 if key == "apart" else 0.5) for key in ("apart", "auc"))
+    return f"the shares differ by {apart} in all, which explains at most {most} of pairs"
+
+
+def _significant(share: float, beside: float) -> str:
+    """A percentage with as many digits as it needs to differ from another."""
+    digits = next((d for d in range(1, MOST_DIGITS) if f"{share:.{d}%}" != f"{beside:.{d}%}"), MOST_DIGITS)
+    return f"{share:.{digits}%}"
+
+
+def _if_nothing_leaks(report: Mapping) -> str:
+    """What the value by chance is called: where the sides differ it is not what is found if nothing leaks."""
+    return "by chance" if report["finding"]["sides_differ"] else "if nothing leaks"
 
 
 def _too_few(report: Mapping) -> str:
@@ -112,9 +144,19 @@ def _other_proof(report: Mapping) -> str:
     proof = proofs[0]
     by = "" if proof["of"] == finding["attack"] else f" by the {ATTACKS.get(proof['of'], proof['of'])}"
     if proof["measure"] == "epsilon_low":
-        return f"epsilon is at least {proof['value']:.2f}{by}, though "
-    ends = f"{proof['low']:.1%} to {proof['high']:.1%}; {100 * proof['chance']:.3g}% if nothing leaks"
-    return f"the {MEASURES[proof['measure']]}{by} is {proof['value']:.1%} ({ends}), though "
+        return f"epsilon is at least {proof['value']:.2g} (95% sure){by}, though "
+    if proof["measure"] == "auc_difference":
+        value, ends = _points(row_of(proof), "value")
+        return f"the AUC{by} is {value} points above the control's ({ends}; 0 if nothing leaks), though "
+    digits = _percent_digits(row_of(proof), "value", proof["chance"])
+    ends = f"{proof['low']:{digits}} to {proof['high']:{digits}}; {100 * proof['chance']:.3g}%"
+    chance = "at most by the unequal shares" if finding["sides_differ"] else "if nothing leaks"
+    return f"the {MEASURES[proof['measure']]}{by} is {proof['value']:{digits}} ({ends} {chance}), though "
+
+
+def row_of(proof: Mapping) -> dict[str, float]:
+    """A proof's value and interval under the names that other intervals have."""
+    return {"value": proof["value"], "value_low": proof["low"], "value_high": proof["high"]}
 
 
 def _worst_group(report: Mapping) -> list[str]:
@@ -127,31 +169,41 @@ def _worst_group(report: Mapping) -> list[str]:
     ]
     if not rows or report["finding"]["sides_differ"]:
         return []
-    # As in the table, whose first row has the highest AUC; of those that leak for sure the surest.
-    shown = any(row["auc_low"] > 0.5 for row in rows)
-    row = max(rows, key=lambda row: row["auc_low" if shown else "auc"])
+    # As in the table, whose first row has the highest AUC; of those that leak for sure the surest. Beside a
+    # control it is the difference to it that counts.
+    key, chance = ("auc_difference", 0.0) if "control" in report else ("auc", 0.5)
+    leaks = any(row[f"{key}_low"] > chance for row in rows)
+    row = max(rows, key=lambda row: row[f"{key}_low" if leaks else key])
     named = f"{short(row['by'], LETTERS)} {short(row['group'], LETTERS)}"
-    values = (
-        f"{row['auc']:.1%} of pairs ({interval(row, 'auc', '.1%')}, adjusted for {row['compared']} groups)"
-    )
-    if row["auc_low"] > 0.5:
-        surest = "" if row["auc"] == max(row["auc"] for row in rows) else " for sure"
+    values = _row_in_words(row, f"adjusted for {row['compared']} groups")
+    if leaks:
+        surest = "" if row[key] == max(row[key] for row in rows) else " for sure"
         return [f"The group that leaks most{surest} is {named}: {values}."]
     return [f"The highest of the groups is {named}, which may be chance: {values}."]
 
 
-def _by_person(persons: Mapping) -> str:
-    if persons.get("refused"):
+def _row_in_words(row: Mapping, more: str) -> str:
+    """The AUC of a group or of persons, and its difference to the control's, with their intervals."""
+    digits = _percent_digits(row, "auc", 0.5)
+    words = f"{row['auc']:{digits}} of pairs ({interval(row, 'auc', digits)}, {more})"
+    if "auc_difference" in row:
+        value, ends = _points(row, "auc_difference")
+        words += f", {value} points beside the control ({ends})"
+    return words
+
+
+def _by_person(report: Mapping) -> str:
+    persons = report["persons"]
+    if persons["refused"]:
         return f"By person nothing can be said: {persons['refused']}."
-    answer = "leaks" if persons["auc_low"] > 0.5 else "no leak can be shown"
-    left_out = ""
+    key, chance = ("auc_difference", 0.0) if "control" in report else ("auc", 0.5)
+    answer = "leaks" if persons[f"{key}_low"] > chance else "no leak can be shown"
+    sizes = f"{persons['members']:,} persons and {persons['nonmembers']:,}"
     if persons["without_mean"]:
-        left_out = f"; {counted(persons['without_mean'], 'person')} with inf and -inf left out"
+        sizes += f"; {counted(persons['without_mean'], 'person')} with inf and -inf left out"
     return (
-        f"By person, the unit at risk: {answer}; the mean loss of a random member is lower than that of a "
-        "random "
-        f"non-member in {persons['auc']:.1%} of pairs ({interval(persons, 'auc', '.1%')}; "
-        f"{persons['members']:,} persons and {persons['nonmembers']:,}{left_out})."
+        f"By person, the unit at risk: {answer}; the mean {ATTACKS[report['attack']]} of a random member is "
+        f"lower than that of a random non-member in {_row_in_words(persons, sizes)}."
     )
 
 
@@ -159,30 +211,25 @@ def _found_at_1_percent(report: Mapping) -> str:
     measured, key = report["trainings"][0][report["attack"]], "tpr_at_1pct_fpr"
     if measured[key] is None:
         needed = nonmembers_needed(LOW_FPRS["1pct"])
-        return (
-            f"To tell how many members are found at 1 false alarm in 100 takes {needed:,} non-members or "
-            "more."
-        )
+        return f"To tell how many are found at 1 false alarm in 100 takes {needed:,} non-members or more."
     chance = measured[f"chance_{key}"]
     compared = beside(measured, key, chance, ("more than", "fewer than", "not told from"))
-    found = f"{measured[key]:.2%} of the members are found ({interval(measured, key, '.2%')})"
-    return f"At 1 false alarm in 100 non-members, {found}, {compared} chance, {chance:.2%}."
+    digits = _percent_digits(measured, key, chance, fewest=2)
+    found = f"{measured[key]:{digits}} of the members are found ({interval(measured, key, digits)})"
+    return f"At 1 false alarm in 100 non-members, {found}, {compared} chance, {chance:{digits}}."
 
 
 def meaning_of(report: Mapping) -> str:
     """What the verdict means, for somebody who knows none of its words."""
     finding = report["finding"]
     record = "person" if "persons" in report else "record"
-    if finding["sides_differ"]:
+    if finding["sides_differ"] and not finding["leak_shown"]:
         return (
             f"The {record}s that the model was trained on differ from the others for reasons that have "
-            "nothing "
-            "to do with the model. So this audit cannot say whether the model gives away who was in its data."
+            "nothing to do with the model. So this audit cannot say whether the model gives away who was in "
+            "its data."
         )
-    right = f"{100 * finding['auc']:.0f} of 100"
-    instead = "50"
-    if "control" in report:
-        instead = f"{100 * report['control']['control_auc']:.0f}, as by a model that saw neither"
+    right, instead = _right_of_100(report)
     if finding["leak_shown"] and _other_proof(report):
         return (
             "Somebody who sees how sure the model is of a record can tell in some cases whether the record "
@@ -193,20 +240,37 @@ def meaning_of(report: Mapping) -> str:
         return (
             "Somebody who sees how sure the model is of a record can tell better than by a coin whether the "
             "record was used to train it: of one record that was used and one that was not, the right one is "
-            f"picked in {right} cases instead of {instead}."
+            f"picked in {right} of 100 cases instead of {instead}."
         )
     if finding["auc_high"] < 0.5:
         return (
             "The model fits the records that it is said to have been trained on worse than the others, which "
-            "training does not explain. Probably the files or the values are not what they are taken for."
+            "training does not explain. Likely causes: the values are confidences, or the files are swapped; "
+            "the members' losses were taken in training mode, with dropout or augmentation; the members are "
+            "the more difficult records. Of audits in which nothing is wrong 2.5% or fewer get there by "
+            "chance."
         )
     if _too_few(report):
         return "So few records say nothing of what the model gives away. Audit it with more."
     return (
         "Somebody who sees how sure the model is of a record was not shown to tell better than by a coin "
-        "whether "
-        "the record was used to train it. Another attack, or more records, may still show it."
+        "whether the record was used to train it. Another attack, or more records, may still show it."
     )
+
+
+def _right_of_100(report: Mapping) -> tuple[str, str]:
+    """In how many of 100 pairs the lower loss is the member's, and in how many if nothing leaked: with as
+    many digits as the lower end of the interval needs to be told from that."""
+    finding = report["finding"]
+    low, instead, more = finding["auc_low"], 0.5, ""
+    if "control" in report:
+        control = report["control"]
+        instead, more = control["control_auc"], ", as by a model that saw neither"
+        low = instead + control["auc_low"]
+    elif finding["sides_differ"]:
+        instead, more = report["same_source"]["explained"]["auc"], " at most, by the unequal shares"
+    digits = _digits_apart((low, finding["auc"]), instead, 0)
+    return f"{100 * finding['auc']:.{digits}f}", f"{100 * instead:.{digits}f}{more}"
 
 
 # ----------------------------------------------------------------------------------------------------- tables
@@ -224,9 +288,27 @@ def interval(found: Mapping, key: str, digits: str) -> str:
     return "" if low is None else f"{low:{digits}} to {high:{digits}}"
 
 
-def _points(contrast: Mapping, key: str) -> str:
-    """The interval of a difference, in points of a percentage."""
-    return f"{100 * contrast[f'{key}_low']:+.1f} to {100 * contrast[f'{key}_high']:+.1f}"
+def _points(contrast: Mapping, key: str, ends: str = "") -> tuple[str, str]:
+    """A difference and its interval, in points of a percentage. ends: the interval's name, if another."""
+    value, low, high = (contrast[name] for name in (key, f"{ends or key}_low", f"{ends or key}_high"))
+    digits = _digits_apart((low, high), 0.0, 1)
+    return f"{100 * value:+.{digits}f}", f"{100 * low:+.{digits}f} to {100 * high:+.{digits}f}"
+
+
+def _digits_apart(ends: tuple[float | None, ...], chance: float, fewest: int) -> int:
+    """How many digits percentages need so that no end of an interval that is above, or below, chance is
+    rounded to it: `fewest` at least, three at most."""
+    apart = [end for end in ends if end is not None and end != chance]
+    for digits in range(fewest, MOST_DIGITS):
+        if all(round(100 * end, digits) != round(100 * chance, digits) for end in apart):
+            return digits
+    return MOST_DIGITS
+
+
+def _percent_digits(found: Mapping, key: str, chance: float, fewest: int = 1) -> str:
+    """The same as a format, of a value and the ends of its interval."""
+    ends = found[f"{key}_low"], found[f"{key}_high"]
+    return f".{_digits_apart(ends, chance, fewest)}%"
 
 
 def sure(report: Mapping, measure: str) -> str:
@@ -257,7 +339,7 @@ def measures_table(report: Mapping) -> pd.DataFrame:
     for number, attack in each:
         cells_of_all = _cells(report["trainings"][number - 1][attack], report["confidences_of_trainings"])
         rows += [(number, attack, *cells) for cells in cells_of_all]
-    columns = ["training", "attack", "measure", "value", "interval", "sure", "if nothing leaks"]
+    columns = ["training", "attack", "measure", "value", "interval", "sure", _if_nothing_leaks(report)]
     table = pd.DataFrame(rows, columns=columns)
     return table if len(report["trainings"]) > 1 else table.drop(columns="training")
 
@@ -279,7 +361,7 @@ def _cells(found: Mapping, confidences: Mapping[str, float]) -> list[tuple[str, 
             rows.append((name, "", f"takes {needed:,} {kind}", "", ""))
             continue
         ends = interval(found, key, ".4f") if f"{key}_low" in found else ""
-        expected = found.get(f"chance_{key}", 0.5 if key == "auc" else 0.0)
+        expected = chance_of(found, key)
         rows.append((name, f"{found[key]:.4f}", ends, ends and _percent(confidences[key]), f"{expected:.4f}"))
     return rows
 
@@ -343,7 +425,7 @@ def words_on_measures(report: Mapping) -> list[str]:
 
 def precisions(report: Mapping) -> list[str]:
     """Of the members found at 0.1% FPR, how many are members, by their share beforehand."""
-    if len(report["trainings"]) > 1:
+    if len(report["trainings"]) > 1 or report["finding"]["sides_differ"]:
         return []
     return [
         f"Of those called members at 0.1% FPR, {row['precision']:.1%} are members "
@@ -355,21 +437,37 @@ def precisions(report: Mapping) -> list[str]:
 
 def bound_on_epsilon(report: Mapping) -> str:
     """The lower bound on epsilon, and the claim beside it."""
-    finding = report["finding"]
-    if finding["epsilon_low"] is None:
+    finding, epsilon = report["finding"], report["epsilon"]
+    if finding["sides_differ"]:
         return "Epsilon: nothing can be said, since the two sides differ without the model."
+    if epsilon["refused"]:
+        return f"Epsilon: nothing can be said: {epsilon['refused']}."
     words = (
-        f"Epsilon at delta {finding['delta']:g}: at least {finding['epsilon_low']:.3f} (95% sure, if a lot "
-        "decided for each record whether it is a member)"
+        f"Epsilon at delta {epsilon['delta']:g}: at least {epsilon['epsilon_low']:.3f} (95% sure, if a lot "
+        f"decided for each {_unit(report)} whether it is a member)"
     )
-    if "claim" not in report:
-        return f"{words}."
-    claim = report["claim"]
-    each = ", ".join(f"{bound:.3f}" for bound in claim["epsilon_low"])
-    of_trainings = (
-        f"; of the {len(claim['epsilon_low'])} trainings {each}" if len(claim["epsilon_low"]) > 1 else ""
-    )
-    return f"{words}{of_trainings}; {claim['claimed_epsilon']:g} is claimed."
+    bounds = [training["epsilon"]["epsilon_low"] for training in report["trainings"]]
+    if len(bounds) > 1:
+        each = ", ".join(f"{bound:.3f}" for bound in bounds)
+        ordinal = "largest" if len(bounds) == 2 else f"{(len(bounds) + 1) // 2}th largest"
+        ordinal = {"2th largest": "second largest", "3th largest": "third largest"}.get(ordinal, ordinal)
+        words += f", the {ordinal} of the bounds of {len(bounds)} trainings ({each})"
+    if "claim" in report:
+        claim = report["claim"]
+        words += f"; {claim['claimed_epsilon']:g} is claimed"
+        if not claim["delta_is_given"]:
+            words += f", and taken to be at delta {epsilon['delta']:g} (--delta)"
+    if epsilon["epsilon_low"] and not epsilon["low_for_verdict"]:
+        words += (
+            ". By itself that would be a leak; the verdict asks several questions, of which this one must be "
+            f"{_percent(epsilon['confidence_for_verdict'])} sure, and then nothing is shown"
+        )
+    return f"{words}."
+
+
+def _unit(report: Mapping) -> str:
+    """What is a member or not."""
+    return "person with all rows" if "persons" in report else "record"
 
 
 def words_on_accuracy(report: Mapping) -> list[str]:
@@ -390,10 +488,12 @@ def words_on_contrast(report: Mapping) -> list[str]:
     contrast = report["contrast"]
     ends = interval(contrast, "auc", "+.4f")
     over = f" ({ends}, over {contrast['over'].replace('examples', 'records')})" if ends else ""
-    return [
+    words = (
         f"AUC of {contrast['first']} minus {contrast['second']}, by the loss: "
-        f"{contrast['auc_difference']:+.4f}{over}: {contrast['verdict']}."
-    ]
+        f"{contrast['auc_difference']:+.4f}{over}"
+    )
+    # Where the sides differ without the model, neither AUC is of a leak.
+    return [f"{words}." if report["finding"]["sides_differ"] else f"{words}: {contrast['verdict']}."]
 
 
 def words_on_control(report: Mapping) -> list[str]:
@@ -404,7 +504,7 @@ def words_on_control(report: Mapping) -> list[str]:
     ends = interval(control, "auc", "+.4f")
     return [
         f"Control, a model that saw neither side: AUC {control['control_auc']:.4f}. Difference to it "
-        f"{control['auc_difference']:+.4f} ({ends}; 0 if nothing leaks)."
+        f"{control['auc_difference']:+.4f} ({ends}; 0 {_if_nothing_leaks(report)})."
     ]
 
 
@@ -421,8 +521,8 @@ def words_on_trainings(report: Mapping) -> list[str]:
 
 def checked(report: Mapping) -> list[str]:
     """What was checked, in sentences."""
-    sentences = [_sentence(check["sentence"]) for check in report["same_source"]["checks"]]
-    if report["attack"] == "calibrated":
+    sentences = [_sentence(check["sentence"]) for check in report["same_source"]["checks"] if _made(check)]
+    if report.get("references", {}).get("trained_on_these_records"):
         sentences.append(
             "The references were not drawn by who is a member: what they were trained on does not tell it."
         )
@@ -436,24 +536,30 @@ def checked(report: Mapping) -> list[str]:
             sentences.append(
                 "The labels fit the scores: the model's probabilities say more of them than their shares do."
             )
-    return [*sentences, "The values: read whole, none missing, on both sides of one kind."]
+    of_one_kind = ", on both sides of one kind" if "accuracy" in report else ""
+    return [*sentences, f"The values: read whole, none missing{of_one_kind}."]
+
+
+def _made(check: Mapping) -> bool:
+    """Whether a check could be made: not where there were too few of something, for one."""
+    return check.get("p") is not None or check.get("auc") is not None
 
 
 def assumed(report: Mapping) -> list[str]:
     """What the verdict rests on and no file can prove."""
     sentences = []
-    if not report["same_source"]["checks"]:
+    checks = report["same_source"]["checks"]
+    if not any(map(_made, checks)):
         sentences.append(
-            "Members and non-members are of the same source, and differ in nothing but the training. "
-            "Nothing in "
-            "these files could be checked for that; references, labels, groups or a control could be."
+            "Members and non-members are of the same source, and differ in nothing but the training. Nothing "
+            "in these files could be checked for that; references, labels, groups or a control could be."
         )
     else:
         sentences.append(
             "Members and non-members are of the same source, and differ in nothing but the training, as far "
-            "as "
-            "the checks above do not say otherwise."
+            "as the checks above do not say otherwise."
         )
+    sentences += [_sentence(check["sentence"]) for check in checks if not _made(check)]
     if "persons" in report:
         sentences.append(
             "The persons are independent of each other, and all rows of a person are named as theirs."
@@ -461,11 +567,13 @@ def assumed(report: Mapping) -> list[str]:
     else:
         sentences.append("The records are independent of each other: no person has several rows.")
     sentences.append(
-        "The losses are those of the model in question, after its last step, for the very rows that it was "
-        "trained on."
+        "The losses are those of the model in question, after its last step, without dropout or "
+        "augmentation, for the very rows that it was trained on."
     )
     if report["finding"]["epsilon_low"] is not None:
-        sentences.append("For the bound on epsilon: a lot decided for each record whether it is a member.")
+        sentences.append(
+            f"For the bound on epsilon: a lot decided for each {_unit(report)} whether it is a member."
+        )
     if report["attack"] == "calibrated":
         sentences.append(
             "The references saw of the members what they are said to have seen, and nothing else."
@@ -477,15 +585,13 @@ def assumed(report: Mapping) -> list[str]:
 
 NOT_CHECKED = (
     "Whether the non-members took part in the training in another way, such as for early stopping or the "
-    "choice "
-    "of a model: then they are half members, and the leak is larger than what is found.",
+    "choice of a model: then they are half members, and the leak is larger than what is found.",
     "Whether rows of a person, or near-duplicates, stand on both sides because the data were split by row.",
     "Whether the model in use is the one that gave these losses.",
 )
 IS_NOT = (
     "An upper bound. A stronger attack, with more references or queries, may find more. Only a proof, such "
-    "as "
-    "that of differential privacy, says what no attack can exceed.",
+    "as that of differential privacy, says what no attack can exceed.",
     "A word on each record. The numbers are means; a few unusual records may be far more exposed.",
     "A statement about a model's file. Nearest neighbours, support vector machines and Gaussian processes "
     "hold rows of their training data, and a tree grown to the end holds thresholds and leaves of single "
@@ -553,8 +659,8 @@ GLOSSARY = {  # word in the report: word, explanation
     ),
     "interval": (
         "Interval, sure",
-        "Where the true value lies, with the confidence given. Each is wide enough that all together say "
-        "falsely that a model leaks in at most 5%.",
+        "Where the true value lies, with the confidence given. Each is wide enough that of models that leak "
+        "nothing at most 5% are said to leak, by all together.",
     ),
     "Epsilon": (
         "Epsilon, delta",
@@ -596,8 +702,9 @@ def print_report(report: Mapping) -> None:
             show(table.head(SHOWN_GROUPS))
             print(words_on_groups(groups))
     checks = [_sentence(check["sentence"]) for check in report["same_source"]["checks"]]
+    made = any(map(_made, report["same_source"]["checks"]))
     nothing = "; nothing in these files could be checked for it (--control could be)"
     differs = "disproved" if report["same_source"]["differs"] else "assumed"
-    print(f"\nThat both sides are of one source is {differs}{'' if checks else nothing}.", *checks)
+    print(f"\nThat both sides are of one source is {differs}{'' if made else nothing}.", *checks)
     for warning in report["warnings"]:
         print(f"\nWarning: {warning}")

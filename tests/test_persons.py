@@ -665,7 +665,7 @@ def test_evidence_is_named():
     assert (wide["auc_low"], wide["auc_high"]) == (found["auc_low"], found["auc_high"])
     assert wide["heldout_advantage_low"] > found["heldout_advantage_low"]
     leaking = measure_leakage(generator.normal(size=1200) - 2, generator.normal(size=1200), confidence=FAMILY)
-    assert evidence_of_leak(leaking) == ["auc", "heldout_advantage", "tpr_at_1pct_fpr"]
+    assert evidence_of_leak(leaking) == ["auc", "heldout_advantage", "tpr_at_1pct_fpr", "tnr_at_1pct_fnr"]
     with pytest.raises(ValueError, match="the confidence of an interval must be between 0 and 1, not 2"):
         measure_leakage(members, nonmembers, confidence={"auc": 2})
 

@@ -771,7 +771,7 @@ def test_a_report_that_cannot_be_written_is_printed_first(run_audit, tmp_path):
         ("aucc > 0.5", 2, "has no number aucc"),
         ("verdict > 0.5", 2, "has no number verdict"),
         ("tpr_at_0p1pct_fpr > 0.5", 2, "is not known"),
-        ("value > 0.5", 2, "places"),
+        ("prior > 0.5", 2, "places"),
         ("auc", 2, "is no condition"),
         ("auc > nan", 2, "not a finite number"),
         ("auc == 0.5", 2, "is no condition"),
