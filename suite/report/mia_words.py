@@ -267,10 +267,10 @@ def who_leaks(study: Study) -> str:
 
 
 def leaking_sentence(study: Study) -> str:
-    """How many of the models leak by the threshold attack, and how much."""
-    kinds = reported(study.of(THRESHOLD).kinds)
+    """How many of the models leak, and how much. study: with the rows of the threshold attack."""
+    kinds = reported(study.kinds)
     aucs = kinds.loc[kinds["auc_low"] > 0.5, "auc"]
-    who = who_leaks(study.of(THRESHOLD))
+    who = who_leaks(study)
     if aucs.empty:
         return f"{who} by the loss"
     amount = " a little" if aucs.max() <= MEDIUM_LEAK else ""
