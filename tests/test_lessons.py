@@ -66,6 +66,7 @@ WRONG = {
         ],
         "return truth + rng.laplace(0, sensitivity / epsilon, times)": [
             "return truth + rng.laplace(0, sensitivity / epsilon)",
+            "return truth + np.abs(rng.laplace(0, sensitivity / epsilon, times)).mean()",
             "return truth + np.full(times, rng.laplace(0, sensitivity / epsilon))",
             "return truth + rng.laplace(0, sensitivity, times)",
             "return truth + rng.laplace(0, sensitivity * epsilon, times)",
