@@ -19,8 +19,6 @@ MAY_IMPORT = {
     "suite.study": ("leakage", "suite.support"),
     "suite.report": ("leakage", "suite.study", "suite.support"),
 }
-# A script that is started by hand hands over to its own module, by whose name the workers find its functions.
-NAMES_ITSELF = {"mia": {"mia"}}
 
 
 def modules():
@@ -46,7 +44,7 @@ def imports_of(path):
     return names & MODULES.keys()
 
 
-IMPORTS = {name: imports_of(path) - NAMES_ITSELF.get(name, set()) for name, path in MODULES.items()}
+IMPORTS = {name: imports_of(path) for name, path in MODULES.items()}
 
 
 def within(name, room):

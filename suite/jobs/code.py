@@ -36,9 +36,17 @@ def key_of(recipe: object, code: str, libraries: Sequence[str]) -> str:
     """The key of a result: a SHA-256 in hexadecimal digits.
 
     recipe: anything that JSON can hold. code: `module.name` of a definition, see code_digest. libraries: the
-    packages whose installed versions count.
+    packages whose installed versions count. Raises BadInput for a package that is not installed.
     """
-    versions = {name: metadata.version(name) for name in libraries}
+    versions = {}
+    for name in libraries:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            raise BadInput(
+                f"the package {name} is not installed, or under another name, such as tensorflow-cpu for "
+                "tensorflow: pip install -r requirements.txt"
+            ) from None
     return hashlib.sha256(json.dumps([recipe, code_digest(code), versions]).encode()).hexdigest()
 
 
@@ -65,7 +73,8 @@ def code_digest(name: str, root: Path = ROOT) -> str:
     name: `module.name` of the definition. root: the project's folder. A definition counts wherever it is
     named: in a body, a default, a decorator or an annotation.
     """
-    texts = {name: ast.unparse(_bare(statement)) for name, statement in _definitions(name, root).items()}
+    definitions = _definitions(name, root)
+    texts = {place: ast.unparse(_bare(statement)) for place, statement in definitions.items()}
     return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 
 

@@ -237,8 +237,8 @@ def is_whole(kept: Kept) -> bool:
         kept.read()
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # what this user may not read is absent
         return False
-    except OSError as problem:
-        reason = problem.strerror or problem
+    except (OSError, MemoryError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem) or "too little memory"
         raise BadInput(f"cannot read {kept.path}: {reason}; see that it can be read, or delete it") from None
     except DAMAGE as problem:
         tqdm.write(f"{kept.path} is damaged ({problem}) and will be made again", file=sys.stderr)

@@ -46,7 +46,8 @@ def processes(workers: int) -> Iterator[Executor]:
     """A context with an executor of `workers` processes on this machine.
 
     They start with the first call. They end with the context, or when this process is killed. Raises BadInput
-    if they cannot be started, or if one of them was killed.
+    if they cannot be started, if one of them was killed, or if there is too little memory for a call or for
+    what this process does in the context.
     """
     # TensorFlow writes a file for each function that it compiles; a killed process leaves them behind.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
@@ -69,6 +70,8 @@ def processes(workers: int) -> Iterator[Executor]:
             raise BadInput(
                 "a process was killed, perhaps for want of memory; what is finished is kept; try fewer --jobs"
             ) from None
+        except MemoryError:
+            raise BadInput("too little memory; what is finished is kept; try fewer --jobs") from None
         finally:
             pool.shutdown(wait=True, kill_workers=True)
 

@@ -2,8 +2,9 @@
 
     python -m suite.sources.cifar10
 
-finds the data set, checks it and keeps it in data/cache/cifar10.bin (184 MB). Later starts take no time: the
-kept copy is mapped into memory, and all processes share it. The sources, in this order:
+finds the data set, checks it and keeps it in data/cache/cifar10.bin (184 MB). Later starts map the kept copy
+into memory, which all processes share, and check all of it again, in a fraction of a second. The sources, in
+this order:
 
 1. the kept copy;
 2. a copy that tensorflow_datasets has prepared before (in TFDS_DATA_DIR or ~/tensorflow_datasets);
@@ -38,7 +39,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from suite.support.command_line import BadInput
+from suite.support.command_line import BadInput, LongMessage
 from suite.support.output import writable_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +66,8 @@ FETCH_SECONDS = 1800  # for a download
 LINE_SECONDS = 5  # between two lines of progress where standard error is no terminal
 
 
-class DataNotFound(RuntimeError):
-    """The data cannot be obtained, or the kept copy is damaged; the message says what to do."""
+class DataNotFound(LongMessage):
+    """BadInput: the data cannot be obtained, or the kept copy is damaged; the message says what to do."""
 
 
 class Cifar10(NamedTuple):
@@ -325,7 +326,7 @@ def main(cache: Path | None = None) -> int:
     """Fetch and check CIFAR-10; return the exit status, 2 if it cannot be obtained."""
     try:
         load_cifar10(cache)
-    except (DataNotFound, BadInput) as error:
+    except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     return 0
