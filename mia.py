@@ -11,9 +11,11 @@ tells members from non-members: whatever an attack finds, the training has leake
 Three acts. (1) The attack: pairs of models are trained until they overfit, and each is attacked with a
 threshold on the loss (Yeom, Giacomelli, Fredrikson, Jha 2018, "Privacy Risk in Machine Learning"): an image
 whose loss is below the threshold is called a member. (2) The stronger attack: easy images have a low loss in
-any model, so each loss is compared with those of the trainings of other pairs, which tossed other coins.
-(3) The defence: a model is trained by DP-SGD, attacked both ways, and set beside the bound on every attack
-that tells whether an image was in by its coin.
+any model, so each loss is compared with those of the trainings of other pairs, which tossed other coins
+(Watson, Guo, Cormode, Sablayrolles 2022, "On the Importance of Difficulty Calibration in Membership Inference
+Attacks"; by the score of Zarifzadeh, Liu, Shokri 2024, "Low-Cost High-Power Membership Inference Attacks").
+(3) The defence: a model is trained by DP-SGD (Abadi et al. 2016, "Deep Learning with Differential Privacy"),
+attacked both ways, and set beside the bound on every attack that tells whether an image was in by its coin.
 
 What to expect. Eight models, four trainings of each, 40 epochs; each is attacked before training, after
 every fourth epoch and after the last. Two cores of a server processor with AVX-512 take eight minutes, once
@@ -23,7 +25,8 @@ Figures and tables go into figures/, the findings to the console.
     python mia.py                       four trainings of each model
     python mia.py --trainings 12        twelve: narrower intervals, more verdicts
     python mia.py --only depth          the models and the pairs of one experiment
-    python mia.py --quick               a tenth of the images, a minute or two, in figures/rehearsal/
+    python mia.py --quick               a tenth of the images, half of the epochs: a minute or two, in
+                                        figures/rehearsal/
 """
 
 import hashlib
@@ -53,7 +56,6 @@ import numpy as np
 from scipy import special
 from tqdm import tqdm
 
-from leakage.calibration import calibrated_trainings
 from leakage.command_line import OneLineParser, run
 from leakage.estimates import Losses, auc_with_interval, measure_leakage
 from leakage.look import save_figures, styles_of
@@ -73,7 +75,6 @@ from suite.sources.cifar10 import (
     CLASS_NAMES,
     DIGESTS,
     Cifar10,
-    DataNotFound,
     cache_folders,
     digests_of,
     load_cifar10,
@@ -86,11 +87,11 @@ from suite.study.findings import (
     describe_kind,
     loss_histograms,
     losses_at,
+    scores_at,
 )
 from suite.study.tables import Study, joined, study_of
 from suite.support.command_line import (
     BadInput,
-    LongMessage,
     even_number,
     in_lines,
     whole_number,
@@ -109,8 +110,8 @@ from suite.training.private import (
     PRIVATE_EPOCHS,
     PRIVATE_LEARNING_RATE,
     SAMPLING_RATE,
+    private_epochs,
     private_training,
-    refuse_layers,
 )
 from suite.training.repeatable import start_tensorflow
 
@@ -490,173 +491,103 @@ def all_thresholds(losses: Losses, member_labels: np.ndarray, nonmember_labels: 
 def attack_trainings(trainings: Sequence[dict], attack: str, class_names: Sequence[str]) -> dict:
     """Attacks every training of one model at every attacked epoch.
 
-    trainings: what judged_training returned, in complementary pairs. attack: THRESHOLD takes the losses as
-    they are; CALIBRATED sets each beside those of the trainings of all other pairs, at the same epoch.
-    Returns `rows`, one for each training and epoch, and `curves` of the last epoch for each training.
+    trainings: what judged_training returned, in complementary pairs. attack: THRESHOLD takes each image's
+    loss L = -log p(true class) as it is. CALIBRATED takes L + log q, where q is the mean of exp(-L_k) over
+    the trainings k of all other pairs at the same epoch: the mean probability of the true class to models of
+    which half were trained on the image (leakage/calibration.py).
+    Returns `rows`, one for each training and epoch, and `curves` of the last epoch for each training. Raises
+    BadInput for a training that diverged.
     """
+    refuse_diverged(trainings)
     rows, curves = [], []
-    last = len(trainings[0]["epochs"]) - 1
-    for place in range(last + 1):
-        scores = [losses_at(training, place) for training in trainings]
-        if attack == CALIBRATED:
-            scores = calibrated_trainings(scores)
-        for training, losses in zip(trainings, scores, strict=True):
-            row = describe_epoch(training, place) | {"attack": attack}
-            row |= measure_leakage(losses.members, losses.nonmembers)
-            if place == last:
-                row |= best_threshold(losses)
-                row |= attack_last_epoch(training, losses, len(trainings), class_names)
+    epochs = trainings[0]["epochs"]
+    for index, epoch in enumerate(epochs):
+        for training, scores in zip(trainings, scores_at(trainings, index, attack), strict=True):
+            row = describe_epoch(training, index) | {"attack": attack}
+            row |= measure_leakage(scores.members, scores.nonmembers)
+            if epoch == epochs[-1]:
+                row |= best_threshold(scores)
+                row |= library_aucs(training, scores, class_names)
+                row |= least_epsilon(scores)
+                row |= placebo_auc(training, scores, len(trainings))
                 about = {"model": training["model"], "training": training["training"], "attack": attack}
-                curves.append([about, curves_of_training(training, losses, attack)])
+                curves.append([about, curves_of_training(training, scores, attack)])
             rows.append(row)
     return {"rows": rows, "curves": curves}
 
 
-def describe_epoch(training: dict, place: int) -> dict[str, object]:
-    """The part of a row that no attack decides: the training, and its attacked epoch number `place`."""
+def refuse_diverged(trainings: Iterable[dict]) -> None:
+    """Raises BadInput, in one line, for a training with losses that are no numbers."""
+    for training in trainings:
+        lost = np.isnan(training["losses"])
+        if lost.any():
+            epoch = training["epochs"][lost.any(axis=1)][0]
+            raise BadInput(
+                f"training {training['training']} of {training['model']} diverged: after epoch {epoch} the "
+                f"losses of {lost.any(axis=0).sum():,} images are NaN. It would do so again: take a smaller "
+                "learning rate, or change the model's row in MODELS"
+            )
+
+
+def describe_epoch(training: dict, index: int) -> dict[str, object]:
+    """The part of a row that no attack decides: the training, and its attacked epoch number `index`."""
     about = {name: value for name, value in training.items() if not isinstance(value, np.ndarray)}
-    losses = losses_at(training, place)
+    losses = losses_at(training, index)
     return about | {
-        "epoch": int(training["epochs"][place]),
-        "steps": int(training["steps"][place]),
-        "train_accuracy": float(training["train_accuracy"][place]),
-        "test_accuracy": float(training["test_accuracy"][place]),
-        "gap": float(training["train_accuracy"][place] - training["test_accuracy"][place]),
+        "epoch": int(training["epochs"][index]),
+        "steps": int(training["steps"][index]),
+        "train_accuracy": float(training["train_accuracy"][index]),
+        "test_accuracy": float(training["test_accuracy"][index]),
+        "gap": float(training["train_accuracy"][index] - training["test_accuracy"][index]),
         "train_loss": float(losses.members.mean()),
         "test_loss": float(losses.nonmembers.mean()),
     }
 
 
-def attack_last_epoch(
-    training: dict, losses: Losses, trainings: int, class_names: Sequence[str]
-) -> dict[str, float]:
-    """The library's AUC and advantage, which measure_leakage's equal, and its AUC by class; `epsilon_low`,
-    the epsilon at DELTA that this training certainly leaks of an image; and the placebo: the same scores
-    judged by coins that no training was given.
+def library_aucs(training: dict, scores: Losses, class_names: Sequence[str]) -> dict[str, float]:
+    """tensorflow_privacy's AUC and advantage, which measure_leakage's equal, and its AUC of each class."""
+    labels, members = training["labels"], training["is_member"]
+    by_slice = all_thresholds(scores, labels[members], labels[~members])
+    auc, advantage = by_slice.pop(None)
+    of_classes = {f"auc_{class_names[label]}": value for label, (value, _) in sorted(by_slice.items())}
+    return {"auc": auc, "advantage": advantage} | of_classes
+
+
+def least_epsilon(scores: Losses) -> dict[str, float]:
+    """`epsilon_low`: the epsilon at DELTA that this training certainly leaks of an image."""
+    # At half the error, for the median over a model's trainings. Each bound is above the truth with a
+    # probability of 2.5% at most. If the median is, half of the bounds or more are; by Markov's inequality
+    # that happens in at most 2 x 2.5% of runs, however the trainings depend on each other.
+    confidence = 1 - FALSE_CLAIMS / 2
+    certain = epsilon_lower_bound(scores.members, scores.nonmembers, DELTA, confidence=confidence)
+    return {"epsilon_low": certain["epsilon_low"]}
+
+
+def placebo_auc(training: dict, scores: Losses, trainings: int) -> dict[str, float]:
+    """The AUC of the same scores judged by coins that no training was given, which must find nothing.
 
     trainings: how many there are of this model.
     """
-    labels, members = training["labels"], training["is_member"]
-    by_slice = all_thresholds(losses, labels[members], labels[~members])
-    auc, advantage = by_slice.pop(None)
-    report = {"auc": auc, "advantage": advantage}
-    for label, (auc_of_class, _) in sorted(by_slice.items()):
-        report[f"auc_{class_names[label]}"] = auc_of_class
-    # At half the error: then the median of all trainings' bounds lies above the truth in at most FALSE_CLAIMS
-    # of runs, whatever the trainings have in common, as half of the bounds or more must lie above it too.
-    certain = epsilon_lower_bound(losses.members, losses.nonmembers, DELTA, confidence=1 - FALSE_CLAIMS / 2)
-    report["epsilon_low"] = certain["epsilon_low"]
-    scores = np.concatenate([losses.members, losses.nonmembers])
-    ids = np.concatenate([losses.member_ids, losses.nonmember_ids])
+    of_all = np.concatenate([scores.members, scores.nonmembers])
+    ids = np.concatenate([scores.member_ids, scores.nonmember_ids])
     # The pair after the last: heads for the first of a pair of trainings, tails for its twin.
     placebo = is_member(trainings + training["training"] % 2, ids)
-    auc, low, high = auc_with_interval(scores[placebo], scores[~placebo])
-    return report | {"placebo_auc": auc, "placebo_auc_low": low, "placebo_auc_high": high}
+    auc, low, high = auc_with_interval(of_all[placebo], of_all[~placebo])
+    return {"placebo_auc": auc, "placebo_auc_low": low, "placebo_auc_high": high}
 
 
-def curves_of_training(training: dict, losses: Losses, attack: str) -> dict[str, list[list[float]]]:
+def curves_of_training(training: dict, scores: Losses, attack: str) -> dict[str, list[list[float]]]:
     """The points [x, y] of a training's curves: ROC, histograms of the loss, and the proven bound."""
-    drawn = curves_of(losses)
+    drawn = curves_of(scores)
     curves = {"roc": [drawn.fprs, drawn.tprs]}
     if attack == THRESHOLD:
-        curves |= loss_histograms(losses)
+        curves |= loss_histograms(scores)
     if "bound_fprs" in training:
         curves["bound"] = [training["bound_fprs"], training["bound_tprs"]]
     return {name: [np.asarray(axis).tolist() for axis in points] for name, points in curves.items()}
 
 
 # ------------------------------------------------------------------------------------------------- study
-
-
-def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> None:
-    """Raises BadInput, in one line, for rows of the two tables that cannot be used."""
-    for table, rows in (("MODELS", models), ("EXPERIMENTS", experiments)):
-        names = [row.name for row in rows]
-        for name in names:
-            if names.count(name) > 1:
-                raise BadInput(f"{table} has {names.count(name)} rows named {name}; give each its own name")
-            if not re.fullmatch(r"[\w.-]+", name):  # it goes into names of files
-                raise BadInput(f"{table} has a row named {name!r}; use letters, digits, _, . and - only")
-    for model in models:
-        sizes = (model.convolutional, model.dense, model.classes, model.each)
-        if not all(isinstance(size, int) and size >= 0 for size in sizes):
-            raise BadInput(f"the model {model.name}: layers, classes and images are whole numbers")
-        if model.epsilon is not None and not (
-            isinstance(model.epsilon, int | float) and 0 < model.epsilon < math.inf
-        ):
-            raise BadInput(f"the model {model.name}: epsilon must be a number above 0, not {model.epsilon!r}")
-    known = [model.name for model in models]
-    private = [model.name for model in models if model.epsilon is not None]
-    for experiment in experiments:
-        where, pairs = f"the experiment {experiment.name}", experiment.pairs
-        if experiment.name in (*known, *OTHER_FIGURES):
-            raise BadInput(f"{where}: a model or another figure has this name; take another")
-        if isinstance(pairs, Pair) or not pairs or not all(isinstance(pair, Pair) for pair in pairs):
-            raise BadInput(f"{where}: its pairs must be a tuple, (Pair(...),) with a comma if there is one")
-        for pair in pairs:
-            for name in (pair.first, pair.second):
-                if name not in known:
-                    raise BadInput(f"{where}: no model is named {name}; MODELS has {', '.join(known)}")
-        if any(pair.first in private and pair.second not in private for pair in pairs):
-            raise BadInput(f"{where}: the private model of a pair comes second")
-        if any(pair.first == pair.second for pair in pairs) or len({pair[:2] for pair in pairs}) < len(pairs):
-            raise BadInput(f"{where}: a pair is two models, and stands there once")
-        if not all(_are_names(pair.names) for pair in pairs):
-            raise BadInput(f"{where}: the names of a pair are two texts, names=('a CNN', 'a dense network')")
-
-
-def _are_names(names: object) -> bool:
-    """Whether these are the names of a pair, which may have none."""
-    return names == () or (
-        isinstance(names, tuple) and len(names) == 2 and all(isinstance(name, str) and name for name in names)
-    )
-
-
-def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> None:
-    """Raises BadInput, in one line, for a model whose classes have too few images, or whose members fill no
-    batch.
-
-    labels: the class of every image (N,). share: of each model's images, 0 to 1.
-    """
-    for model in models:
-        settings = settings_of(model, 0, None, share)
-        try:
-            refuse_a_pool_too_large(labels, model.classes, settings.each)
-        except BadInput as problem:
-            raise BadInput(f"the model {model.name}: {problem}") from None
-        if settings.batch_size < 1 or settings.steps < 1:
-            raise BadInput(f"the model {model.name}: {settings.expected_members} members fill no batch")
-
-
-def check_networks(models: Sequence[Model], threads: int) -> dict:
-    """Builds every network, in a worker, so that one that cannot be trained is found at once, not after
-    hours.
-
-    Raises BadInput, in one line, for a network that cannot be built, or not be trained privately.
-    """
-    start_tensorflow(threads)
-    for model in models:
-        try:
-            network = build(model, seed=0)
-        except Exception as problem:  # Keras raises many kinds
-            reason = " ".join(str(problem).split())[:200]
-            raise BadInput(f"the network of {model.name} cannot be built: {reason}") from None
-        if model.epsilon is not None:
-            try:
-                refuse_layers(network)
-            except BadInput as problem:
-                raise BadInput(f"the model {model.name}: {problem}") from None
-    return {}
-
-
-def build_networks(lab: Lab, models: Sequence[Model]) -> None:
-    """Has a worker call check_networks before any model is trained; once for each table of models."""
-    recipe = [asdict(model) for model in models]
-    arguments = (models, lab.jobs)
-    lab.do(
-        "networks",
-        [Call("networks", check_networks, arguments, recipe=recipe, libraries=TRAINING_LIBRARIES)],
-    )
 
 
 def chosen(only: Sequence[str]) -> tuple[list[Model], list[Experiment]]:
@@ -696,22 +627,24 @@ def train_models(
     threads = 1 if lab.dask else lab.jobs
     calls = {}
     for model in models:
+        if model.epsilon is None:
+            train, libraries = train_plainly, TRAINING_LIBRARIES
+        else:
+            train, libraries = train_privately, PRIVATE_LIBRARIES
         calls[model.name] = []
         for number in range(trainings):
             settings = settings_of(model, number, epochs, share)
-            calls[model.name].append(
-                Call(
-                    settings.name,
-                    train_plainly if model.epsilon is None else train_privately,
-                    arguments=(settings, data, threads),
-                    recipe=[asdict(settings), digests],
-                    libraries=TRAINING_LIBRARIES if model.epsilon is None else PRIVATE_LIBRARIES,
-                    steps=settings.epochs,
-                    cost=settings.expected_members
-                    * (CONVOLUTIONAL_COST if model.convolutional else DENSE_COST),
-                    size=2 * settings.expected_members * (8 * len(settings.attacked_epochs) + 20),
-                )
+            call = Call(
+                settings.name,
+                train,
+                arguments=(settings, data, threads),
+                recipe=[asdict(settings), digests],
+                libraries=libraries,
+                steps=settings.epochs,
+                cost=cost_of(settings),
+                size=2 * settings.expected_members * (8 * len(settings.attacked_epochs) + 20),
             )
+            calls[model.name].append(call)
     kept = lab.do(
         "trainings",
         [call for of_model in calls.values() for call in of_model],
@@ -719,6 +652,12 @@ def train_models(
         done=lambda name, training: tqdm.write(finished_line(name, training)),
     )
     return {name: [kept[call.name] for call in of_model] for name, of_model in calls.items()}
+
+
+def cost_of(settings: Settings) -> float:
+    """The seconds that an epoch of this training should take on one core."""
+    of_member = CONVOLUTIONAL_COST if settings.model.convolutional else DENSE_COST
+    return settings.expected_members * of_member
 
 
 def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> list[dict]:
@@ -730,24 +669,33 @@ def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> l
             (kept, attack, CLASS_NAMES),
             libraries=ATTACK_LIBRARIES,
             cost=len(kept),
+            size=10**5 * len(kept),  # mostly of curves, as text
         )
         for name, kept in trained.items()
     ]
     return [kept.read() for kept in lab.do(f"models attacked ({attack})", calls).values()]
 
 
-def describe_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> dict[str, dict]:
-    """The results of describe_kind, by the model's name. The intervals of all models in the table hold
-    together.
+def confidence_of(family: int) -> float:
+    """The confidence of each interval of a family, with which all hold together in 95% of runs (Bonferroni).
+
+    family: the number of its intervals, or of its groups, each of which counts its own intervals.
     """
-    confidence = 1 - FALSE_CLAIMS / len(MODELS)
+    return 1 - FALSE_CLAIMS / family
+
+
+def describe_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> dict[str, dict]:
+    """The results of describe_kind, by the model's name. The intervals of one measure hold for all models of
+    the table together, those of the classes for all classes of a model.
+    """
+    confidence, class_confidence = confidence_of(len(MODELS)), confidence_of(1)
     calls = {
         name: Call(
             f"kind-{attack}-{name}",
             describe_kind,
-            (kept, attack, CLASS_NAMES, confidence),
+            (kept, attack, CLASS_NAMES, confidence, class_confidence),
             libraries=ATTACK_LIBRARIES,
-            size=10**6 * (2 + len(kept)),
+            size=2 * 10**6,  # two numbers for each image of a pool
         )
         for name, kept in trained.items()
     }
@@ -762,6 +710,7 @@ def compare_models(
 
     family: the number of verdicts that are reached together; their intervals hold together.
     """
+    confidence, stopped_confidence = confidence_of(family), confidence_of(len(MODELS))
     calls = {
         experiment.name: [
             Call(
@@ -774,6 +723,8 @@ def compare_models(
                     pair.equal,
                     attack,
                     family,
+                    confidence,
+                    stopped_confidence,
                 ),
                 libraries=ATTACK_LIBRARIES,
             )
@@ -785,6 +736,134 @@ def compare_models(
         f"pairs compared ({attack})", [call for of_experiment in calls.values() for call in of_experiment]
     )
     return {name: [kept[call.name].read() for call in of_experiment] for name, of_experiment in calls.items()}
+
+
+# --------------------------------------------------------- what is refused before anything is trained
+
+
+def check_options(epochs: int | None, trainings: int, jobs: int | None, dask: str | None) -> None:
+    """Raises BadInput, in one line, for options of main that cannot be used."""
+    if not isinstance(trainings, numbers.Integral) or trainings < 2 or trainings % 2:
+        raise BadInput(f"trainings come in pairs: --trainings must be an even number, not {trainings}")
+    for name, count in (("epochs", epochs), ("jobs", jobs)):
+        if count is not None and (not isinstance(count, numbers.Integral) or count < 1):
+            raise BadInput(f"{name} must be a whole number of at least 1, not {count!r}")
+    if dask == "":
+        raise BadInput("--dask: the address is empty; leave it out to train on this machine")
+
+
+def check_tables(models: Sequence[Model], experiments: Sequence[Experiment]) -> None:
+    """Raises BadInput, in one line, for rows of the two tables that cannot be used."""
+    for table, rows in (("MODELS", models), ("EXPERIMENTS", experiments)):
+        names = [row.name for row in rows]
+        for name in names:
+            if names.count(name) > 1:
+                raise BadInput(f"{table} has {names.count(name)} rows named {name}; give each its own name")
+            if not re.fullmatch(r"[\w.-]+", name):  # it goes into names of files
+                raise BadInput(f"{table} has a row named {name!r}; use letters, digits, _, . and - only")
+    for model in models:
+        sizes = (model.convolutional, model.dense, model.classes, model.each)
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
+            raise BadInput(f"the model {model.name}: layers, classes and images are whole numbers")
+        if model.epsilon is not None and not (
+            isinstance(model.epsilon, int | float) and 0 < model.epsilon < math.inf
+        ):
+            raise BadInput(f"the model {model.name}: epsilon must be a number above 0, not {model.epsilon!r}")
+    known = [model.name for model in models]
+    private = [model.name for model in models if model.epsilon is not None]
+    for experiment in experiments:
+        where, pairs = f"the experiment {experiment.name}", experiment.pairs
+        if experiment.name in (*known, *OTHER_FIGURES):
+            raise BadInput(f"{where}: a model or another figure has this name; take another")
+        if isinstance(pairs, Pair) or not pairs or not all(isinstance(pair, Pair) for pair in pairs):
+            raise BadInput(f"{where}: its pairs must be a tuple, (Pair(...),) with a comma if there is one")
+        for pair in pairs:
+            for name in (pair.first, pair.second):
+                if name not in known:
+                    raise BadInput(f"{where}: no model is named {name}; MODELS has {', '.join(known)}")
+        if any(pair.first in private and pair.second not in private for pair in pairs):
+            raise BadInput(f"{where}: the private model of a pair comes second")
+        if any(pair.first == pair.second for pair in pairs):
+            raise BadInput(f"{where}: a pair is two models, not one twice")
+        if len({frozenset(pair[:2]) for pair in pairs}) < len(pairs):
+            raise BadInput(f"{where}: a pair stands there once, whichever of its models comes first")
+        if not all(_are_names(pair.names) for pair in pairs):
+            raise BadInput(f"{where}: the names of a pair are two texts, names=('a CNN', 'a dense network')")
+
+
+def _are_names(names: object) -> bool:
+    """Whether these are the names of a pair, which may have none."""
+    return names == () or (
+        isinstance(names, tuple) and len(names) == 2 and all(isinstance(name, str) and name for name in names)
+    )
+
+
+def check_pools(models: Sequence[Model], labels: np.ndarray, share: float) -> None:
+    """Raises BadInput, in one line, for a model whose classes have too few images, or whose members fill no
+    batch.
+
+    labels: the class of every image (N,). share: of each model's images, 0 to 1.
+    """
+    for model in models:
+        settings = settings_of(model, 0, None, share)
+        try:
+            refuse_a_pool_too_large(labels, model.classes, settings.each)
+        except BadInput as problem:
+            raise BadInput(f"the model {model.name}: {problem}") from None
+        if settings.batch_size < 1 or settings.steps < 1:
+            raise BadInput(f"the model {model.name}: {settings.expected_members} members fill no batch")
+
+
+def check_networks(models: Sequence[Model], threads: int) -> dict:
+    """Builds every network, in a worker, so that one that cannot be trained is found at once, not after
+    hours.
+
+    Raises BadInput, in one line, for a network that cannot be built, or that private training refuses.
+    """
+    start_tensorflow(threads)
+    for model in models:
+        try:
+            network = build(model, seed=0)
+        except Exception as problem:  # Keras raises many kinds
+            reason = " ".join(str(problem).split())[:200]
+            raise BadInput(f"the network of {model.name} cannot be built: {reason}") from None
+        if model.epsilon is not None:
+            try:
+                refuse_private_network(network)
+            except BadInput as problem:
+                raise BadInput(f"the model {model.name}: {problem}") from None
+    return {}
+
+
+def refuse_private_network(network: "keras.Sequential") -> None:
+    """Raises BadInput for a network that private_epochs refuses, by its layers or its number of weights."""
+    image, label = np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32)
+    private_epochs(
+        network,
+        image,
+        label,
+        epochs=1,
+        steps=1,
+        batch_size=1,
+        sampling_rate=1.0,
+        noise_multiplier=0.0,
+        clipping_norm=1.0,
+        learning_rate=0.0,
+        seed=0,
+    )
+
+
+def build_networks(lab: Lab, models: Sequence[Model]) -> None:
+    """Has a worker call check_networks before any model is trained; once for each table of models."""
+    recipe = [asdict(model) for model in models]
+    arguments = (models, lab.jobs)
+    lab.do(
+        "networks",
+        [Call("networks", check_networks, arguments, recipe=recipe, libraries=TRAINING_LIBRARIES)],
+    )
+
+
+# ------------------------------------------------------------------------------------------ the three acts
 
 
 def tell(title: str, act: Study, answers: Sequence[str], remark: str) -> None:
@@ -836,25 +915,21 @@ def main(
     trainings and findings, data/cache/cells/ if not given. Returns the study: its tables, which are also
     written as CSV files, and its figures, which a notebook shows.
     """
-    if not isinstance(trainings, numbers.Integral) or trainings < 2 or trainings % 2:
-        raise BadInput(f"trainings come in pairs: --trainings must be an even number, not {trainings}")
-    for name, count in (("epochs", epochs), ("jobs", jobs)):
-        if count is not None and (not isinstance(count, numbers.Integral) or count < 1):
-            raise BadInput(f"{name} must be a whole number of at least 1, not {count!r}")
-    if dask == "":
-        raise BadInput("--dask: the address is empty; leave it out to train on this machine")
+    check_options(epochs, trainings, jobs, dask)
     if importlib.util.find_spec("tensorflow") is None:
         raise BadInput("TensorFlow is missing; it needs Python 3.11 to 3.13: pip install -r requirements.txt")
     check_tables(MODELS, EXPERIMENTS)
     models, experiments = chosen([only] if isinstance(only, str) else only)
     folder = output_folder((REHEARSAL if quick else FIGURES) if figures is None else figures)
-    try:
-        images = data or load_cifar10()
-    except DataNotFound as problem:
-        raise LongMessage(str(problem)) from None
+    images = data or load_cifar10()
     labels = all_labels(images)
     share, remark = (QUICK_SHARE, "A tenth of the images") if quick else (1.0, "")
-    epochs = epochs or (QUICK_EPOCHS if quick else None)
+    # As Python's own whole numbers: no key can hold those of NumPy.
+    trainings, jobs = int(trainings), int(jobs or loky.cpu_count())
+    if epochs is not None:
+        epochs = int(epochs)
+    elif quick:
+        epochs = QUICK_EPOCHS
     check_pools(models, labels, share)
     if data is None:
         check_pools(models, labels, 1.0)  # a rehearsal must not accept what the whole study refuses
@@ -862,6 +937,8 @@ def main(
     private = [model for model in models if model.epsilon is not None]
     attack_experiments = [experiment for experiment in experiments if not is_defence(experiment)]
     defence_experiments = [experiment for experiment in experiments if is_defence(experiment)]
+    # With one pair of trainings there is no other to compare losses with.
+    attacks = [THRESHOLD] if trainings == 2 else [THRESHOLD, CALIBRATED]
     # Verdicts of an act are reached together: those of the whole table, whatever part of it is run.
     attack_family = count_pairs(row for row in EXPERIMENTS if not is_defence(row))
     defence_family = 2 * count_pairs(row for row in EXPERIMENTS if is_defence(row))  # by two attacks
@@ -871,36 +948,38 @@ def main(
     drawing = Drawing(questions, names, all_images(images), labels, CLASS_NAMES, styles, remark)
     folders = [Path(kept_in)] if kept_in else [cache / "cells" for cache in cache_folders()]
     trained: dict[str, list[Kept]] = {}
-    study, in_short = None, []
+    study, in_short = Study(), []
 
-    with Lab(folders, jobs or loky.cpu_count(), dask) as lab:
+    with Lab(folders, jobs, dask) as lab:
         build_networks(lab, models)
 
         # Act one, the attack. Train each model until it overfits; call an image a member if its loss is low.
         if plain:
-            trained = train_models(lab, plain, trainings, epochs, share, data)
+            trained |= train_models(lab, plain, trainings, epochs, share, data)
             attacked = attack_models(lab, trained, THRESHOLD)
             described = describe_models(lab, trained, THRESHOLD)
             compared = compare_models(lab, trained, attack_experiments, THRESHOLD, attack_family)
-            act_one = study_of(attacked, described, compared, labels, PICTURED)
-            study = act_one.with_figures(attack_figures(act_one, drawing))
-            answers = attack_answers(act_one, questions)
-            tell("Act one, the attack", act_one, answers, remark)
-            write(folder, study, study.figures)
+            act = study_of(attacked, described, compared, labels, PICTURED)
+            study = joined(study, act)
+            drawn = attack_figures(study, drawing)
+            study = study.with_figures(drawn)
+            answers = attack_answers(act, questions)
+            tell("Act one, the attack", act, answers, remark)
+            write(folder, study, drawn)
             in_short += answers[:1]
 
         # Act two, the stronger attack. An easy image has a low loss in any model; so compare each loss with
         # those of the trainings of other pairs, which tossed other coins.
-        if plain and trainings > 2:
+        if plain and CALIBRATED in attacks:
             attacked = attack_models(lab, trained, CALIBRATED)
             described = describe_models(lab, trained, CALIBRATED)
             compared = compare_models(lab, trained, attack_experiments, CALIBRATED, attack_family)
-            act_two = study_of(attacked, described, compared, labels, PICTURED)
-            study = joined(study, act_two)
+            act = study_of(attacked, described, compared, labels, PICTURED)
+            study = joined(study, act)
             drawn = stronger_figures(study, drawing)
             study = study.with_figures(drawn)
-            answers = stronger_answers(act_two, questions)
-            tell("Act two, the stronger attack", act_two, answers, remark)
+            answers = stronger_answers(act, questions)
+            tell("Act two, the stronger attack", act, answers, remark)
             write(folder, study, drawn)
             in_short += answers[:1]
         elif plain:
@@ -913,22 +992,24 @@ def main(
         if private:
             trained |= train_models(lab, private, trainings, epochs, share, data)
             defended = {name: trained[name] for name in models_of(private, defence_experiments)}
-            act_three = None
-            for attack in (THRESHOLD, CALIBRATED) if trainings > 2 else (THRESHOLD,):
+            act = Study()
+            for attack in attacks:
                 attacked = attack_models(lab, defended, attack)
                 described = describe_models(lab, defended, attack)
                 compared = compare_models(lab, defended, defence_experiments, attack, defence_family)
-                by_attack = study_of(attacked, described, compared, labels, ())
-                act_three = joined(act_three, by_attack) if act_three else by_attack
-            study = joined(study, act_three) if study else act_three
-            drawn = defence_figures(act_three, drawing)
+                act = joined(act, study_of(attacked, described, compared, labels, PICTURED))
+            study = joined(study, act)
+            drawn = defence_figures(act, drawing)
             study = study.with_figures(drawn)
-            answers = defence_answers(act_three, questions)
-            tell("Act three, the defence", act_three, answers, remark)
+            answers = defence_answers(act, questions)
+            tell("Act three, the defence", act, answers, remark)
             write(folder, study, drawn)
             in_short += answers[:1]
 
     print(f"\nIn short, {remark.lower()}" if remark else "\nIn short", *map(in_lines, in_short), sep="\n")
+    earlier = sorted({path.name for path in folder.glob("mia_*.png")} - set(study.figures))
+    if earlier:
+        print(in_lines(f"From an earlier run, and not of these tables: {', '.join(earlier)}"))
     print(f"Look first at {folder / next(iter(study.figures))}")
     return study
 
@@ -951,11 +1032,15 @@ def command_line() -> None:
     )
     parser.add_argument("--jobs", type=whole_number, help="cores to use, a training each (default: all)")
     parser.add_argument("--figures", metavar="DIR", help="folder of the results (default: figures/)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the images, in figures/rehearsal/")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"a tenth of the images and {QUICK_EPOCHS} epochs, in figures/rehearsal/",
+    )
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that trains")
     arguments = vars(parser.parse_args())
-    kept = "stopped; finished trainings are kept, and the same command goes on from there"
-    run(parser.prog, lambda: main(**arguments), stopped=kept)
+    stopped = "stopped; finished trainings are kept, and the same command goes on from there"
+    run(parser.prog, lambda: main(**arguments), stopped=stopped)
 
 
 if __name__ == "__main__":

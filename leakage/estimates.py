@@ -30,6 +30,7 @@ LOW_FNR = 0.01  # share of members that may be missed where non-members are to b
 FEWEST_ACCUSED = 10  # non-members that must fit below a false positive rate, or it is not reported
 FEWEST_EXAMPLES = 10  # members or non-members; of fewer the spread cannot be measured
 SPLITS = 20  # of the examples into halves, over which the held-out advantage is averaged
+POWER = 0.8  # share of audits, or of runs, in which what is called detectable is found
 PERMUTATIONS = 200  # of the labels; the chance level that they give has a standard error of 2%
 FEWEST_FOR_THE_LIMIT = (
     1000  # members or non-members; of fewer the chance level is 1% and more below its limit
@@ -243,23 +244,41 @@ def detectable_auc(
     found: Mapping[str, float | None],
     *,
     confidence: float = CONFIDENCE,
-    power: float = 0.8,
+    power: float = POWER,
     chance: float = 0.5,
 ) -> float | None:
     """The smallest AUC that the interval of such an audit would have lain above `chance` for with this power.
 
     found: of measure_leakage or interval_of_kind, with this confidence; `auc_degrees` are its degrees of
-    freedom, if it is Student's. From the half-width of its interval, which is so many standard errors: an AUC
-    is found with a power of 80% if it is that far above chance, and 0.84 standard errors more. chance: what
-    it is if nothing leaks, such as the AUC of a control, if the interval is of the difference to that.
-    None without an interval; at most 1.
+    freedom, if it is Student's. From the half-width of its interval, see detectable_distance. chance: what it
+    is if nothing leaks, such as the AUC of a control, if the interval is of the difference to that. None
+    without an interval; at most 1.
     """
     low, high = found["auc_low"], found["auc_high"]
     if low is None or high is None:
         return None
-    width = quantile(confidence, found.get("auc_degrees") or math.inf)
-    half = (high - low) / 2
-    return min(chance + half * (1 + float(special.ndtri(power)) / width), 1.0)
+    degrees = found.get("auc_degrees") or math.inf
+    distance = detectable_distance((high - low) / 2, degrees, confidence=confidence, power=power)
+    return min(chance + distance, 1.0)
+
+
+def detectable_distance(
+    half: float, degrees: float, *, confidence: float = CONFIDENCE, power: float = POWER
+) -> float:
+    """The smallest distance of the truth from a value for which an interval of this half-width leaves the
+    value out, on the truth's side, with this power.
+
+    half: half the width of an interval of this confidence. degrees: of its standard error; infinite for a
+    normal estimate. Measured in estimated standard errors, the distance found has a noncentral t distribution
+    around the true one, which must be so large that the share `power` of it lies beyond the half-width. For a
+    normal estimate that is the half-width and ndtri(power) standard errors, 0.84 for 80%.
+    """
+    width = quantile(confidence, degrees)
+    if math.isinf(degrees):
+        centre = width + float(special.ndtri(power))
+    else:
+        centre = float(special.nctdtrinc(degrees, 1 - power, width))
+    return half * centre / width
 
 
 def mean_by_person(losses: Losses) -> Losses:
@@ -743,8 +762,9 @@ def _best_place(steps: np.ndarray, last: np.ndarray) -> int:
 
 
 def allowed(fpr: float, count: int) -> int:
-    """How many of `count` non-members may be called members at a false positive rate of `fpr`: the whole
-    number below fpr * count, where 0.07 * 100 is 7 although floating point makes it less."""
+    """How many of `count` non-members may be called members at a false positive rate of `fpr`: the
+    largest whole number that is at most fpr * count, where 0.07 * 100 is 7 although floating point makes it
+    less."""
     return math.floor(fpr * count + 1e-9)
 
 

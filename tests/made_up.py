@@ -96,10 +96,13 @@ def act_of(
     trained = {
         kind.name: [training_of(kind, number, epochs) for number in range(trainings)] for kind in kinds
     }
-    confidence = 1 - 0.05 / len(kinds)
+    confidence, of_kinds = mia.confidence_of(family), mia.confidence_of(len(kinds))
     return study_of(
         [mia.attack_trainings(of_kind, attack, CLASS_NAMES) for of_kind in trained.values()],
-        {name: describe_kind(of_kind, attack, CLASS_NAMES, confidence) for name, of_kind in trained.items()},
+        {
+            name: describe_kind(of_kind, attack, CLASS_NAMES, of_kinds, mia.confidence_of(1))
+            for name, of_kind in trained.items()
+        },
         {
             name: [
                 compare_kinds(
@@ -109,6 +112,8 @@ def act_of(
                     pair.equal,
                     attack,
                     family,
+                    confidence,
+                    of_kinds,
                 )
                 for pair in of_experiment
             ]

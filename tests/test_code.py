@@ -102,7 +102,7 @@ def test_what_decides_all_losses_trains_all_anew(copy, file, old, new):
             {PRIVATE, NETWORKS},
         ),
         ("mia.py", "return losses < threshold", "return losses <= threshold", {ATTACK}),
-        ("suite/study/findings.py", "np.argmin(np.abs(means - goal))", "np.argmax(means - goal)", {PAIR}),
+        ("suite/study/findings.py", "accuracies[index] >= goal]", "accuracies[index] > goal]", {PAIR}),
         (
             "suite/study/memorisation.py",
             "of_pairs.append(outside - inside)",
@@ -144,6 +144,15 @@ def test_a_key_changes_with_recipe_code_and_libraries():
         key_of({"seed": 1}, PLAIN, ["numpy", "scipy"]),
     }
     assert len(others | {key}) == 4
+
+
+def test_a_package_that_is_not_installed_is_one_line():
+    """As tensorflow is not where tensorflow-cpu is."""
+    with pytest.raises(
+        BadInput, match=r"^the package not-there is not installed, or under another"
+    ) as refused:
+        key_of({}, PLAIN, ["numpy", "not-there"])
+    assert "\n" not in str(refused.value)
 
 
 # ------------------------------------------------------------------------------------------------- refusals

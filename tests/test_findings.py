@@ -5,6 +5,7 @@ import pytest
 from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
+import mia
 from leakage.contrasts import (
     NO_DIFFERENCE,
     contrast_of_kinds,
@@ -18,9 +19,10 @@ from suite.study.findings import (
     AS_REPORTED,
     CALIBRATED,
     EARLY_STOPPING,
-    EQUAL_ACCURACY,
     EQUAL_STEPS,
     HISTOGRAM_EDGES,
+    JUST_ABOVE,
+    JUST_BELOW,
     THRESHOLD,
     compare_kinds,
     describe_kind,
@@ -40,6 +42,18 @@ NAMES = ("first", "second")
 
 def trained(kind, count):
     return [training_of(kind, number) for number in range(count)]
+
+
+def described(trainings, attack, confidence=0.95, class_confidence=0.95):
+    return by_variant(describe_kind(trainings, attack, CLASS_NAMES, confidence, class_confidence))
+
+
+def compared(first, second, names=NAMES, equal="", attack=THRESHOLD, family=1, stopped_confidence=0.9):
+    """As mia.py compares them, with the confidence of a family."""
+    confidence = mia.confidence_of(family)
+    return by_variant(
+        compare_kinds(first, second, names, equal, attack, family, confidence, stopped_confidence)
+    )
 
 
 def by_variant(answer):
@@ -134,7 +148,7 @@ def test_calibrated_scores_come_from_other_pairs_at_the_same_epoch_alone():
 @pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
 def test_a_kind_is_described_at_its_last_and_at_its_best_epoch(attack):
     trainings = trained(SECOND, 6)
-    rows = by_variant(describe_kind(trainings, attack, CLASS_NAMES, confidence=0.99))
+    rows = described(trainings, attack, confidence=0.99)
     assert list(rows) == [AS_REPORTED, EARLY_STOPPING]
     for variant, place, epoch in ((AS_REPORTED, 2, 4), (EARLY_STOPPING, 1, 2)):
         row = rows[variant]
@@ -151,17 +165,17 @@ def test_the_best_epoch_is_that_of_the_mean_and_not_of_each_training():
     trainings = trained(SECOND, 4)
     best = [int(np.argmax(training["test_accuracy"])) for training in trainings]
     assert best == [1, 1, 2, 2]
-    assert by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95))[EARLY_STOPPING]["epoch"] == 2
+    assert described(trainings, THRESHOLD)[EARLY_STOPPING]["epoch"] == 2
     for training in trainings[:2]:
         training["test_accuracy"] = np.array([0.1, 0.41, 0.4])
-    assert by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95))[EARLY_STOPPING]["epoch"] == 4
+    assert described(trainings, THRESHOLD)[EARLY_STOPPING]["epoch"] == 4
 
 
 @pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
 def test_classes_are_compared_by_their_own_scores(attack):
     """Calibrated with the whole pool, then divided. What stands in a row is what groups_differ says."""
     trainings = trained(FIRST, 4)
-    row = by_variant(describe_kind(trainings, attack, CLASS_NAMES, 0.95))[AS_REPORTED]
+    row = described(trainings, attack, confidence=0.5, class_confidence=0.9)[AS_REPORTED]
     scores = losses_of(trainings, 2, attack)
     groups = []
     for label in (0, 1):
@@ -172,7 +186,7 @@ def test_classes_are_compared_by_their_own_scores(attack):
             groups[label].append(
                 Losses(*(losses[chosen] for chosen in kept), *(training["image_ids"][one] for one in kept))
             )
-    expected = groups_differ(groups)
+    expected = groups_differ(groups, confidence=0.9)
     for name, of_class in zip(("airplane", "automobile"), expected, strict=True):
         assert row[f"auc_{name}"] == pytest.approx(of_class["auc"])
         for column, field in (("difference", "difference"), ("low", "difference_low")):
@@ -189,15 +203,15 @@ def test_classes_that_leak_more_and_less_are_named():
     for training in trainings:
         leaking = training["is_member"] & (training["labels"] % 2 == 1)
         training["losses"] = np.where(leaking, training["losses"] / 20, training["losses"])
-    row = by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95))[AS_REPORTED]
+    row = described(trainings, THRESHOLD)[AS_REPORTED]
     assert row["classes_above"].split() == list(CLASS_NAMES[1::2])
     assert row["classes_below"].split() == list(CLASS_NAMES[::2])
 
 
 def test_the_gain_is_what_calibration_adds_and_stands_beside_the_calibrated_attack():
     trainings = trained(FIRST, 4)
-    calibrated = by_variant(describe_kind(trainings, CALIBRATED, CLASS_NAMES, 0.99))
-    threshold = by_variant(describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.99))
+    calibrated = described(trainings, CALIBRATED, 0.99)
+    threshold = described(trainings, THRESHOLD, 0.99)
     gain = calibrated[AS_REPORTED]["auc_gain"]
     assert gain == pytest.approx(calibrated[AS_REPORTED]["auc"] - threshold[AS_REPORTED]["auc"], abs=1e-12)
     assert gain > 0  # easiness is the same for all models, and calibration takes it away
@@ -209,7 +223,7 @@ def test_the_gain_is_what_calibration_adds_and_stands_beside_the_calibrated_atta
 
 def test_memorisation_is_that_of_the_last_epoch_and_stands_beside_the_threshold_attack():
     trainings = trained(FIRST, 6)
-    answer = describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95)
+    answer = describe_kind(trainings, THRESHOLD, CLASS_NAMES, 0.95, 0.95)
     losses = np.array([training["losses"][-1] for training in trainings])
     inside = np.array([training["is_member"] for training in trainings])
     means = [np.nanmean(np.where(part, losses, np.nan), axis=0) for part in (inside, ~inside)]
@@ -218,7 +232,7 @@ def test_memorisation_is_that_of_the_last_epoch_and_stands_beside_the_threshold_
     np.testing.assert_allclose(answer["memorisation"], means[1] - means[0])
     assert 0 < by_variant(answer)[AS_REPORTED]["memorisation_reliability"] < 1
     assert "memorisation_reliability" not in by_variant(answer)[EARLY_STOPPING]
-    assert set(describe_kind(trainings, CALIBRATED, CLASS_NAMES, 0.95)) == {"rows"}
+    assert set(describe_kind(trainings, CALIBRATED, CLASS_NAMES, 0.95, 0.95)) == {"rows"}
 
 
 def test_histograms_are_counts_of_each_side_in_the_same_bins():
@@ -240,7 +254,7 @@ def test_histograms_are_counts_of_each_side_in_the_same_bins():
 @pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
 def test_a_pair_is_the_first_less_the_second_in_each_variant(attack):
     kinds = trained(FIRST, 4), trained(SECOND, 6)
-    rows = by_variant(compare_kinds(*kinds, NAMES, "so much", attack, family=7))
+    rows = compared(*kinds, equal="so much", attack=attack, family=7)
     assert list(rows) == [AS_REPORTED, EARLY_STOPPING, EQUAL_STEPS]
     places = {AS_REPORTED: (2, 2), EARLY_STOPPING: (1, 1), EQUAL_STEPS: (2, 1)}
     for variant, row in rows.items():
@@ -250,6 +264,11 @@ def test_a_pair_is_the_first_less_the_second_in_each_variant(attack):
             mean_auc(kind, losses_of(kind, place, attack)) for kind, place in zip(kinds, chosen, strict=True)
         ]
         assert [row["first_auc"], row["second_auc"]] == pytest.approx(means, abs=1e-12)
+        accuracies = [
+            np.mean([training["test_accuracy"][place] for training in kind])
+            for kind, place in zip(kinds, chosen, strict=True)
+        ]
+        assert [row["first_accuracy"], row["second_accuracy"]] == pytest.approx(accuracies, abs=1e-12)
         assert row["auc_difference"] == pytest.approx(means[0] - means[1], abs=1e-12)
         scores = [threshold_scores(kind, place) for kind, place in zip(kinds, chosen, strict=True)]
         expected = contrast_of_kinds(*scores, NAMES, attack=attack, confidence=1 - 0.05 / 7)
@@ -258,20 +277,22 @@ def test_a_pair_is_the_first_less_the_second_in_each_variant(attack):
         assert (row["first"], row["second"], row["equal"]) == ("first", "second", "so much")
         assert (row["attack"], row["trainings"], row["family"]) == (attack, 4, 7)
         assert row["confidence"] == pytest.approx(1 - 0.05 / 7)
+        assert row["auc_detectable"] == detectable_difference(expected, 1 - 0.05 / 7)
+        assert "stopped_advantage" not in row
 
 
 def test_the_verdict_is_whether_0_lies_inside_and_variants_have_none():
     """A family so large that the interval reaches 0 undoes the verdict."""
     kinds = trained(FIRST, 4), trained(SECOND, 4)
     for family, expected in ((1, "first leaks more than second"), (10**9, NO_DIFFERENCE)):
-        rows = by_variant(compare_kinds(*kinds, NAMES, "so much", THRESHOLD, family))
+        rows = compared(*kinds, equal="so much", family=family)
         assert (rows[AS_REPORTED]["auc_low"] <= 0) == (expected == NO_DIFFERENCE)
         assert {variant: row["verdict"] for variant, row in rows.items()} == {
             AS_REPORTED: expected,
             EARLY_STOPPING: "",
             EQUAL_STEPS: "",
         }
-    turned = by_variant(compare_kinds(*kinds[::-1], NAMES[::-1], "", THRESHOLD, 1))
+    turned = compared(*kinds[::-1], NAMES[::-1])
     assert turned[AS_REPORTED]["verdict"] == "first leaks more than second"
     assert turned[AS_REPORTED]["auc_high"] < 0
 
@@ -286,27 +307,51 @@ def test_the_verdict_is_whether_0_lies_inside_and_variants_have_none():
     ids=["nothing is said to be equal", "equally many steps as it is", "not attacked there"],
 )
 def test_equal_steps_only_where_they_say_something(second, equal):
-    rows = compare_kinds(trained(FIRST, 2), trained(second, 2), NAMES, equal, THRESHOLD, 1)["rows"]
-    assert [row["variant"] for row in rows] == [AS_REPORTED, EARLY_STOPPING]
+    rows = compared(trained(FIRST, 2), trained(second, 2), equal=equal)
+    assert list(rows) == [AS_REPORTED, EARLY_STOPPING]
 
 
-def test_a_private_model_is_also_set_beside_the_plain_one_at_equal_accuracy():
-    """The plain model's mean test accuracies are 0.1, 0.5 and 0.46."""
-    kinds = trained(FIRST, 4), trained(PRIVATE, 4)
-    for last, epoch in ((0.49, 2), (0.47, 4), (0.2, 0)):
-        for training in kinds[1]:
-            training["test_accuracy"] = np.array([0.1, 0.6, last])
-        rows = by_variant(compare_kinds(*kinds, NAMES, "", THRESHOLD, 2))
-        assert list(rows) == [AS_REPORTED, EARLY_STOPPING, EQUAL_ACCURACY]
-        row = rows[EQUAL_ACCURACY]
-        assert (row["first_epoch"], row["second_epoch"], row["verdict"]) == (epoch, 4, "")
+@pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
+@pytest.mark.parametrize(
+    ("goal", "epochs"),
+    [
+        (0.48, {JUST_BELOW: 4, JUST_ABOVE: 6}),
+        (0.4, {JUST_BELOW: 2, JUST_ABOVE: 4}),
+        (0.45, {JUST_BELOW: 2, JUST_ABOVE: 4}),  # as accurate counts as above
+        (0.3, {JUST_ABOVE: 2}),  # the untrained model is no model stopped early
+        (0.05, {JUST_ABOVE: 2}),
+        (0.6, {JUST_BELOW: 6}),  # the best of all, where none is as accurate
+    ],
+)
+def test_a_private_model_is_set_beside_the_plain_one_stopped_before_and_after_equal_accuracy(
+    attack, goal, epochs
+):
+    """The plain model's mean test accuracies are 0.1, 0.35, 0.45, 0.5 and 0.4; the private one's last is the
+    goal."""
+    kinds = [[training_of(kind, number, (0, 2, 4, 6, 8)) for number in range(4)] for kind in (FIRST, PRIVATE)]
+    for number, (plain, private) in enumerate(zip(*kinds, strict=True)):
+        shift = 0.01 * (-1) ** number  # no training has the mean itself
+        plain["test_accuracy"] = np.array([0.1, 0.35 + shift, 0.45 + shift, 0.5 - shift, 0.4])
+        private["test_accuracy"] = np.array([0.1, 0.7, 0.2, 0.2, goal + shift / 2])
+    if goal == 0.45:  # to the last bit, which the mean of unequal numbers need not have
+        for plain, private in zip(*kinds, strict=True):
+            plain["test_accuracy"][2] = private["test_accuracy"][-1] = 0.45
+    rows = compared(*kinds, attack=attack, family=2, stopped_confidence=0.99)
+    assert list(rows) == [AS_REPORTED, EARLY_STOPPING, *epochs]
+    for variant, epoch in epochs.items():
+        row, index = rows[variant], epoch // 2
+        assert (row["first_epoch"], row["second_epoch"], row["verdict"]) == (epoch, 8, "")
+        mean = np.mean([training["test_accuracy"][index] for training in kinds[0]])
+        assert [row["first_accuracy"], row["second_accuracy"]] == pytest.approx([mean, goal], abs=1e-12)
         expected = [
-            mean_auc(kind, losses_of(kind, place, THRESHOLD))
-            for kind, place in zip(kinds, (epoch // 2, 2), strict=True)
+            mean_auc(kind, losses_of(kind, place, attack))
+            for kind, place in zip(kinds, (index, 4), strict=True)
         ]
         assert row["auc_difference"] == pytest.approx(expected[0] - expected[1], abs=1e-12)
-    turned = by_variant(compare_kinds(*kinds[::-1], NAMES, "", THRESHOLD, 2))
-    assert EQUAL_ACCURACY not in turned
+        stopped = interval_of_kind(threshold_scores(kinds[0], index), attack=attack, confidence=0.99)
+        for end in ("", "_low", "_high"):
+            assert row[f"stopped_advantage{end}"] == pytest.approx(stopped[f"heldout_advantage{end}"])
+    assert list(compared(*kinds[::-1])) == [AS_REPORTED, EARLY_STOPPING]
 
 
 @pytest.mark.parametrize("degrees", [6.0, 12.0, 40.0])
@@ -325,9 +370,8 @@ def test_the_detectable_difference_is_found_in_80_percent_of_runs(degrees, confi
 
 
 def test_two_trainings_of_each_are_compared_by_the_threshold_attack():
-    rows = by_variant(compare_kinds(trained(FIRST, 2), trained(SECOND, 2), NAMES, "", THRESHOLD, 1))
-    row = rows[AS_REPORTED]
+    row = compared(trained(FIRST, 2), trained(SECOND, 2))[AS_REPORTED]
     assert row["trainings"] == 2
     assert row["auc_low"] < row["auc_difference"] < row["auc_high"]
-    answer = describe_kind(trained(FIRST, 2), THRESHOLD, CLASS_NAMES, 0.95)
-    assert by_variant(answer)[AS_REPORTED]["memorisation_reliability"] is None
+    row = described(trained(FIRST, 2), THRESHOLD)[AS_REPORTED]
+    assert row["memorisation_reliability"] is None

@@ -8,6 +8,7 @@ import re
 import shutil
 from contextlib import redirect_stdout
 from dataclasses import replace
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from leakage.contrasts import NO_DIFFERENCE
 from suite.jobs import workers
 from suite.jobs.lab import Lab, _task
 from suite.sources.cifar10 import CLASS_NAMES, Cifar10
-from suite.study.findings import CALIBRATED, THRESHOLD, Pair, scores_at
+from suite.study.findings import CALIBRATED, STOPPED, THRESHOLD, Pair, scores_at
 from suite.support.command_line import BadInput
 from suite.training.members import coins, is_member, pool_of
 from suite.training.private import DELTA
@@ -38,6 +39,8 @@ NEW_EXPERIMENT = mia.Experiment("new", "Does a new row work?", (Pair("three_clas
 MODELS = [replace(BY_NAME[name], each=60) for name in ("cnn4_10c", "dense4_10c", "dense4_10c_dp")]
 MODELS.insert(2, NEW_MODEL)
 EXPERIMENTS = [row for row in mia.EXPERIMENTS if row.name in ("architecture", "defence")] + [NEW_EXPERIMENT]
+# A pair that is not run, but belongs to the family of acts one and two, which has three pairs.
+EXPERIMENTS.append(mia.Experiment("unasked", "?", (Pair("three_classes", "cnn4_10c"),), by_default=False))
 SMALL = {model.name: model for model in MODELS}
 TRAININGS = 4
 FIGURES = {
@@ -125,12 +128,16 @@ def test_pairs_are_of_models_that_there_are():
     assert {name for pair in pairs for name in pair[:2]} <= set(BY_NAME)
     assert len({pair[:2] for pair in pairs}) == len(pairs) == 9
     # What a pair is said to have in common, it has.
-    for first, second, equal in ((BY_NAME[pair.first], BY_NAME[pair.second], pair.equal) for pair in pairs):
-        if "members a class" in equal:
-            members = int(equal.split()[0].replace(",", ""))
-            assert [first.each // 2, second.each // 2] == [members] * 2
-        elif "classes" in equal:
-            assert first.classes == second.classes == {"ten": 10, "four": 4}[equal.split()[0]]
+    equal = {
+        "all images of each class": lambda model: model.each == 6_000,
+        "two fifths of the images": lambda model: model.each == 2_400,
+        "ten classes": lambda model: model.classes == 10,
+        "four classes": lambda model: model.classes == 4,
+    }
+    said = [pair for pair in pairs if pair.equal]
+    assert {pair.equal for pair in said} == set(equal)
+    for pair in said:
+        assert all(equal[pair.equal](BY_NAME[name]) for name in pair[:2]), pair
 
 
 @pytest.mark.parametrize(
@@ -224,13 +231,39 @@ def test_a_training_s_key_changes_with_all_that_its_result_depends_on(fake):
     assert standard.items() < keys_of(models, 2, 1.0, fake, trainings=4).items()
 
 
+@pytest.mark.parametrize("library", ["tensorflow", "keras", "numpy", "scipy", "dp-accounting"])
+def test_a_training_s_key_changes_with_its_libraries(fake, monkeypatch, library):
+    """Private training's with the accountant's too, which decides the noise; plain training's without it."""
+    models = [replace(BY_NAME[name], each=600) for name in ("dense4_10c", "dense4_10c_dp")]
+    before = keys_of(models, 2, 1.0, fake)
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: version(name) + "+" * (name == library))
+    after = keys_of(models, 2, 1.0, fake)
+    for name, key in before.items():
+        assert (after[name] == key) == (library == "dp-accounting" and "_dp" not in name)
+
+
+def test_the_families_of_verdicts_and_of_kinds_share_the_same_error():
+    """FALSE_CLAIMS alone decides every confidence."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mia, "FALSE_CLAIMS", 0.2)
+        lab = Notebook()
+        [described] = mia.describe_models(lab, {"a": []}, THRESHOLD).values()
+        assert described["arguments"][-2:] == (1 - 0.2 / len(mia.MODELS), 1 - 0.2)
+        experiments = [mia.Experiment("one", "?", (Pair("a", "b"),))]
+        [[compared]] = mia.compare_models(lab, {"a": [], "b": []}, experiments, THRESHOLD, 4).values()
+        assert compared["arguments"][-2:] == (1 - 0.2 / 4, 1 - 0.2 / len(mia.MODELS))
+
+
 def test_a_pair_of_two_experiments_is_compared_for_each():
     """Which may say something else of what both models have in common."""
     pairs = [Pair("a", "b", equal) for equal in ("images", "layers")]
     experiments = [mia.Experiment(pair.equal, "?", (pair,)) for pair in pairs]
     answers = mia.compare_models(Notebook(), {"a": ["of a"], "b": ["of b"]}, experiments, THRESHOLD, 5)
+    # Of the family, and of kinds, beside which a model stands that was stopped early.
+    confidences = 1 - 0.05 / 5, 1 - 0.05 / len(mia.MODELS)
     assert answers == {
-        pair.equal: [{"arguments": (["of a"], ["of b"], ("a", "b"), pair.equal, THRESHOLD, 5)}]
+        pair.equal: [{"arguments": (["of a"], ["of b"], ("a", "b"), pair.equal, THRESHOLD, 5, *confidences)}]
         for pair in pairs
     }
 
@@ -537,6 +570,22 @@ def test_the_placebo_judges_by_coins_that_no_training_was_given(attack, count):
 
 
 @pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
+def test_a_training_that_diverged_is_named(attack):
+    """Its losses are NaN; infinite ones are losses."""
+    trainings = [training_of(SMALL_KIND, number) for number in range(4)]
+    trainings[1]["losses"][2, 3] = np.inf
+    mia.attack_trainings(trainings, attack, CLASS_NAMES)
+    trainings[2]["losses"][1, :5] = np.nan
+    trainings[2]["losses"][2, 3:] = np.nan
+    with pytest.raises(BadInput) as refused:
+        mia.attack_trainings(trainings, attack, CLASS_NAMES)
+    assert str(refused.value) == (
+        "training 2 of kind diverged: after epoch 2 the losses of 900 images are NaN. It would do so again: "
+        "take a smaller learning rate, or change the model's row in MODELS"
+    )
+
+
+@pytest.mark.parametrize("attack", [THRESHOLD, CALIBRATED])
 def test_what_a_training_certainly_leaks(attack):
     """Each bound at half of 5%, so that the median of the bounds is above the truth in at most 5% of runs."""
     trainings = [training_of(Kind("leaky", 10, 4000, 1.5), number) for number in range(4)]
@@ -577,7 +626,7 @@ def small_study(**options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mia, "MODELS", MODELS)
         patch.setattr(mia, "EXPERIMENTS", EXPERIMENTS)
-        return mia.main(epochs=2, data=fake_cifar10(), **options)
+        return mia.main(**{"epochs": 2, "data": fake_cifar10()} | options)
 
 
 class Run:
@@ -671,14 +720,13 @@ def test_every_verdict_goes_with_its_interval_and_follows_from_the_kept_losses(f
         assert row.verdict == leakage.verdict(contrast)
     described = pairs[pairs["variant"] != "as reported"]
     assert described["verdict"].isna().all()
-    assert set(described[described["experiment"] == "defence"]["variant"]) == {
-        "at best epoch",
-        "at equal accuracy",
-    }
-    # Two pairs of act one and two, each with a family of its own; act three's pair by two attacks.
+    stopped = described[described["variant"].isin(STOPPED)]
+    assert set(stopped["experiment"]) == {"defence"}
+    assert stopped["stopped_advantage_low"].notna().all()
+    # Three pairs of act one, and of act two, one of which is not run; act three's pair by two attacks.
     assert pairs.groupby("experiment")["family"].unique().map(list).to_dict() == {
-        "architecture": [2],
-        "new": [2],
+        "architecture": [3],
+        "new": [3],
         "defence": [2],
     }
 
@@ -704,8 +752,62 @@ def test_kinds_and_memorisation_are_those_of_all_models_and_images(first_run):
 def test_three_acts_are_told_in_order(first_run):
     places = [first_run.printed.index(f"Act {act}") for act in ("one", "two", "three")]
     assert places == sorted(places)
-    assert "In short" in first_run.printed
     assert max(map(len, first_run.printed.splitlines()[:-1])) <= 100  # the last names a folder
+
+
+def unfolded(printed):
+    """What was printed, with the lines of a sentence joined again."""
+    return re.sub(r"\n  +(?=\S)", " ", printed)
+
+
+def test_the_end_says_the_first_answer_of_each_act_and_where_to_look(first_run):
+    printed = unfolded(first_run.printed)
+    acts = [rest.split("\n")[2] for rest in re.split(r"\nAct (?:one|two|three), ", printed)[1:]]
+    assert len(acts) == 3
+    end = ["In short", *acts, f"Look first at {first_run.figures / 'mia_loss.png'}"]
+    assert printed.strip().splitlines()[-5:] == end
+    assert acts[1].startswith("With reference models")
+    assert acts[2].startswith("Does private training leak less?")
+
+
+def test_figures_of_an_earlier_run_are_named(first_run, tmp_path, calls_missing):
+    """And of no other program, nor this run's own."""
+    (tmp_path / "figures").mkdir()
+    for name in ("mia_depth.png", "mia_gone.png", "laplace.png", "mia_defence.png"):
+        (tmp_path / "figures" / name).write_bytes(b"old")
+    part = Run(tmp_path, trainings=TRAININGS, jobs=2, only="dense4_10c_dp", kept_in=first_run.cells)
+    *_, earlier, look = part.printed.splitlines()
+    assert earlier == "From an earlier run, and not of these tables: mia_depth.png, mia_gone.png"
+    assert look == f"Look first at {part.figures / 'mia_defence.png'}"
+    assert "an earlier run" not in first_run.printed
+
+
+def test_whole_numbers_of_numpy_are_as_good_as_python_s(first_run, tmp_path, calls_missing):
+    """No training is asked for under another key."""
+    numbers = {name: np.int64(number) for name, number in (("epochs", 2), ("trainings", 4), ("jobs", 2))}
+    Run(tmp_path, only=["dense4_10c"], kept_in=first_run.cells, **numbers)
+    assert calls_missing == ["networks"]
+
+
+def test_a_rehearsal_says_so_wherever_it_says_anything(tmp_path, monkeypatch):
+    """All the way to its end: on the console, and in the title of every figure. Half of the fake's images,
+    as a tenth would fill no batch; and an epoch."""
+    monkeypatch.setattr(mia, "QUICK_SHARE", 0.5)
+    run = Run(tmp_path, quick=True, trainings=2, jobs=1, only=["dense4_10c", "defence"], epochs=1)
+    printed = unfolded(run.printed)
+    lines = printed.splitlines()
+    for act in ("Act one, the attack", "Act three, the defence"):
+        answers = printed.split(f"\n{act}\n\n")[1].split("\n\n")[0].splitlines()
+        assert answers
+        assert [line for line in answers if not line.startswith("A tenth of the images: ")][:1] in (
+            [],
+            ["With 2 trainings of each model, “no difference can be shown” says little; try --trainings 12."],
+        )
+    assert "In short, a tenth of the images" in lines
+    assert len(run.study.figures) == 4
+    for figure in run.study.figures.values():
+        assert " ".join(figure.get_suptitle().split()).startswith("A tenth of the images: ")
+    assert (run.table("results").groupby("training")["members"].max() < 300).all()
 
 
 @pytest.fixture
@@ -842,6 +944,7 @@ def refused(monkeypatch, tmp_path, run_command_line):
         monkeypatch.setattr(mia, "EXPERIMENTS", experiments)
         monkeypatch.setattr(mia, "load_cifar10", lambda: fake_cifar10(train=100, test=40))
         monkeypatch.setattr(mia, "FIGURES", tmp_path / "figures")
+        monkeypatch.setattr(mia, "REHEARSAL", tmp_path / "rehearsal")
         monkeypatch.setattr(mia, "cache_folders", lambda: [tmp_path / "cache"])
         monkeypatch.setattr(mia, "train_models", None)
         before = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -880,6 +983,7 @@ DENSE = BY_NAME["dense4_10c"]
         ),
         (replace(DEPTH, pairs=(Pair("dense4_10c", "dense4_10c"),)), "a pair is two models"),
         (replace(DEPTH, pairs=DEPTH.pairs * 2), "stands there once"),
+        (replace(DEPTH, pairs=(*DEPTH.pairs, Pair("dense4_10c", "dense7_10c"))), "stands there once"),
         (replace(DEPTH, name="images"), "EXPERIMENTS has 2 rows named images"),
         (replace(DEPTH, pairs=(Pair("dense4_10c_dp", "dense4_10c"),)), "the private model of a pair comes"),
         (replace(DEPTH, name="deep/wide"), "a row named 'deep/wide'; use letters"),
@@ -935,6 +1039,32 @@ def test_an_experiment_takes_no_name_of_another_figure_or_model(refused, name):
 )
 def test_a_model_that_cannot_be_trained_is_refused(refused, model, words):
     assert words in refused(models=[*mia.MODELS, model])
+
+
+def test_a_rehearsal_refuses_what_the_whole_study_does(refused):
+    """A tenth of the images would be there; and what fills no batch in a rehearsal is refused too."""
+    large = replace(DENSE, name="large", each=7_100)
+    assert "a pool takes 1 to 140 images" in refused("--quick", models=[large], experiments=[])
+    few = replace(DENSE, name="few", each=4_500)
+    assert "45 members fill no batch" in refused("--quick", models=[few], experiments=[])
+
+
+@pytest.mark.parametrize("width", [1, 1370])
+def test_a_private_network_with_too_many_weights_is_refused(monkeypatch, width):
+    """Which is more than 2^22: 3,072 + 1 weights a unit, and 10 + 1 / width a unit of the last layer."""
+    monkeypatch.setattr(mia, "UNITS", width)
+    model = replace(DENSE, name="wide", dense=1)
+    mia.check_networks([model], 2)
+    private = replace(model, epsilon=3.0)
+    weights = 3073 * width + 10 * (width + 1)
+    if weights > 2**22:
+        words = (
+            f"the model wide: private training rounds too coarsely for {weights:,} weights; take a smaller"
+        )
+        with pytest.raises(BadInput, match=words):
+            mia.check_networks([private], 2)
+    else:
+        mia.check_networks([private], 2)
 
 
 @pytest.mark.parametrize(

@@ -684,7 +684,15 @@ def test_four_in_five_audits_find_the_auc_that_they_could_have_found(persons, ro
     assert detectable_auc({"auc_low": 0.0, "auc_high": 1.0}) <= 1
     # With few degrees of freedom an interval is wider than its error.
     few = {"auc_low": 0.4, "auc_high": 0.6, "auc_degrees": 3.0}
-    assert detectable_auc(few) == pytest.approx(0.6 + 0.1 * 0.8416 / 3.1824, rel=1e-3)
+    width = special.stdtrit(
+        3, 0.975
+    )  # in errors that are estimated: sqrt(chi-squared / 3) times the true one
+    estimated = np.sqrt(special.chdtri(3, (np.arange(100_000) + 0.5) / 100_000) / 3)
+    distance = (detectable_auc(few) - 0.5) / (0.1 / width)
+    assert special.ndtr(distance - width * estimated).mean() == pytest.approx(0.8, abs=1e-4)
+    assert detectable_auc(few | {"auc_degrees": math.inf}) == pytest.approx(
+        0.6 + 0.1 * 0.8416 / 1.96, rel=1e-4
+    )
 
 
 def auc_of(losses):

@@ -105,7 +105,7 @@ def certain_epsilon(study: Study) -> pd.Series:
     """The epsilon that each model certainly leaks of an image, by the last of the study's attacks.
 
     It is the median of the lower bounds of the model's trainings. In at most 5% of runs it is above the
-    truth, see mia.attack_last_epoch.
+    truth, see mia.least_epsilon.
     """
     last = last_epoch(study.results)
     stronger = last[last["attack"] == last["attack"].iloc[-1]]

@@ -1,6 +1,7 @@
 """What study 1 says in words, on the console and above its figures. All of it is taken from the tables.
 
-Verdicts are read from the table of pairs (suite.study.tables); none is reached here.
+Verdicts are read from the table of pairs (suite.study.tables); none is reached here. Of models stopped early,
+which are not judged, the words say what their intervals show.
 """
 
 import re
@@ -13,7 +14,8 @@ from scipy import special
 
 from leakage.command_line import show
 from leakage.contrasts import NO_DIFFERENCE, NO_VERDICT
-from leakage.estimates import Z
+from leakage.contrasts import verdict as verdict_on
+from leakage.estimates import POWER, Z
 from suite.report.mia_tables import (
     ends_of,
     extremes_table,
@@ -28,7 +30,7 @@ from suite.report.mia_tables import (
     sensitivity_table,
     with_interval,
 )
-from suite.study.findings import CALIBRATED, EQUAL_ACCURACY, POWER, THRESHOLD
+from suite.study.findings import AS_REPORTED, CALIBRATED, STOPPED, THRESHOLD
 from suite.study.memorisation import RELIABLE
 from suite.study.tables import Study
 from suite.support.command_line import in_lines
@@ -407,33 +409,42 @@ def defence_answers(study: Study, questions: dict[str, str]) -> list[str]:
             "the attacker does not know. The largest held-out advantage measured is "
             f"{rows['heldout_advantage'].max():z.3f}."
         )
-    stopped = study.pairs[study.pairs["variant"] == EQUAL_ACCURACY]
-    for (first, second), rows in stopped.groupby(["first", "second"], sort=False):
-        differences = [
-            f"{with_interval(row, 'auc_difference', '+')} ({row['attack']} attack)"
-            for _, row in rows.iterrows()
-        ]
-        answers.append(
-            f"{first} stopped early, where its accuracy on non-members is nearest to that of {second}, minus "
-            f"{second} (described, not judged): {listed(differences)} in AUC. {stopped_finding(rows)}, but "
-            "it promises nothing."
-        )
+    stopped = study.pairs[study.pairs["variant"].isin(STOPPED)]
+    for _, rows in stopped.groupby(["first", "second"], sort=False):
+        answers.append(stopped_answer(rows))
     return answers
 
 
-def stopped_finding(rows: pd.DataFrame) -> str:
-    """Whether early stopping protects as well as private training; only if every attack says so.
+def stopped_answer(rows: pd.DataFrame) -> str:
+    """How much a model leaks that is stopped early, beside the private one of about the same accuracy.
 
-    rows: of a pair, by each attack, the first stopped early minus the private second.
+    rows: of a pair, the first stopped early minus the private second, by each attack: at one epoch or at two.
     """
-    worse = list(rows.loc[rows["auc_low"] > 0, "attack"])
-    better = list(rows.loc[rows["auc_high"] < 0, "attack"])
-    if worse:
-        return f"Early stopping protects less by the {listed(worse)} attack"
-    if len(better) == len(rows):
-        return f"Early stopping protects better on average by the {listed(better)} attack"
-    attacks = "either attack" if len(rows) > 1 else f"the {rows['attack'].iloc[0]} attack"
-    return f"No difference can be shown by {attacks}: early stopping protects as well on average"
+    pair = rows.iloc[0]
+    answer = (
+        f"{pair['first']} stopped early minus {pair['second']}, which is right for "
+        f"{pair['second_accuracy']:.1%} of non-members (described, not judged)."
+    )
+    for _, stop in rows.groupby("first_epoch"):
+        differences = [
+            f"{with_interval(row, 'auc_difference', '+')} ({row['attack']} attack)"
+            for _, row in stop.iterrows()
+        ]
+        answer += (
+            f" At epoch {stop['first_epoch'].iloc[0]}, right for {stop['first_accuracy'].iloc[0]:.1%}: "
+            f"{listed(differences)} in AUC. {stopped_finding(stop)}"
+        )
+    return f"{answer} But early stopping promises nothing."
+
+
+def stopped_finding(rows: pd.DataFrame) -> str:
+    """What the intervals of a model stopped at one epoch show, and what they would have shown.
+
+    rows: as for stopped_answer, of one epoch.
+    """
+    names = rows["first"].iloc[0], rows["second"].iloc[0]
+    shown = rows.assign(verdict=[verdict_on(row, names) for _, row in rows.iterrows()], variant=AS_REPORTED)
+    return f"{answer_of(shown)}.{found_otherwise(shown)}"
 
 
 def _experiments_answers(study: Study, questions: dict[str, str]) -> list[str]:
@@ -489,11 +500,14 @@ def _control(what: str, rows: pd.DataFrame, measure: str) -> str:
 def _loud(rows: pd.DataFrame, measure: str) -> str:
     """The trainings whose AUC is so far from 0.5 as chance alone makes it in one of 1 / FALSE_ALARM."""
     low_name, high_name = ends_of(measure)
-    low, high = special.logit(rows[low_name]), special.logit(rows[high_name])
-    standard_error = (high - low) / (2 * Z)
-    deviation = np.abs(special.logit(rows[measure])) / standard_error
-    loud = rows[deviation > -special.ndtri(FALSE_ALARM / 2)]
-    return ", ".join(f"{row.model} (training {row.training})" for row in loud.itertuples())
+    # Of all orders of the scores, one gives the AUC 1 and one 0, whose logits are infinite.
+    perfect = rows[measure].isin([0.0, 1.0])
+    orders = special.binom(rows["members"] + rows["nonmembers"], rows["members"])
+    imperfect = rows[measure].where(~perfect)
+    standard_error = (special.logit(rows[high_name]) - special.logit(rows[low_name])) / (2 * Z)
+    deviation = np.abs(special.logit(imperfect)) / standard_error
+    loud = (deviation > -special.ndtri(FALSE_ALARM / 2)) | (perfect & (2 / orders < FALSE_ALARM))
+    return ", ".join(f"{row.model} (training {row.training})" for row in rows[loud].itertuples())
 
 
 def class_lines(study: Study, class_names: Sequence[str]) -> str:
@@ -554,10 +568,15 @@ def caution(trainings: int) -> str:
     return ""
 
 
+def has_private(study: Study) -> bool:
+    """Whether a model of the study was trained privately."""
+    return "advantage_bound" in study.results and study.results["advantage_bound"].notna().any()
+
+
 def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence[str]) -> None:
     """Prints the end of an act: its answers, then for each attack the tables and a few sentences."""
     print("", *map(in_lines, answers), sep="\n")
-    if study.results["advantage_bound"].notna().any() if "advantage_bound" in study.results else False:
+    if has_private(study):
         print(f"\n{in_lines(LIMITS_TITLE)}")
         show(limits_table(study))
     undecided = (reported(study.pairs)["verdict"] == NO_DIFFERENCE).any() if len(study.pairs) else False
@@ -572,13 +591,19 @@ def print_conclusion(study: Study, answers: Sequence[str], class_names: Sequence
 
 def _print_tables(study: Study, attack: str) -> None:
     epochs = " or ".join(f"{epoch}" for epoch in sorted(last_epoch(study.results)["epoch"].unique()))
-    print(
-        f"\nThe {attack} attack after the last epoch ({epochs}): accuracy on members and on others, and the"
+    title = (
+        f"The {attack} attack after the last epoch ({epochs}): accuracy on members and on others, and the "
+        "leak. The intervals of a column hold for all models together in 95% of runs. Chance: AUC 0.5, "
+        "advantage 0"
     )
-    print("leak. Intervals hold for all models together in 95% of runs. Chance: AUC 0.5, advantage 0.")
+    print(f"\n{in_lines(title)}")
     show(models_table(study))
     if given_fprs(study):
-        print("\nMembers found where hardly a non-member is called one")
+        title = (
+            "Members found where hardly a non-member is called one; the intervals of a column hold for all "
+            "models together in 95% of runs"
+        )
+        print(f"\n{in_lines(title)}")
         show(extremes_table(study))
     if len(study.pairs):
         print("\nFirst minus second; intervals hold for all pairs of the act together in 95% of runs")
@@ -586,7 +611,11 @@ def _print_tables(study: Study, attack: str) -> None:
     print("\nAUC, looked at in other ways (described, not judged; intervals: mia_kinds.csv, mia_pairs.csv)")
     show(sensitivity_table(study))
     if attack == CALIBRATED:
-        print("\nThe calibrated attack minus the threshold attack on the same trainings")
+        title = (
+            "The calibrated attack minus the threshold attack on the same trainings; intervals hold for all "
+            "models together in 95% of runs"
+        )
+        print(f"\n{in_lines(title)}")
         show(gains_table(study))
         precisions = precisions_table(study)
         if len(precisions):

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 # The columns that every table of pairs has, even without rows.
-PAIR_COLUMNS = ("experiment", "attack", "equal", "variant", "first", "second", "trainings", "verdict")
+PAIR_COLUMNS = ["experiment", "attack", "equal", "variant", "first", "second", "trainings", "verdict"]
+IMAGE_COLUMNS = ["image", "label"]  # of the table of memorisation
 KEYS = {  # no two rows of a table agree in all of these columns
     "results": ["model", "training", "attack", "epoch"],
     "curves": None,
@@ -23,6 +24,8 @@ KEYS = {  # no two rows of a table agree in all of these columns
 class Study:
     """The results of the study as tables, and the figures drawn from them, by the names of their files.
 
+    Study() has no rows: the beginning, to which each act is joined.
+
     results: one row per model, training, attack and attacked epoch. curves: one row per point of a curve
     after the last epoch: model, training, attack, curve, x, y. kinds: one row per model, attack and variant:
     measures over all trainings, with intervals. pairs: one row per pair, attack and variant: differences with
@@ -30,11 +33,11 @@ class Study:
     model its memorisation and its mean loss as a member, in nats.
     """
 
-    results: pd.DataFrame
-    curves: pd.DataFrame
-    kinds: pd.DataFrame
-    pairs: pd.DataFrame
-    memorisation: pd.DataFrame
+    results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    kinds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIR_COLUMNS))
+    memorisation: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=IMAGE_COLUMNS))
     figures: dict[str, Figure] = field(default_factory=dict, repr=False)
 
     def files(self) -> dict[str, pd.DataFrame]:
@@ -68,15 +71,18 @@ class Study:
         return f"Study: {', '.join(lengths)}; {len(self.figures)} figures"
 
 
-def joined(first: Study, second: Study) -> Study:
-    """Two studies as one. Rows that both have appear once."""
+def joined(*studies: Study) -> Study:
+    """Several studies as one. Rows that two of them have appear once."""
     tables = {}
     for name, key in KEYS.items():
-        parts = [getattr(study, name) for study in (first, second)]
+        parts = [getattr(study, name) for study in studies]
         filled = [part for part in parts if len(part)] or parts[:1]
         tables[name] = pd.concat(filled, ignore_index=True).drop_duplicates(key, ignore_index=True)
-    memorisation = second.memorisation if first.memorisation.empty else first.memorisation
-    return Study(**tables, memorisation=memorisation, figures={**first.figures, **second.figures})
+    # All images of all pictured models stand in one act, the first that has any.
+    images = [study.memorisation for study in studies]
+    memorisation = next((table for table in images if len(table)), images[0])
+    figures = {name: figure for study in studies for name, figure in study.figures.items()}
+    return Study(**tables, memorisation=memorisation, figures=figures)
 
 
 def study_of(
@@ -127,7 +133,7 @@ def _memorisation(described: Mapping[str, dict], labels: np.ndarray) -> pd.DataF
         columns.append(pd.Series(of_model["memorisation"], index, name=f"{model}_memorisation"))
         columns.append(pd.Series(of_model["member_loss"], index, name=f"{model}_member_loss"))
     if not columns:
-        return pd.DataFrame(columns=["image", "label"])
+        return pd.DataFrame(columns=IMAGE_COLUMNS)
     table = pd.concat(columns, axis=1).reset_index()
     table.insert(1, "label", labels[table["image"]])
     return table
