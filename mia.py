@@ -517,15 +517,15 @@ def attack_trainings(trainings: Sequence[dict], attack: str, class_names: Sequen
 
 
 def refuse_diverged(trainings: Iterable[dict]) -> None:
-    """Raises BadInput, in one line, for a training with losses that are no numbers."""
+    """Raises BadInput, in one line, for a training with losses that are NaN or infinite."""
     for training in trainings:
-        lost = np.isnan(training["losses"])
+        lost = ~np.isfinite(training["losses"])
         if lost.any():
             epoch = training["epochs"][lost.any(axis=1)][0]
             raise BadInput(
                 f"training {training['training']} of {training['model']} diverged: after epoch {epoch} the "
-                f"losses of {lost.any(axis=0).sum():,} images are NaN. It would do so again: take a smaller "
-                "learning rate, or change the model's row in MODELS"
+                f"losses of {lost.any(axis=0).sum():,} images are NaN or infinite. It would do so again: "
+                "take a smaller learning rate, or change the model's row in MODELS"
             )
 
 
@@ -679,9 +679,10 @@ def attack_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> l
 def confidence_of(family: int) -> float:
     """The confidence of each interval of a family, with which all hold together in 95% of runs (Bonferroni).
 
-    family: the number of its intervals, or of its groups, each of which counts its own intervals.
+    family: the number of its intervals, or of its groups, each of which counts its own intervals; 0 where a
+        table has no pair.
     """
-    return 1 - FALSE_CLAIMS / family
+    return 1 - FALSE_CLAIMS / max(family, 1)
 
 
 def describe_models(lab: Lab, trained: Mapping[str, list[Kept]], attack: str) -> dict[str, dict]:
