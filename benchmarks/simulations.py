@@ -19,7 +19,8 @@ Audits of one training stand beside them: of many groups, and of persons with se
     python benchmarks/simulations.py [--runs N] [--only CELL ...] [--results FILE]
 
 The cells called bound-... ask something else: of mechanisms whose epsilon is known, how often is the lower
-bound above it? Each of their runs is 10 audits.
+bound above it? Each of their runs is 10 audits. And those called audits-...: of models that leak nothing, how
+many are said to leak by a whole audit?
 
 Cells whose results are in FILE (JSON) are not simulated again, so a run can be stopped and continued.
 """
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -45,6 +47,7 @@ from benchmarks.mechanisms import (
     randomised_response,
 )
 from leakage import epsilon_lower_bound, fair_sides
+from leakage.audit import audit
 from leakage.calibration import calibrated_trainings
 from leakage.command_line import OneLineParser
 from leakage.contrasts import (
@@ -407,6 +410,38 @@ def misused_bounds(generator: np.random.Generator) -> dict[str, float]:
     return {f"{name}: above epsilon": np.mean(of_audits) for name, of_audits in above.items()}
 
 
+def audits(generator: np.random.Generator, examples: int) -> dict[str, bool]:
+    """A whole audit of a model that leaks nothing, with so many examples on each side: by losses alone, with
+    two groups and a reference, and of layouts in which the sides have unequal shares of the groups."""
+    hardness = generator.normal(size=2 * examples)
+    own, reference = np.exp(hardness + generator.normal(0, 0.5, (2, 2 * examples)))
+    group = generator.integers(0, 2, 2 * examples)
+    members = slice(examples), slice(examples, None)
+    plain = audit(*(own[side] for side in members))["finding"]
+    names = [proof["measure"] for proof in plain["shown_by"]]
+    found = {
+        "said to leak": bool(plain["leak_shown"]),
+        "by the AUC": "auc" in names,
+        "by the bound on epsilon": "epsilon_low" in names,
+        "bound on epsilon above 0": plain["epsilon_low"] > 0,
+    }
+    options = {"column": "loss", "group_column": "group"}
+    sides = [pd.DataFrame({"loss": own[side], "group": group[side]}) for side in members]
+    references = {"references": [reference], "reference_members": "none"}
+    both = audit(*sides, **options, **references)["finding"]
+    found["with groups and a reference: said to leak"] = bool(both["leak_shown"])
+    found["with groups and a reference: sides said to differ"] = both["sides_differ"]
+    # Non-members have more of a group whose losses are a hundredth.
+    group[members[1]] |= generator.random(examples) < 0.3
+    sides = [
+        pd.DataFrame({"loss": own[side] * 0.01 ** group[side], "group": group[side]}) for side in members
+    ]
+    unequal = audit(*sides[::-1], **options)["finding"]
+    found["unequal shares: sides said to differ"] = unequal["sides_differ"]
+    found["unequal shares: said to leak"] = bool(unequal["leak_shown"])
+    return found
+
+
 # -------------------------------------------------------------------------------------------------- summaries
 
 
@@ -494,6 +529,10 @@ CELLS = {
     **{
         f"persons-whole-{persons}-{rows}": persons_cell(persons, rows, 0.6, "persons", 0.0, whole=True)
         for persons, rows in ((100, 10), (500, 4))
+    },
+    **{
+        f"audits-{count}": Cell(lambda study, count=count: audits(study.generator, count), 0, World(images=0))
+        for count in (100, 1000, 10_000)
     },
 }
 

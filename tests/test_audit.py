@@ -320,6 +320,39 @@ def test_references_that_cannot_be_used_are_refused(kind):
     assert len(str(refusal.value)) < 300
 
 
+def test_models_with_each_record_in_half_of_them_are_references():
+    """LiRA's layout: the audited model is one of eight, and the records leave out a reference by lot."""
+    generator = np.random.default_rng(0)
+    trained = np.argsort(np.argsort(generator.random((8, 3000)), axis=0), axis=0) < 4
+    losses = np.exp(generator.normal(0, 1.5, 3000) + generator.normal(0, 0.3, (8, 3000)) - 0.5 * trained)
+    order = np.argsort(~trained[0], kind="stable")
+    losses, trained, members = losses[:, order], trained[:, order], np.count_nonzero(trained[0])
+    sides = np.split(losses[0], [members])
+    report = audit(*sides, references=[losses[1:]], reference_members=[trained[1:]])
+    assert any("left out by lot" in words for words in report["warnings"])
+    assert not report["finding"]["sides_differ"]
+    loss, calibrated = (report["trainings"][0][attack] for attack in ("loss", "calibrated"))
+    assert calibrated["auc_low"] > loss["auc_high"]
+
+
+@pytest.mark.parametrize("kind", ["references", "one of them", "control"])
+def test_losses_in_another_order_are_remarked_on(kind):
+    """Their AUC is no sign: it says that nothing leaks."""
+    target, losses, trained = target_and_references()
+    generator = np.random.default_rng(0)
+    mixed = losses.copy()
+    for place in range(4) if kind != "one of them" else [2]:
+        mixed[place] = generator.permutation(mixed[place])
+    sides = target[:2000], target[2000:]
+    if kind == "control":
+        good, bad = (audit(*sides, control=[of[0]]) for of in (losses, mixed))
+    else:
+        good, bad = (audit(*sides, references=[of], reference_members=[trained]) for of in (losses, mixed))
+    name = {"references": "the references", "one of them": "reference 3", "control": "the control"}[kind]
+    assert any(f"losses of {name} have nothing to do" in words for words in bad["warnings"])
+    assert not any("one order" in words for words in good["warnings"])
+
+
 # ------------------------------------------------------------------------------------------ bound on epsilon
 
 

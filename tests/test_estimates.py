@@ -18,18 +18,25 @@ from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from leakage import estimates
+from leakage.command_line import BadInput
 from leakage.estimates import (
     Losses,
     allowed,
     auc_estimate,
     auc_with_interval,
     clopper_pearson,
+    detectable_auc,
     estimates_of,
     heldout_estimate,
+    mean_by_person,
     measure_leakage,
     nonmembers_needed,
     roc_curve,
+    rows_a_person,
+    share_by_row,
+    tpr_with_interval,
 )
+from leakage.persons import persons_of
 
 N, M, REPLICATES = 600, 200, 500  # members and non-members of a simulated replicate of the held-out advantage
 
@@ -643,3 +650,69 @@ def test_as_many_losses_as_cifar_10_has_images_take_no_time():
     assert seconds(measure_leakage, *losses) < 0.3
     assert seconds(heldout_estimate, *losses) < 0.2
     assert seconds(roc_curve, *binormal(8, 1_000_000, 1_000_000, 1), np.geomspace(1e-4, 1, 100)) < 1
+
+
+# ------------------------------------------------------------------------------------------- rows of persons
+
+
+def test_a_tpr_by_person_looks_at_twice_its_rate_too():
+    """At the threshold itself the rows called are of as many persons, at twice the rate of few: an interval
+    that looked at the first alone would be too narrow."""
+    n, m = 2000, 2000
+    nonmembers = np.arange(m, dtype=float)
+    whose = np.arange(n) // 10  # 200 persons with 10 rows
+    members = np.full(n, 5000.0) + np.arange(n)
+    members[::100] = -1  # of 20 persons one row each is below all non-members
+    alone = tpr_with_interval(Losses(members, nonmembers, None, None, whose, n + np.arange(m) // 10), 0.01)
+    clustered = members.copy()
+    clustered[1000:1300] = 30.5  # 30 persons with all rows are below the 41st, and none below the 21st
+    clustered[::100] = -1
+    found = tpr_with_interval(Losses(clustered, nonmembers, None, None, whose, n + np.arange(m) // 10), 0.01)
+    assert alone[0] == found[0] == pytest.approx(0.01)
+    assert found[1] < alone[1]
+
+
+def test_means_of_persons_keep_the_persons_that_are_integers():
+    """So that two trainings with other members know which persons they have in common."""
+    generator = np.random.default_rng(9)
+    whose = np.repeat(np.arange(100, 160), 3)
+    values, trainings = generator.normal(size=180), []
+    for first in (generator.permutation(60) < 30, generator.permutation(60) < 30):
+        inside = np.repeat(first, 3)
+        order = generator.permutation(180)
+        inside, of_row, losses = inside[order], whose[order], values[order]
+        sides = Losses(losses[inside], losses[~inside], None, None, of_row[inside], of_row[~inside])
+        trainings.append(mean_by_person(sides))
+    for means in trainings:
+        ids = np.concatenate([means.member_ids, means.nonmember_ids])
+        of_ids = np.concatenate([means.members, means.nonmembers])
+        np.testing.assert_allclose(of_ids, values.reshape(60, 3).mean(axis=1)[ids - 100])
+
+
+@pytest.mark.parametrize(("rate", "by_row"), [(0.8, 1.0), (0.95, 1.0), (0.5, 0.3), (0.5, 0.0), (0.8, 0.0)])
+def test_how_many_persons_were_split_by_row_is_told_at_any_rate(rate, by_row):
+    generator = np.random.default_rng(10)
+    rows = generator.geometric(1 / 3, 2000)
+    whose = np.repeat(np.arange(2000), rows)
+    inside = (generator.random(2000) < rate)[whose]
+    inside = np.where(whose < 2000 * by_row, generator.random(len(whose)) < rate, inside)
+    sides = whose[inside], whose[~inside]
+    persons = persons_of(*sides, *map(len, sides))
+    assert share_by_row(persons) == pytest.approx(by_row, abs=0.1)
+    losses = Losses(*(np.zeros(len(side)) for side in sides), None, None, *sides)
+    if by_row == 0:
+        assert rows_a_person(losses)[0] == pytest.approx(0.5, abs=0.05)
+        return
+    with pytest.raises(BadInput, match="decided by row, not by person"):
+        rows_a_person(losses)
+
+
+def test_a_few_persons_on_both_sides_are_no_split_by_row():
+    """Nine of them, though most of those with several rows."""
+    whose = np.arange(200), np.append(np.arange(9), 200 + np.arange(200))
+    assert share_by_row(persons_of(*whose, *map(len, whose))) == 0
+
+
+def test_the_detectable_auc_stands_above_what_chance_gives():
+    found = {"auc_low": 0.4, "auc_high": 0.6}
+    assert detectable_auc(found, chance=0.55) == pytest.approx(detectable_auc(found) + 0.05)
