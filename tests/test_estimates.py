@@ -663,11 +663,11 @@ def test_a_tpr_by_person_looks_at_twice_its_rate_too():
     whose = np.arange(n) // 10  # 200 persons with 10 rows
     members = np.full(n, 5000.0) + np.arange(n)
     members[::100] = -1  # of 20 persons one row each is below all non-members
-    alone = tpr_with_interval(Losses(members, nonmembers, None, None, whose, n + np.arange(m) // 10), 0.01)
+    alone = tpr_with_interval(Losses(members, nonmembers, None, None, whose, n + np.arange(m)), 0.01)
     clustered = members.copy()
     clustered[1000:1300] = 30.5  # 30 persons with all rows are below the 41st, and none below the 21st
     clustered[::100] = -1
-    found = tpr_with_interval(Losses(clustered, nonmembers, None, None, whose, n + np.arange(m) // 10), 0.01)
+    found = tpr_with_interval(Losses(clustered, nonmembers, None, None, whose, n + np.arange(m)), 0.01)
     assert alone[0] == found[0] == pytest.approx(0.01)
     assert found[1] < alone[1]
 
