@@ -887,8 +887,8 @@ def _warnings(found: Mapping, frames: list[pd.DataFrame], computed: bool) -> lis
     tells_of_order = finding["leak_shown"] and (own == 1 or finding["auc_high"] < 0.5)
     measured = [*found["trainings"], *found.get("against", [])]
     for place, (frame, of_frame) in enumerate(zip(frames, measured, strict=True)):
-        order_is_told = finding["sides_differ"] or (tells_of_order and place < own)
-        warnings += doubts(_losses(frame, "loss"), of_frame["loss"], computed, order_is_told)
+        order_is_explained = finding["sides_differ"] or (tells_of_order and place < own)
+        warnings += doubts(_losses(frame, "loss"), of_frame["loss"], computed, order_is_explained)
     for accuracy in found.get("accuracy", []):
         warnings += doubts_on_accuracy(accuracy)
     for name in ("groups", "classes"):

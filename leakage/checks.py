@@ -54,12 +54,12 @@ CAUSES_OF_LARGER_VALUES = (
 
 
 def doubts(
-    losses: Losses, found: Mapping[str, object], computed: bool = False, order_is_told: bool = False
+    losses: Losses, found: Mapping[str, object], computed: bool = False, order_is_explained: bool = False
 ) -> list[str]:
     """Warnings about values that may not be the losses they are believed to be, a sentence or two each.
 
     found: of measure_leakage. computed: they were computed here, from probabilities or logits.
-    order_is_told: the verdict says why members may have the larger values: that is no sign of a swap then.
+    order_is_explained: the verdict says why members may have the larger values: no sign of a swap then.
     """
     everything = np.concatenate([losses.members, losses.nonmembers])
     least, most = everything.min(), everything.max()
@@ -68,12 +68,12 @@ def doubts(
     shared = len(np.intersect1d(*distinct, assume_unique=True)) / min(map(len, distinct))
     repeated = 1 - sum(map(len, distinct)) / len(everything)
     tied = np.count_nonzero(everything == least)
-    ties_are_told = tied > max(TIED * len(everything), 2)
+    many_ties = tied > max(TIED * len(everything), 2)
     near_0 = np.isinf(most) and everything[np.isfinite(everything)].max(initial=0) > NEAR_0
     saturated = np.count_nonzero((everything == 0) | np.isinf(everything))
     heldout = {found["heldout_advantage"], found["heldout_advantage_low"], found["heldout_advantage_high"]}
     warnings = []
-    if found["auc_high"] < 0.5 and not order_is_told:
+    if found["auc_high"] < 0.5 and not order_is_explained:
         warnings.append(f"Members have the larger values (AUC {found['auc']:.4f}). {CAUSES_OF_LARGER_VALUES}")
     if heldout == {0.0}:
         warnings.append(
@@ -89,7 +89,7 @@ def doubts(
             f"{shared:.0%} of the different values stand on both sides. Was one file given twice, or do "
             "members and non-members overlap?"
         )
-    if ties_are_told:
+    if many_ties:
         warnings.append(
             f"{tied / len(everything):.1%} of the values are tied at the smallest, {least + 0.0:.4g}, "
             f"{_cause_of_ties(everything, least)}"
@@ -162,12 +162,12 @@ def doubts_on_accuracy(accuracy: Mapping[str, float]) -> list[str]:
     poor = [side for side in sides if not labels_fit(accuracy, side)]
     if not poor:
         return []
-    told = " and ".join(
+    in_words = " and ".join(
         f"{accuracy[side]:.1%} of the {sides[side]} (largest class {accuracy[f'largest_class_{side}']:.1%})"
         for side in poor
     )
     return [
-        f"The model is right for {told}, no better than calling everything the largest class, and its "
+        f"The model is right for {in_words}, no better than calling everything the largest class, and its "
         "probabilities say no more of the labels than their shares do. Are the labels in the order of the "
         "scores, and counted as the classes are?"
     ]

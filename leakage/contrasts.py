@@ -563,7 +563,9 @@ def _over_examples_of_groups(kinds: Sequence[_Kind], confidence: float) -> np.nd
     for kind in kinds:
         # The mean of several trainings tells as much as one training with more examples would.
         more = kind.of_one / kind.over_examples if 0 < kind.over_examples < math.inf else 1.0
-        n, m = (more * size for size in np.mean([estimate.told for estimate in kind.estimates], axis=0))
+        n, m = (
+            more * size for size in np.mean([estimate.effective_sizes for estimate in kind.estimates], axis=0)
+        )
         error, degrees = math.sqrt(kind.over_examples), kind.degrees
         if kind.trainings == 1:
             degrees = min(degrees, _degrees_over_examples(kind.estimates[0]))

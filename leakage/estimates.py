@@ -104,7 +104,7 @@ class Estimate:
         return tuple(rows.sum() ** 2 / float(np.square(rows).sum()) for rows in self.persons.rows)
 
     @property
-    def told(self) -> tuple[float, float]:
+    def effective_sizes(self) -> tuple[float, float]:
         """As many independent members and non-members have the variance that these rows of persons have: at
         most the rows, at least `sizes`."""
         counts, error = (len(self.members), len(self.nonmembers)), self.standard_error
@@ -558,7 +558,7 @@ def auc_interval(auc: Estimate, confidence: float = CONFIDENCE) -> tuple[float, 
     Newcombe's is for independent examples, as many as the rows of persons tell; both are Student's then.
     """
     error = auc.standard_error
-    return interval_of_auc(auc.value, error, *auc.told, confidence, auc.degrees)
+    return interval_of_auc(auc.value, error, *auc.effective_sizes, confidence, auc.degrees)
 
 
 def interval_of_auc(
@@ -876,14 +876,14 @@ def _tpr_at_fpr(
     else:
         # As many members and non-members as these rows of persons tell.
         of_shares = [_cuts(*losses, rank) for rank in (accused, 2 * accused)]
-        told, told_by_nonmembers = (
+        effective, effective_nonmembers = (
             min(effective_rows(cuts[place].of_each(count), side.codes, confidence) for cuts in of_shares)
             for place, (side, count) in enumerate(((members, n), (nonmembers, m)))
         )
-        from_members = clopper_pearson(tpr * told, told, confidence)
-        lower, upper = _quantile_ranks(told_by_nonmembers, fpr, confidence)
-        lower = math.floor(lower * m / told_by_nonmembers)
-        upper = math.ceil(upper * m / told_by_nonmembers)
+        from_members = clopper_pearson(tpr * effective, effective, confidence)
+        lower, upper = _quantile_ranks(effective_nonmembers, fpr, confidence)
+        lower = math.floor(lower * m / effective_nonmembers)
+        upper = math.ceil(upper * m / effective_nonmembers)
     tpr_low, tpr_high = (_cuts(*losses, rank)[0].called / n for rank in (lower - 1, upper))
     low = tpr - math.hypot(tpr - from_members[0], tpr - tpr_low)
     high = tpr + math.hypot(from_members[1] - tpr, tpr_high - tpr)

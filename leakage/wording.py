@@ -399,13 +399,13 @@ def words_on_groups(groups: Mapping) -> str:
         words = f"The {SHOWN_GROUPS} highest of {len(rows)} are shown; audit.json holds all. "
     words += f"The intervals of all {len(rows)} hold together, {100 * groups['confidence']:.4g}% sure."
     sides = {side: [row["group"] for row in rows if row.get(side)] for side in ("above", "below")}
-    told = [
+    apart = [
         f"{side} it {by} {', '.join(short(name, LETTERS) for name in names[:SHOWN_GROUPS])}"
         for side, names in sides.items()
         if names
     ]
     if len(rows) > 1:
-        words += f" Beside the mean AUC of the groups: {'; '.join(told) or 'no group can be told from it'}."
+        words += f" Beside the mean AUC of the groups: {'; '.join(apart) or 'no group can be told from it'}."
     if groups["too_small"]:
         words += f" {groups['too_small']:,} with fewer than {groups['fewest']} of a kind are not shown."
     return words

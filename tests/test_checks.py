@@ -57,7 +57,7 @@ def test_good_losses_raise_no_doubt(digits):
 
 
 def test_a_turned_order_is_no_sign_of_a_swap_where_the_verdict_tells_why():
-    assert not any("swapped" in doubt for doubt in doubts_of(*made()[::-1], order_is_told=True))
+    assert not any("swapped" in doubt for doubt in doubts_of(*made()[::-1], order_is_explained=True))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
