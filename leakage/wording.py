@@ -457,7 +457,7 @@ def bound_on_epsilon(report: Mapping) -> str:
         words += f"; {claim['claimed_epsilon']:g} is claimed"
         if not claim["delta_is_given"]:
             words += f", and taken to be at delta {epsilon['delta']:g} (--delta)"
-    if epsilon["epsilon_low"] and not epsilon["low_for_verdict"]:
+    if epsilon["epsilon_low"] and not epsilon["low_for_verdict"] and not finding["leak_shown"]:
         words += (
             ". By itself that would be a leak; the verdict asks several questions, of which this one must be "
             f"{_percent(epsilon['confidence_for_verdict'])} sure, and then nothing is shown"

@@ -24,7 +24,14 @@ from leakage import Losses, auc_with_interval, measure_leakage, paired_contrast
 from leakage.audit import VERSION, _without_output, audit, command_line
 from leakage.command_line import BadInput
 from leakage.page import LETTERS, page_of
-from leakage.wording import first_sentence, glossary_of, measures_table, print_report, words_on_groups
+from leakage.wording import (
+    bound_on_epsilon,
+    first_sentence,
+    glossary_of,
+    measures_table,
+    print_report,
+    words_on_groups,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -519,6 +526,9 @@ def test_the_bound_on_epsilon_counts_at_its_share():
     shown = report._repr_html_()
     assert f"at least {epsilon['epsilon_low']:.3f} (95% sure" in shown
     assert "must be 99.5% sure, and then nothing is shown" in shown
+    # Where something else shows the leak, the verdict is not at odds with the bound.
+    leaking = report | {"finding": report["finding"] | {"leak_shown": True}}
+    assert "then nothing is shown" not in bound_on_epsilon(leaking)
     # With 17, 0.13% by chance, it is a proof, told by the bound that is printed.
     member[[9, 11, 12, 51]] = member[[11, 9, 51, 12]]
     report = audit(losses[member], losses[~member])
