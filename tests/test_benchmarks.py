@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import jobs, private_training, timing, training, ways_to_train, whole_run
+from benchmarks import commands, jobs, private_training, timing, training, ways_to_train, whole_run
 from suite.sources.cifar10 import Cifar10
 from suite.training.members import is_member
 from suite.training.repeatable import start_tensorflow
@@ -91,6 +91,26 @@ def test_private_training(capsys):
     rows = rows_of(capsys.readouterr().out)
     assert [row[0] for row in rows] == ["without clipping, an image", "`tf.vectorized_map`, an image"]
     assert all(number_in(cell) > 0 for row in rows for cell in row[1:])
+
+
+def test_commands(capsys):
+    """All but the longest two, and of the audits' rows one in a hundred."""
+    short = [command for command in commands.COMMANDS if "000000" not in f"{command.arguments}{command.rows}"]
+    commands.main(rounds=1, commands=short, share=0.01)
+    rows = rows_of(capsys.readouterr().out)
+    assert [row[0] for row in rows] == [command.what for command in short]
+    assert len(rows) == len(commands.COMMANDS) - 2
+    for clock, processors, memory in (map(number_in, row[1:]) for row in rows):
+        assert (
+            0.2 < processors < 3 * clock
+        )  # numpy and pandas alone take longer; at most two threads and a bit
+        assert 0.05 < memory < 1
+
+
+def test_a_command_that_fails_is_named():
+    fails = commands.Command("an audit of no file", "-m leakage nothing.csv nobody.csv")
+    with pytest.raises(SystemExit, match="an audit of no file ended with status 2"):
+        commands.times_of(fails, share=1.0)
 
 
 # A mia.py that runs the real one on the made-up images: a tenth of two models, four trainings of each.
@@ -234,7 +254,7 @@ def test_a_fresh_process_is_another_one():
     assert timing.in_fresh_process(os.getpid) != os.getpid()
 
 
-@pytest.mark.parametrize("script", ["training", "whole_run", "jobs", "private_training"])
+@pytest.mark.parametrize("script", ["training", "whole_run", "jobs", "private_training", "commands"])
 def test_a_script_is_found_from_any_folder(script, tmp_path):
     """As a reader starts it; the help is printed before anything is measured."""
     program = Path(timing.__file__).with_name(f"{script}.py")
