@@ -291,3 +291,11 @@ def test_no_attack_lies_above_the_proven_bound():
 def test_every_file_that_a_page_points_to_is_there(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_audit_shown_is_that_of_the_audits_own_page():
+    """Which tests/test_report.py runs."""
+    [session] = re.findall(r"```console\n(.*?)```", section(README, "## Your own model"), re.DOTALL)
+    own_page = (ROOT / "leakage" / "README.md").read_text()
+    command, answer = session.splitlines()
+    assert f"{command.replace('.venv/bin/', '')}\n{answer}\n" in own_page
