@@ -160,16 +160,22 @@ def test_the_other_rows_of_what_was_found():
     assert [number for number in NUMBER.findall(pairs_right) if number != "100"] == [
         f"{100 * end:.0f}" for end in ends
     ]
-    assert f"in {100 * ends[0]:.0f} to {100 * ends[1]:.0f} of 100 pairs" in README.split("## Run")[0]
-    assert NUMBER.findall(aucs) == [f"{end:.4f}" for end in ends]
-    found = [f"{kinds.loc['dense4_10c', 'tpr_at_0p1pct_fpr']:.2%}" for kinds in by_attack]
-    [members, rates] = table.loc["Can one find members with hardly a false alarm?"]
-    assert NUMBER.findall(members) == ["1", "1,000", *found]
-    assert NUMBER.findall(rates) == ["0.1%", *found]
+    pictured = sorted(by_attack[0].loc[list(mia.PICTURED), "auc"])
+    shares = " or ".join(f"{100 * auc:.0f}" for auc in pictured)
+    assert f"in {shares} of 100 pairs" in README.split("## Run")[0]
+    by_auc = [kinds.sort_values("auc").iloc[[0, -1]] for kinds in by_attack]
+    spans = [" to ".join(with_interval(row, "auc") for _, row in rows.iterrows()) for rows in by_auc]
+    assert aucs == f"AUC {'; '.join(spans)}"
+    found = []
+    for kinds in by_attack:
+        columns = [f"tpr_at_0p1pct_fpr{end}" for end in ("", "_low", "_high")]
+        found.append("{:.2%} [{:.2%}, {:.2%}]".format(*kinds.loc["dense4_10c", columns]))
+    rates = table.loc["Can one find members with hardly a false alarm?", "measured"]
+    assert rates == f"TPR at 0.1% FPR of dense4_10c: {'; '.join(found)}"
     reliability = by_attack[0].loc[["cnn4_10c", "dense4_10c"], "memorisation_reliability"]
     stated = NUMBER.findall(table.loc["Which images are memorised?", "measured"])
     assert stated == [f"{value:.3f}" for value in reliability]
-    asked_again = " ".join(table.loc["Does it help to publish one answer only?"])
+    asked_again = " ".join(table.loc["Do many answers reveal what one hides?"])
     known = NUMBER.findall(section(PAGE, "## The Laplace mechanism: `laplace.py`"))
     assert set(NUMBER.findall(asked_again)) <= set(known)
 
@@ -202,6 +208,7 @@ def test_every_number_of_the_prose_is_in_what_the_run_prints(page):
             allowed |= {f"{value:.{digits}f}" for value in known for digits in (3, 4)}
             allowed |= {f"{100 * value:.{digits}f}%" for value in known for digits in (0, 1, 2)}
     allowed |= {f"{steps:,}" for steps in STUDY.results["steps"]}
+    allowed |= {f"{value:.2f}" for value in STUDY.results["exchange_epsilon"].dropna()}
     allowed |= {f"{model.each // 2:,}" for model in mia.MODELS}
     allowed |= {f"{settings.expected_members:,}" for settings in map(default_settings, mia.MODELS)}
     allowed |= {
