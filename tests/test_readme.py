@@ -11,6 +11,7 @@ import pytest
 
 import mia
 from leakage.contrasts import NO_DIFFERENCE
+from leakage.estimates import POWER
 from suite.report import mia_tables, mia_words
 from suite.report.mia_tables import last_epoch, reported, with_interval
 from suite.sources.cifar10 import CLASS_NAMES
