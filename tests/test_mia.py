@@ -657,6 +657,12 @@ def test_main_writes_exactly_the_named_files(first_run):
         pd.testing.assert_frame_equal(read, table.replace("", np.nan), rtol=1e-5, check_dtype=False)
 
 
+def test_a_title_has_words_for_the_models_of_the_pairs_here(first_run):
+    assert all(len(pair.names) == 2 for experiment in mia.EXPERIMENTS for pair in experiment.pairs)
+    title = first_run.study.figures["mia_architecture.png"].legends[0].get_title().get_text()
+    assert "a dense network" in " ".join(title.split())
+
+
 def test_results_have_a_row_for_each_model_training_attack_and_epoch(first_run):
     results = first_run.table("results")
     rows = {(row.model, row.training, row.attack, row.epoch) for row in results.itertuples()}

@@ -551,6 +551,9 @@ def test_the_defence_by_the_stronger_attack(trainings):
     assert [line.get_ydata() for line in cost.lines if line.get_linestyle() == ":"] == [[0.5, 0.5]]
     assert cost.xaxis.get_major_formatter()(0.425, 0) == "42.5%"
     assert [text.get_va() for text in cost.texts[:-1]] == [*["bottom"] * (len(expected) - 1), "top"]
+    with looked_at():
+        figure.draw_without_rendering()
+    assert all(text.get_window_extent().x0 >= cost.bbox.x0 for text in cost.texts)  # not over the axis
     assert leak.get_xlim() == (-0.08, 1.02)
     assert leak.get_ylim() == (len(expected) - 0.6, -0.7)
     for place, (model, name, point, value, ends, _) in enumerate(expected):
