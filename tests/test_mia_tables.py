@@ -234,7 +234,7 @@ def test_a_title_has_the_words_for_a_pair_s_models(rows, finding):
 
 
 LEAKS_LESS = "Private training leaks less than plain training"
-ONLY = "and only it proves a limit"
+ONLY = "and only it has a proven limit"
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def defence_sentence(
         where = listed(private) if len(models) > 2 else defended
         return f"{finding_of(pairs, question, names)}; a limit is proven for {where} alone"
     by = _by_attacks(rows, decided)
-    sentence = f"{defended} leaks less than {plain}{f' {by}' if by else ''}, and only it proves a limit"
+    sentence = f"{defended} leaks less than {plain}{f' {by}' if by else ''}, and only it has a proven limit"
     return sentence if defended == second else sentence[0].upper() + sentence[1:]
 
 
