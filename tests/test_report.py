@@ -419,6 +419,29 @@ def test_what_unequal_shares_cannot_explain_stays_a_leak():
     assert "instead of 52 at most, by the unequal shares" in report["meaning"]
 
 
+def test_beside_a_control_unequal_shares_explain_twice_as_much():
+    """They may raise the model's AUC and lower the control's: here by 0.015 and 0.012, and nothing leaks."""
+    members, nonmembers = unequal_sides(easier=0.01)[::-1]
+    generator = np.random.default_rng(8)
+    easy = np.concatenate([members["sex"], nonmembers["sex"]])
+    control = generator.exponential(1, 40_000) * 30.0**easy
+    report = audit(members, nonmembers, **GROUPED, control=[control])
+    assert [check["check"] for check in report["same_source"]["checks"] if check["differs"]] == [
+        "control",
+        "groups",
+    ]
+    assert report["finding"]["leak_shown"] is None  # the control differs too: nothing is known
+    # A control that does not part the sides, and a model that the shares alone move by 0.015.
+    control = generator.exponential(1, 40_000)
+    report = audit(members, nonmembers, **GROUPED, control=[control])
+    assert [check["check"] for check in report["same_source"]["checks"] if check["differs"]] == ["groups"]
+    assert 0 < report["control"]["auc_low"] < 0.03
+    assert report["finding"]["leak_shown"] is None
+    strong = members.assign(loss=members["loss"] * 0.2)
+    proofs = audit(strong, nonmembers, **GROUPED, control=[control])["finding"]["shown_by"]
+    assert (proofs[0]["of"], proofs[0]["chance"]) == ("control", pytest.approx(0.03))
+
+
 def test_a_gate_on_a_leak_that_is_not_known_ends_with_status_2(tmp_path, capsys):
     """A sex is easier, and no leak is there: the difference is within what the shares explain."""
     sides = unequal_sides(easier=0.01)
@@ -489,6 +512,13 @@ def test_groups_and_persons_stand_beside_the_control():
     assert not beside["finding"]["sides_differ"]
     assert not any("in the group few" in proof["of"] for proof in beside["finding"]["shown_by"])
     row = next(row for row in beside["groups"]["rows"] if row["group"] == "few")
+    # The two groups share the level of the groups, half of 5%.
+    at = np.flatnonzero(group == "few")
+    models = [
+        Losses(scores[at[at < n]], scores[at[at >= n]], at[at < n], at[at >= n]) for scores in (own, control)
+    ]
+    contrast = paired_contrast(*models, ("a", "b"), confidence=1 - 0.025 / 2)
+    assert row["auc_difference_low"] == pytest.approx(contrast["auc_low"])
     assert row["auc_low"] > 0.5 and row["auc_difference_low"] < 0 < row["auc_difference_high"]
     # A leak in that group is shown as the difference, in the verdict too; and so is one by person.
     own[:n] *= np.where(easy[n:] > 0, 0.2, 1)
