@@ -286,6 +286,7 @@ class Settings:
 
     @property
     def name(self) -> str:
+        """The model's name and the training's number."""
         return f"{self.model.name}-{self.number}"
 
     @property
@@ -296,6 +297,7 @@ class Settings:
 
     @property
     def expected_members(self) -> int:
+        """Half of the pool: how many members the coins give on average."""
         return self.model.classes * self.each // 2
 
     @property

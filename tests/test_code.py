@@ -122,6 +122,12 @@ def test_what_decides_some_results_makes_only_those_anew(copy, file, old, new, e
     [
         ("mia.py", "# Each layer gets a seed of its own.", "# A seed for each layer."),
         ("mia.py", '"""The untrained network:', '"""The network before training:'),
+        ("mia.py", '        """Half of the pool: how many members the coins give on average."""\n', ""),
+        (
+            "suite/training/plain.py",
+            "    def train_epoch(epoch: int) -> None:\n",
+            '    def train_epoch(epoch: int) -> None:\n        """One epoch."""\n',
+        ),
         ("mia.py", "def command_line() -> None:", "def command_line(unused: int = 0) -> None:"),
         ("mia.py", 'Model("dense7_10c", convolutional=0', 'Model("dense7", convolutional=0'),
         ("suite/training/plain.py", "  # images judged at a time", "  # pictures judged at once"),
@@ -129,10 +135,42 @@ def test_what_decides_some_results_makes_only_those_anew(copy, file, old, new, e
         ("suite/sources/cifar10.py", "ANSWER_SECONDS = 6", "ANSWER_SECONDS = 7"),
         ("suite/report/mia_words.py", "MEDIUM_LEAK = 0.7", "MEDIUM_LEAK = 0.8"),
     ],
-    ids=["comment", "docstring", "another function", "row", "tail", "docstring of coins", "data", "words"],
+    ids=[
+        "comment",
+        "docstring",
+        "docstring removed",
+        "docstring added",
+        "another function",
+        "row",
+        "tail",
+        "docstring of coins",
+        "data",
+        "words",
+    ],
 )
 def test_what_decides_nothing_makes_nothing_anew(copy, file, old, new):
     assert changed(copy, file, old, new) == set()
+
+
+@pytest.mark.parametrize("body", ["...", "pass", "return None", "x = 1"])
+def test_a_docstring_counts_for_nothing_and_every_statement_for_something(tmp_path, body):
+    """Also where nothing else is there; and a text that is returned is none."""
+    digests = {}
+    for number, text in enumerate(
+        [
+            f"def f():\n    {body}\n",
+            f'def f():\n    """Words."""\n    {body}\n',
+            'def f():\n    """Words."""\n',
+            'def f():\n    return """Words."""\n',
+            'class f:\n    """Words."""\n    def g(self):\n        "Words."\n',
+        ]
+    ):
+        root = tmp_path / f"{number}"
+        root.mkdir()
+        (root / "module.py").write_text(text)
+        digests[number] = code_digest("module.f", root)
+    assert digests[0] == digests[1]
+    assert len(set(digests.values())) == 4
 
 
 def test_a_key_changes_with_recipe_code_and_libraries():

@@ -206,13 +206,14 @@ def _path(name: str, root: Path) -> Path | None:
 class _Docstrings(ast.NodeTransformer):
     """Takes out docstrings, and any other text that is a statement of its own."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return ast.Pass() if alone else node
+        return None if alone else node
 
 
 def _bare(statement: ast.stmt) -> ast.stmt:
-    """A copy of a statement without docstrings."""
+    """A copy of a statement without docstrings, so that it is the same whether it had any. What is left of a
+    function may be no statement at all: it is only to be compared."""
     return _Docstrings().visit(ast.parse(ast.unparse(statement)).body[0])
 
 
