@@ -534,6 +534,21 @@ def test_groups_and_persons_stand_beside_the_control():
         assert "auc_difference_low" in audit(*several, **options, control=[control], persons=whose)["persons"]
 
 
+def test_persons_are_the_same_in_all_trainings_whatever_the_order():
+    """Of two trainings with other members, in which the rows stand in other orders."""
+    generator = np.random.default_rng(6)
+    whose, common = np.repeat(np.arange(80), 3), np.repeat(generator.normal(0, 1, 80), 3)
+    tables = []
+    for _ in range(2):
+        table = pd.DataFrame({"id": np.arange(240), "who": [f"person {number}" for number in whose]})
+        table["in"] = (generator.random(80) < 0.5)[whose].astype(int)
+        tables.append(table.assign(loss=np.exp(common + generator.normal(0, 0.3, 240))))
+    options = {"member_column": "in", "column": "loss", "id_column": "id", "person_column": "who"}
+    orders = [audit(tables[0], tables[1].sample(frac=1, random_state=seed), **options) for seed in range(3)]
+    for other in orders[1:]:
+        assert other["persons"] == pytest.approx(orders[0]["persons"])
+
+
 def test_the_detectable_auc_stands_above_the_controls():
     own, control, *_, n = sides_with_models(shift=0, leak=0, n=300, seed=12)
     report = audit(own[:n], own[n:], control=[control])
