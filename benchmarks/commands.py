@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.timing import conditions, in_turn, markdown, parser_with_rounds, spread
+from benchmarks.timing import conditions, in_fresh_process, in_turn, markdown, parser_with_rounds, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 3
@@ -116,20 +116,27 @@ COMMANDS = [
 
 def times_of(command: Command, share: float) -> Times:
     """Makes the command's files in an empty folder, and runs it there. share: of its rows, 0 to 1."""
+    words = [sys.executable, *(word.format(root=ROOT) for word in command.arguments.split())]
     with tempfile.TemporaryDirectory() as folder:
         if command.write:
             command.write(Path(folder), round(command.rows * share))
-        words = [sys.executable, *(word.format(root=ROOT) for word in command.arguments.split())]
-        surroundings = os.environ | {"PYTHONPATH": str(ROOT)}
-        start = time.perf_counter()
-        process = subprocess.Popen(words, cwd=folder, env=surroundings, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        clock = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
-    if process.returncode:
-        raise SystemExit(f"{command.what} ended with status {process.returncode}")
+        # A process counts the memory of the one that starts it as its own, so that one must be small.
+        status, times = in_fresh_process(run_in, folder, words)
+    if status:
+        raise SystemExit(f"{command.what} ended with status {status}")
+    return times
+
+
+def run_in(folder: str, words: Sequence[str]) -> tuple[int, Times]:
+    """Runs a command in a folder; returns its exit status, and what it took."""
+    surroundings = os.environ | {"PYTHONPATH": str(ROOT)}
+    start = time.perf_counter()
+    process = subprocess.Popen(words, cwd=folder, env=surroundings, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    clock = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
     unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
-    return Times(clock, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 1e9)
+    return process.returncode, Times(clock, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 1e9)
 
 
 def main(rounds: int, commands: Sequence[Command] = COMMANDS, share: float = 1.0) -> None:

@@ -101,10 +101,8 @@ def test_commands(capsys):
     assert [row[0] for row in rows] == [command.what for command in short]
     assert len(rows) == len(commands.COMMANDS) - 2
     for clock, processors, memory in (map(number_in, row[1:]) for row in rows):
-        assert (
-            0.2 < processors < 3 * clock
-        )  # numpy and pandas alone take longer; at most two threads and a bit
-        assert 0.05 < memory < 1
+        assert 0.2 < processors < 3 * clock  # numpy and pandas alone take longer
+        assert 0.05 < memory < 0.4  # and not this process', which has TensorFlow
 
 
 def test_a_command_that_fails_is_named():
