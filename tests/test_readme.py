@@ -122,7 +122,7 @@ def answer_to(rows, yes_if_more):
     }
     if not answers:
         found = f"{rows[CALIBRATED]['auc_detectable']:.4f} would have been found in {POWER:.0%} of runs"
-        return f"not shown; one of {found}"
+        return f"not shown; a difference of {found}"
     if len(answers) == 1:
         [(attack, answer)] = answers.items()
         return f"{answer}, by the {attack} attack alone"
