@@ -570,8 +570,8 @@ def main(
     data_sets = four_data_sets(recorded.prepared, column, wide, clamp, float(bought), promised, generator)
     results = ask(data_sets, recorded.prepared, column, iterations, epsilon, rows, generator)
 
-    # A high quantile as recorded, which tells more than a private maximum does.
-    truth = float(np.quantile(values, SKEW_QUANTILE))
+    # A high quantile as recorded, which tells more than a private maximum does, unless a bound cuts it.
+    truth = float(np.quantile(values.clip(*grid_bounds), SKEW_QUANTILE))
     candidates, chances = chances_of_quantile(values, SKEW_QUANTILE, grid_bounds, epsilon / rows)
     quantile = Result(
         query=f"{SKEW_QUANTILE:g} quantile",
@@ -579,7 +579,7 @@ def main(
         lower=grid_bounds[0],
         upper=grid_bounds[1],
         truth=truth,
-        bias=0.0,
+        bias=truth - float(np.quantile(values, SKEW_QUANTILE)),
         scale=None,
         epsilon=epsilon,
         answers=private_quantile(values, SKEW_QUANTILE, grid_bounds, epsilon / rows, iterations, generator),

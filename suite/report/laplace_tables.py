@@ -38,6 +38,7 @@ SKEW_CORRECTED = "skew-corrected"
 CONTRADICTION = 2.0  # times the median of the same person's other months: no longer the same income
 LOW_FPR, PRIORS = 0.01, (0.5, 0.1)  # of the attacker
 COLUMN_LETTERS = 32  # of a column's name in a title, before its middle is cut out
+MOST_PERCENT = 10.0  # times; from there on "16,667 times" reads better than "1666666.667%"
 NOT_KNOWN = "not known"
 
 
@@ -139,23 +140,30 @@ class Study:
         """What lies beyond the bounds, and what the persons' other months say of it."""
         lower, upper = self.clamp
         extreme, below = self.values > upper, (self.values < lower).sum()
-        said = f"{extreme.sum():,} values ({extreme.mean():.2%}) lie above the bound {upper:,.10g}."
+        share = f"({extreme.mean():.2%}) {'lies' if extreme.sum() == 1 else 'lie'}"
+        said = f"{counted(int(extreme.sum()), 'value')} {share} above the bound {upper:,.10g}."
         if extreme.any() and np.isfinite(self.others).any():
             contradicted = (extreme & (self.values > CONTRADICTION * self.others)).sum()
-            which = "All" if contradicted == extreme.sum() else f"{contradicted:,} of them"
+            which = f"{contradicted:,} of them"
+            if contradicted == extreme.sum():
+                which = "It" if contradicted == 1 else "All"
+            one = contradicted == 1
             if self.usual_average is None:  # values that change every month contradict nothing
-                said += f" {which} are more than {CONTRADICTION:g} times the median of the same person's "
-                said += "other months."
+                said += f" {which} {'is' if one else 'are'} more than {CONTRADICTION:g} times the median of "
+                said += "the same person's other months."
             else:
-                said += f" {which} contradict the same person's other months: they are more than "
-                said += f"{CONTRADICTION:g} times the median of these."
-        said += f" {below:,} values lie below the bound {lower:,.10g}." if below else ""
+                said += f" {which} {'contradicts' if one else 'contradict'} the same person's other months: "
+                said += f"{'it is' if one else 'they are'} more than {CONTRADICTION:g} times the median of "
+                said += "these."
+        if below:
+            lie = "lies" if below == 1 else "lie"
+            said += f" {counted(int(below), 'value')} {lie} below the bound {lower:,.10g}."
         beyond = ((self.values < self.wide[0]) | (self.values > self.wide[1])).sum()
         if beyond and self.wide != self.clamp:
             low, high = self.wide
-            said += (
-                f" As recorded, {beyond:,} lie beyond {low:,.10g} ... {high:,.10g} and count as the nearer."
-            )
+            lie, count = ("lies", "counts") if beyond == 1 else ("lie", "count")
+            said += f" As recorded, {beyond:,} {lie} beyond {low:,.10g} ... {high:,.10g} and {count} as the "
+            said += "nearer."
         return said
 
     @property
@@ -170,10 +178,20 @@ class Study:
 
 
 def amount(number: float, unit: float, sign: str = "") -> str:
-    """A number with decimals that fit `unit`, the largest of its kind: two, or four digits of a small one."""
-    if unit == 0 or not 1e-9 < abs(unit) < 1e15:
+    """A number with decimals that fit `unit`, the largest of its kind: two, or four digits of a small one. A
+    number that has hundreds of digits before them has an exponent, whatever the unit."""
+    if unit == 0 or not 1e-9 < abs(unit) < 1e15 or abs(number) >= 1e15:
         return f"{number:{sign}.6g}"
     return f"{number:{sign},.{max(2, 3 - math.floor(math.log10(abs(unit))))}f}"
+
+
+def relative(part: float, whole: float) -> str:
+    """A part of the whole in percent; how many times the whole where that is ten times or more. Nothing of a
+    whole of 0."""
+    if not whole:
+        return ""
+    times = part / abs(whole)
+    return f"{times:.3%}" if times < MOST_PERCENT else f"{times:,.5g} times"
 
 
 # --------------------------------------------------------------------------------------------- one answer
@@ -194,7 +212,7 @@ def averages_table(study: Study) -> pd.DataFrame:
         if study.usual_average is not None:
             row["against usual"] = amount(result.truth - study.usual_average, unit, "+")
         row["noise scale b"] = f"{result.scale:,.6g}"
-        row["b / true"] = f"{result.scale / abs(result.truth):.3%}" if result.truth else ""
+        row["b / true"] = relative(result.scale, result.truth)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -359,7 +377,7 @@ def queries_table(study: Study) -> pd.DataFrame:
                 "bias": amount(result.bias, unit, "+"),
                 "one answer": amount(float(result.answers[0]), unit),
                 "mean noise": amount(noise, noise),
-                "noise / true": f"{noise / abs(result.truth):.3%}" if result.truth else "",
+                "noise / true": relative(noise, result.truth),
             }
         )
     return pd.DataFrame(rows)
@@ -557,6 +575,37 @@ def noise_sentence(study: Study) -> str:
     return f"the range {wide.lower:,.8g} ... {wide.upper:,.8g}{needless} {times}"
 
 
+def clamping_sentence(study: Study) -> str:
+    """How far clamping moves the average, and whether the data as recorded are clamped as well."""
+    recorded, clamped = study.of("average", "as recorded"), study.of("average", "clamped")
+    unit, usual = max(abs(recorded.truth), recorded.scale), study.usual_average
+    low, high = study.clamp
+    bounds = f"to {low:,.8g} ... {high:,.8g}" if (study.values < low).any() else f"at {high:,.8g}"
+    said = f"lamping {bounds} moves the average by {amount(clamped.bias, unit, '+')}"
+    if usual is not None:
+        away, side = abs(clamped.truth - usual), "above" if clamped.truth >= usual else "below"
+        said += f", to {amount(away, unit)} {side} that of the persons' usual values"
+    if study.wide == study.clamp:
+        return f"C{said}{': in the row as recorded too, as no wider bound is declared' * bool(recorded.bias)}"
+    if recorded.bias:
+        said += f"; in the row as recorded, where the bound is {recorded.upper:,.8g}, it is moved by "
+        said += amount(recorded.bias, unit, "+")
+    return f"But c{said}"
+
+
+def quantile_sentence(study: Study) -> str:
+    """What a maximum and a quantile tell; a quantile beyond its bounds tells the bound."""
+    said = "One person can move a maximum from bound to bound, so its noise spans the whole range."
+    quantile = study.results[-1]
+    if not quantile.bias:
+        return f"{said} A high quantile tells more."
+    cut, unit = (quantile.upper if quantile.bias < 0 else quantile.lower), abs(quantile.truth - quantile.bias)
+    return (
+        f"{said} The {quantile.query} tells nothing here: it lies beyond the bound {cut:,.8g}, where it is "
+        f"cut, and so is off by {amount(quantile.bias, unit, '+')}, whatever the noise."
+    )
+
+
 def gaussian_sentence(study: Study) -> str:
     """What to do about many questions: Gaussian noise, or one answer to all of them."""
     result = study.of("average", "clamped")
@@ -569,16 +618,18 @@ def gaussian_sentence(study: Study) -> str:
     adds_up = "adds up more slowly" if same < laplace else "does not pay for so few answers"
     said = (
         f"What to do about it: Gaussian noise {adds_up}. For the total above, {amount(total, total)}, each "
-        f"of {answers:,} clamped averages needs a standard deviation of {same:,.4g}; Laplace's is "
+        f"of {counted(answers, 'clamped average')} needs a standard deviation of {same:,.4g}; Laplace's is "
         f"{laplace:,.4g}."
     )
     if answers > 1:
         times = result.epsilon / laplace_epsilon(result.epsilon, DELTA, answers)
         said += (
             f" For a total of {result.epsilon:g} at the same delta it needs {one:,.4g}, {one / laplace:,.3g} "
-            f"times the noise of one answer; Laplace noise needs {times:,.3g} times, or {answers:,} times at "
-            "delta 0. Best is to ask once, and publish that answer."
+            f"times the noise of one answer; Laplace noise needs {times:,.3g} times, "
         )
+        # So few answers cost no less at a delta.
+        said += "also" if f"{times:,.3g}" == f"{answers:,}" else f"or {answers:,} times"
+        said += " at delta 0. Best is to ask once, and publish that answer."
     return said
 
 
@@ -596,7 +647,8 @@ def print_study(study: Study) -> None:
     """All that is to be said: first what a reader asks, the answer and how sure it is; last what it cost."""
     recorded, clamped = study.of("average", "as recorded"), study.of("average", "clamped")
     answers, unit = f"{len(recorded.answers):,}", max(abs(recorded.truth), recorded.scale)
-    asked_at = f"N = {answers} answers to each query at epsilon {study.epsilon:g} each, seed {study.seed}"
+    given = counted(len(recorded.answers), "answer")
+    asked_at = f"N = {given} to each query at epsilon {study.epsilon:g} each, seed {study.seed}"
     if not recorded.promised:
         asked_at += ". The data had a say in bounds or n, or a person may have two names, so what epsilon "
         asked_at += "that comes to is not known"
@@ -608,15 +660,11 @@ def print_study(study: Study) -> None:
     scales = f"One average has noise of {recorded.scale:,.6g} on average"
     if study.wide != study.clamp:
         scales += f" as recorded, because the bound is {recorded.upper:,.8g}, and of {clamped.scale:,.6g} if "
-        scales += f"clamped at {clamped.upper:,.8g}. But clamping moves the average itself by "
-        scales += amount(clamped.bias, unit, "+")
-        if usual is not None:
-            away, side = abs(clamped.truth - usual), "above" if clamped.truth >= usual else "below"
-            scales += f", to {amount(away, unit)} {side} that of the persons' usual values"
-    print(in_lines(f"{scales}."))
+        scales += f"clamped at {clamped.upper:,.8g}"
+    print(in_lines(f"{scales}. {clamping_sentence(study)}."))
     print(in_lines(study.skew))
 
-    print("\nThe average of four data sets; bias: the true average minus that as recorded")
+    print("\nThe average of four data sets; bias: the true average minus that before clamping")
     show(averages_table(study))
     if usual is not None:
         said = f"{amount(usual, unit)} is the average of the persons' usual values, the most frequent"
@@ -666,10 +714,9 @@ def print_study(study: Study) -> None:
     print(f"\n{in_lines(title)}")
     show(errors_table(study))
 
-    print("\nThe other queries; bias: the true value minus that as recorded")
+    print("\nThe other queries; bias: the true value minus that before clamping")
     show(queries_table(study))
-    told = "One person can move a maximum from bound to bound, so its noise spans the whole range."
-    print(in_lines(f"{told} A high quantile tells more."))
+    print(in_lines(quantile_sentence(study)))
 
     title = (
         f"Asking again: the noise of one answer, and what is left of it in the mean and the median of all "
