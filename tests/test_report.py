@@ -462,7 +462,7 @@ def test_a_gate_on_a_leak_that_is_not_known_ends_with_status_2(tmp_path, capsys)
 
 
 def test_nothing_is_judged_below_a_verdict_that_cannot_be_given():
-    own, control, *_, n = sides_with_models(shift=1.0, leak=0.3, n=6000)
+    own, control, *_, n = sides_with_models(shift=1.0, leak=0.3, n=10_000)
     report = audit(own[:n], own[n:], control=[control], against=(own[n:], own[:n]))
     shown = report._repr_html_()
     assert report["finding"]["sides_differ"]
@@ -606,6 +606,18 @@ def test_rounding_does_not_contradict_the_verdict():
     assert 0.5 < low < 0.5005
     assert " interval 50.0% to" not in report["verdict"][0]
     assert "instead of 50." in report["meaning"] and "in 50 of 100" not in report["meaning"]
+
+
+def test_a_small_difference_to_the_control_is_not_rounded_away():
+    """Members' losses are a hundredth smaller than the control's: 0.3 of 100 pairs more, 49.49 at least, not
+    49.25. In whole numbers these ends would be one."""
+    generator = np.random.default_rng(3)
+    difficulty = generator.normal(0, 1, 4000)
+    own = np.exp(difficulty - 0.01 * (np.arange(4000) < 2000))
+    control = np.exp(difficulty + generator.normal(0, 0.02, 4000))
+    report = audit(own[:2000], own[2000:], control=[control])
+    assert report["control"]["control_auc"] + report["control"]["auc_low"] == pytest.approx(0.4949, abs=1e-4)
+    assert "in 49.5 of 100 cases instead of 49.3, as by a model" in report["meaning"]
 
 
 def test_proofs_are_named_after_the_attack():
