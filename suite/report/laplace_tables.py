@@ -33,6 +33,9 @@ DELTA = 1e-6  # of the total
 LARGEST_FAILURE = 0.01  # n times delta; from there on it is said that delta is not small for so many persons
 MOST_PLD_ANSWERS, PLD_STEPS = 50_000, 100_000  # with more answers a step is too coarse for a single one
 LARGEST_ACCOUNTED = 50.0  # epsilon of an answer; beyond, the accountants' exponentials overflow
+# Epsilon of an answer. Below, the accountant's divergences are lost in rounding, and some would be negative,
+# which counts as nothing spent. They come to epsilon^2 / 2 of zero-concentrated privacy, less 0.02%.
+SMALLEST_DIVERGENCE = 1e-3
 RDP_ORDERS = (1 + np.geomspace(1e-3, 1e4, 400)).tolist()  # finer than the accountant's own, so tighter
 SKEW_CORRECTED = "skew-corrected"
 CONTRADICTION = 2.0  # times the median of the same person's other months: no longer the same income
@@ -459,8 +462,11 @@ def _total_by_rdp(asked: tuple[Asked, ...], delta: float, bounded_range: bool) -
     accountant = RdpAccountant(RDP_ORDERS, neighboring_relation=NeighboringRelation.REPLACE_ONE)
     for row in asked:
         event: DpEvent = LaplaceDpEvent(1 / row.epsilon)
-        if row.exponential and bounded_range:
+        small = row.epsilon < SMALLEST_DIVERGENCE
+        if row.exponential and (bounded_range or small):
             event = ZCDpEvent(row.epsilon**2 / 8)
+        elif small:  # whatever is epsilon private costs no more (Bun and Steinke 2016)
+            event = ZCDpEvent(row.epsilon**2 / 2)
         elif row.exponential:
             event = RandomizedResponseDpEvent(2 / (1 + math.exp(row.epsilon)), 2)
         accountant.compose(SelfComposedDpEvent(event, row.answers))
