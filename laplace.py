@@ -24,17 +24,18 @@ the noise hides. A person without a value would change n. So either --missing-as
 is promised. mia.py's private training rests on the same idea: it clips gradients where this clamps values.
 
 What is run. December's incomes as four data sets: as recorded, under a bound so wide that it changes no
-record; skew-corrected (the highest 1.5%, those above the 0.985 quantile, are redrawn from the others);
-clamped at declared bounds; and clamped at an upper bound that a tenth of epsilon buys. That bound is a guess
-at the 0.95 quantile, which 95% of the values do not exceed, by the exponential mechanism: one of 200 public
-candidates is drawn, and the nearer it is to the quantile, the likelier. Each query is asked N times and
-spends epsilon each time, which no real release may do: the last tables show what that costs. And an attacker
-is played, who tells two neighbours apart by one answer.
+record (of another column --widest declares it; without, this row is clamped as the third); skew-corrected
+(the highest 1.5%, those above the 0.985 quantile, are redrawn from the others); clamped at declared bounds;
+and clamped at an upper bound that a tenth of epsilon buys. That bound is a guess at the 0.95 quantile, which
+95% of the values do not exceed, by the exponential mechanism: one of 200 public candidates is drawn, and the
+nearer it is to the quantile, the likelier. Each query is asked N times, 1,000 unless --iterations says
+otherwise, and spends epsilon each time, which no real release may do: the last tables show what that costs.
+And an attacker is played, who tells two neighbours apart by one answer.
 
 What to expect. Four figures in figures/ and seven tables on the console, in a few seconds.
 
     python laplace.py                  the real data if they can be had, else a fictional sample
-    python laplace.py --data FILE --column Monthly_Balance --lower 0 --upper 2000
+    python laplace.py --data FILE --column Monthly_Balance --missing-as 0 --lower 0 --upper 2000 --widest 1e5
     python laplace.py --help
 
 The generator is numpy's and seeded, so that figures repeat. Whoever knows the seed can subtract the noise,
@@ -362,7 +363,13 @@ class DataSet:
 def declared_bounds(
     values: np.ndarray, column: str, lower: float | None, upper: float | None, widest: float | None
 ) -> tuple[tuple[float, float], tuple[float, float], bool]:
-    """The bounds of the data as recorded, those to clamp at, and whether both were declared.
+    """The bounds `wide` of the data as recorded, those to `clamp` at, and whether both of `clamp` were
+    declared.
+
+    lower, upper: those to clamp at, and widest: the upper one of the data as recorded; None where nothing is
+    said. Then those of the study hold, if this is its column, and the wide lower bound is then `least`, the
+    study's, at most. Else `low` and `high`, to clamp at, come from the data, and so does `end`, the upper
+    bound as recorded, if `high` does; else `end` is `high`.
 
     Where they were, no value of the data has a say in them: a value beyond counts as the bound. Where one was
     not, it is taken from the data, which leaks; that is said, and no answer has the epsilon it was asked at.
@@ -381,6 +388,14 @@ def declared_bounds(
     low = float(values.min()) if low is None else low
     if high is None:
         high, end = float(np.quantile(values, SKEW_QUANTILE)), float(values.max()) if end is None else end
+    if low >= high and undeclared:
+        told = f"the smallest value, {low:g}, is not below the {SKEW_QUANTILE:g} quantile, {high:g}"
+        if values.min() == values.max():
+            told = f"the data's smallest and largest value are both {values.max():g}"
+        elif len(undeclared) == 1:
+            other, bound = ("upper", high) if undeclared == ["lower"] else ("lower", low)
+            told = f"the declared {other} bound {bound:g} leaves no room for one from the data"
+        raise BadInput(f"{told}; declare --lower and --upper")
     if low >= high:
         raise BadInput(f"the lower bound {low:g} must be below the upper bound {high:g}; declare others")
     if end is not None and end < high:
@@ -551,7 +566,11 @@ def main(
     for note in recorded.notes:
         print(in_lines(note))
     values = recorded.prepared.dataframe[column].to_numpy(float)
-    n, rows = len(values), rows_per_person or 1
+    n = len(values)
+    rows = min(rows_per_person or 1, n)
+    if rows_per_person is not None and rows < rows_per_person:
+        asked = short(f"{rows_per_person:,}", COLUMN_LETTERS)
+        print(f"Note: --rows-per-person {asked} counts as {rows:,}, as there are no more rows.")
     smallest = SMALLEST_EPSILON * rows / (1 - BOUND_SHARE)
     if epsilon < smallest:
         least = f"take at least {1.01 * smallest:.3g}"

@@ -204,7 +204,7 @@ def test_a_person_written_in_two_ways_is_one_person(written):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("cus_1", "CUS_1"), ("7", "7.0"), ("7.00", "7"), ("Ann Lee", "AnnLee")]
+    ("first", "second"), [("cus_1", "CUS_1"), ("7", "7.0"), ("7.00", "7"), ("7", "07"), ("Ann Lee", "AnnLee")]
 )
 def test_a_person_in_two_spellings_has_no_epsilon(written, first, second):
     """They are taken for two persons, whose noise would hide half of the one that they may be."""
@@ -220,7 +220,9 @@ def test_a_person_in_two_spellings_has_no_epsilon(written, first, second):
     assert not any(result.promised for result in study.results)
 
 
-@pytest.mark.parametrize(("first", "second"), [("7", "07"), ("7", "7.1"), ("7", "-7"), ("v1.0", "v1")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("A7", "A07"), ("70", "7"), ("7", "7.1"), ("7", "-7"), ("v1.0", "v1")]
+)
 def test_other_persons_are_others(written, first, second):
     read = load_column(describe_csv(written(["Customer_ID", "x"], [first, 1], [second, 2])), "x")
     assert (read.persons_are_apart, read.notes) == (True, [])

@@ -585,6 +585,20 @@ def test_total_epsilon_never_exceeds_basic_composition_and_serves_a_million_answ
     assert total_epsilon((Asked(1.0, 1000),))[0] == pytest.approx(486.30, abs=0.005)
 
 
+@pytest.mark.parametrize("exponential", [False, True])
+def test_a_tiny_epsilon_is_accounted_without_a_warning(exponential, caplog):
+    """Divergences below the spacing of floating-point numbers are rounded to less than 0, and that to no
+    epsilon at all. Laplace noise costs what Gaussian noise of its Fisher information does, exactly in the
+    limit; the exponential mechanism of a bounded range at most a quarter of that divergence."""
+    for epsilon in (1e-9, 1.1e-6, 1e-5, 9.9e-4):
+        answers = round(1e-2 / epsilon**2)  # together of the size of 0.1 to 1
+        total, _ = total_epsilon((Asked(epsilon, answers, exponential),))
+        deviation = (2 if exponential else 1) / (epsilon * math.sqrt(answers))
+        assert gaussian_deviation(1.001 * total, 1e-6, 1) <= deviation
+        assert gaussian_deviation(total / 1.15, 1e-6, 1) >= deviation
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("truth", [None, 30_000.0])
 def test_best_bound_is_the_one_brute_force_finds(truth):
     values = np.random.default_rng(2).lognormal(10, 2, 300)
@@ -871,6 +885,32 @@ def test_undeclared_bounds_come_from_the_data_and_say_so(capsys):
     assert capsys.readouterr().out.count("leaks") == 3
 
 
+@pytest.mark.parametrize(
+    ("values", "bounds", "told"),
+    [
+        ([5.0, 5.0], (None, None), "the data's smallest and largest value are both 5; declare --lower and"),
+        ([0.0] * 99 + [9.0], (None, None), "the smallest value, 0, is not below the 0.985 quantile, 0; decl"),
+        ([3.0, 4.0], (9.0, None), "the declared lower bound 9 leaves no room for one from the data; declare"),
+        ([3.0, 4.0], (None, 2.0), "the declared upper bound 2 leaves no room for one from the data; declare"),
+        ([3.0, 4.0], (2.0, 2.0), "the lower bound 2 must be below the upper bound 2; declare others"),
+    ],
+)
+def test_bounds_that_are_none_are_told_by_where_they_come_from(values, bounds, told):
+    with pytest.raises(BadInput, match=f"^{re.escape(told)}"):
+        laplace.declared_bounds(np.array(values), "x", *bounds, None)
+
+
+def test_the_first_page_s_command_is_one_that_promises_epsilon(tmp_path, run_command_line):
+    [command] = re.findall(r"python laplace.py (--data FILE --column .*)", laplace.__doc__)
+    words = command.replace("FILE", str(credit.SAMPLE)).split()
+    status, printed, _ = run_command_line(
+        laplace, *words, "--iterations", 2, "--figures", tmp_path / "figures"
+    )
+    assert status == 0
+    assert "is not known" not in " ".join(printed.split())
+    assert "makes the noise 50 times as wide" in printed
+
+
 # Everything that the options can say of bounds, gaps, rows and epsilon, and a value's neighbours beyond each.
 BOUNDS = [
     {},
@@ -1126,6 +1166,14 @@ def test_several_rows_a_person_widen_the_scales_but_the_maximum_s(small, monkeyp
     assert "How many each person has is public" in said
     with pytest.raises(BadInput, match="400 of 400 persons"):
         laplace.main(data=tmp_path / "two.csv", figures=tmp_path / "figures")
+
+
+def test_nobody_has_more_rows_than_there_are(small, monkeypatch, capsys):
+    said = {"data": small, "upper": 1e6, "iterations": 2}
+    all_rows, more = (studied(monkeypatch, **said, rows_per_person=rows) for rows in (400, 1000))
+    assert [result.scale for result in more.results] == [result.scale for result in all_rows.results]
+    assert more.of("average", "clamped").scale == 1e6
+    assert "Note: --rows-per-person 1,000 counts as 400, as there are no more" in capsys.readouterr().out
 
 
 def test_a_row_s_share_of_epsilon_and_of_the_bound_is_what_the_quantile_gets(small, monkeypatch, tmp_path):

@@ -70,8 +70,8 @@ def read_content(location: str | os.PathLike, most: int = -1) -> bytes:
 
 def similar_name(name: str, present: Iterable[str]) -> str | None:
     """The first of `present` that is another spelling of `name`: equal but for upper and lower case, blanks,
-    letters that do not show, wide or narrow forms of a letter, and ".0" behind a whole number; None if there
-    is none."""
+    letters that do not show, wide or narrow forms of a letter, and of a whole number 0 before it and ".0"
+    behind it; None if there is none."""
     return next((other for other in present if other != name and _plain(other) == _plain(name)), None)
 
 
@@ -88,7 +88,7 @@ def _plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     letters = "".join(letter for letter in text.casefold() if letter.isprintable() and not letter.isspace())
-    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", letters)
+    return re.sub(r"^\+?(-?)0*((?!0)\d+|0)(\.0*)?$", r"\1\2", letters)
 
 
 def composed(text: str) -> str:
