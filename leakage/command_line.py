@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+TOLD_LETTERS = 40  # of what is no number
+
+
 class BadInput(ValueError):
     """What was given cannot be used. The message is one line: what is wrong, and what to do."""
 
@@ -74,7 +77,7 @@ def finite_number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text.strip()!r} is not a finite number")
+        raise argparse.ArgumentTypeError(f"{short(text, TOLD_LETTERS)!r} is not a finite number")
     return number
 
 
@@ -82,7 +85,7 @@ def positive_number(text: str) -> float:
     """A finite number above 0, for argparse."""
     number = finite_number(text)
     if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text.strip()!r} is not above 0")
+        raise argparse.ArgumentTypeError(f"{short(text, TOLD_LETTERS)!r} is not above 0")
     return number
 
 

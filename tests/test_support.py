@@ -2,7 +2,7 @@
 
 import pytest
 
-from leakage.command_line import OneLineParser, run
+from leakage.command_line import OneLineParser, finite_number, positive_number, run
 from suite.support.command_line import BadInput, LongMessage, even_number, seed_number, whole_number
 from suite.support.output import writable_folder
 
@@ -31,6 +31,20 @@ def test_numbers_are_taken_or_refused_in_one_line(type_of, text, number, capsys)
     error = capsys.readouterr().err
     assert error.startswith(f"script.py: argument --option: {text!r} is not a")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("type_of", [whole_number, even_number, seed_number, finite_number, positive_number])
+@pytest.mark.parametrize("text", ["8" * 5000, "x" * 5000])
+def test_what_is_thousands_of_letters_long_is_told_in_short(type_of, text, capsys):
+    """Python reads no whole number of more than 4,300 digits, and argparse then told all of them."""
+    parser = OneLineParser(prog="script.py")
+    parser.add_argument("--option", type=type_of)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--option={text}"])
+    error = capsys.readouterr().err
+    assert "number" in error
+    assert type_of.__name__ not in error
+    assert len(error) < 150
 
 
 @pytest.mark.parametrize(
