@@ -112,13 +112,18 @@ def test_the_numbers_of_another_epsilon(tmp_path, silent):
         study = laplace.main(data=SAMPLE, epsilon=0.1, iterations=1000, seed=seed, figures=tmp_path)
         scales = {result.data_set: result.scale for result in study.averages}
         assert scales["as recorded"] == pytest.approx(20_000)
-        assert scales["clamped"] == pytest.approx(160)
+        assert scales["clamped"] == scales["skew-corrected"] == pytest.approx(160)
         bounds.append(study.averages[-1].upper)
         if seed == 0:
             assert f"from 136,972.53 to {bounds[0]:,.8g}, and" in solution(1)
             assert f"from 12.1753 to {scales['private bound']:,.2f}" in solution(1)
-    *most, last = (f"{bound:,.2f}" for bound in bounds[1:])
+    *most, last = (f"{bound:,.8g}" for bound in bounds[1:])  # as the first table has them
     assert f"is {', '.join(most)} and {last}: a lottery" in solution(1)
+    at_one = [
+        laplace.main(data=SAMPLE, iterations=1, seed=seed, figures=tmp_path).averages for seed in range(6)
+    ]
+    assert {f"{averages[-1].upper:,.8g}" for averages in at_one} == {"136,972.53"}
+    assert "At epsilon 1 all six seeds get 136,972.53." in solution(1)
 
 
 def test_the_errors_of_the_bounds_of_another_column(tmp_path, silent):
@@ -136,13 +141,18 @@ def test_the_errors_of_the_bounds_of_another_column(tmp_path, silent):
     study = laplace.main(data=SAMPLE, column="Monthly_Balance", **options)
     assert f"as recorded, {values.mean():,.2f}, and" in solution(2)
     table = errors_table(study).set_index("asked at epsilon")
+    pays = []
     for name, *stated, private in rows:
+        pays.append(
+            [head for head, error in zip(heads[1:-1], stated, strict=True) if float(private) < float(error)]
+        )
         epsilon = float(name.split()[-1])
         for head, error in zip(heads[1:-1], stated, strict=True):
             upper = float(head.replace(",", ""))
             bias, scale = abs(values.clip(0, upper).mean() - values.mean()), upper / len(values) / epsilon
             assert error == f"{bias + scale * np.exp(-bias / scale):,.2f}"
         assert private == f"{float(table.loc[f'{epsilon:g}', 'private bound']):.2f}"
+    assert pays == [["500"], ["500", "20,000", "100,000"], ["100,000"]]  # as the solution says below
     noise, least = float(table.loc["1", "as recorded"]), float(rows[0][3])
     assert f"whose noise of {noise:g} is all its error" in solution(2)
     assert f"by {-study.averages[-1].bias:.2f} on average" in solution(2)
@@ -188,13 +198,23 @@ def test_the_numbers_of_the_answers_to_the_notebooks_questions():
     scale = 16 * 2_000_000
     assert f"16 x 2,000,000 = {scale:,}." in ANSWERS
     assert f"off by {2 * scale / np.sqrt(np.pi * 1e6):,.0f} on average" in ANSWERS
-    assert f"/ 12,500 / 0.01 = {25e6 / 12_500 / 0.01:,.0f}," in ANSWERS
+    assert f"/ 12,500 / 0.01 = {25e6 / 12_500 / 0.01:,.0f}:" in ANSWERS
     assert f"the scale is {200_000 / 12_500 / 0.01:,.0f};" in ANSWERS
     column = load_column(describe_csv(SAMPLE), "Annual_Income", month="December")
     incomes = column.prepared.dataframe["Annual_Income"].to_numpy(float)
     assert f"Ada's income, {incomes[1]:,.2f}." in ANSWERS
     assert f"changes {(incomes > 200_000).sum()} records" in ANSWERS
-    assert 3.5 < 200_000 / incomes.clip(0, 200_000).mean() < 4  # "nearly four times"
+    usual, asked_for = column.usual.mean(), incomes.clip(0, 25e6).mean()
+    assert f"the average that is asked for, {asked_for:,.2f} under that bound" in ANSWERS
+    assert 0.9 < 200_000 / asked_for < 1.1  # "as large as"
+    assert 3.9 < 200_000 / usual < 4  # "nearly four times"
+    errors = {}
+    for bound in (50_000, 100_000, 130_000, 200_000, 1_000_000, 25_000_000):
+        bias, noise = abs(incomes.clip(0, bound).mean() - usual), bound / 12_500
+        errors[bound] = bias + noise * np.exp(-bias / noise)
+    best = min(errors, key=errors.get)
+    assert f"Of the six {best:,} is, with an error of {errors[best]:,.2f}; 200,000 has " in ANSWERS
+    assert f"200,000 has {errors[200_000]:,.2f}." in ANSWERS
     for references, share in ((2, 2), (4, 8), (8, 128)):
         assert 2 * 0.5**references == 1 / share
     assert "with 2 references that is one image of 2, with 4 one of 8, with 8 one of 128" in ANSWERS.lower()
