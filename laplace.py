@@ -366,16 +366,15 @@ def declared_bounds(
     """The bounds `wide` of the data as recorded, those to `clamp` at, and whether both of `clamp` were
     declared.
 
-    lower, upper: those to clamp at, and widest: the upper one of the data as recorded; None where nothing is
-    said. Then those of the study hold, if this is its column, and the wide lower bound is then `least`, the
-    study's, at most. Else `low` and `high`, to clamp at, come from the data, and so does `end`, the upper
-    bound as recorded, if `high` does; else `end` is `high`.
+    lower, upper, widest: the bounds to clamp at, and the upper one of the data as recorded; None where
+    nothing is said. Then those of the study hold, if this is its column; else they come from the data, but
+    for the widest under an upper bound that was declared, which is then both.
 
-    Where they were, no value of the data has a say in them: a value beyond counts as the bound. Where one was
+    Where both were, no value of the data has a say in them: a value beyond counts as the bound. Where one was
     not, it is taken from the data, which leaks; that is said, and no answer has the epsilon it was asked at.
     """
-    low, high, end = lower, upper, widest
-    least = math.inf
+    low, high, end = lower, upper, widest  # to clamp at, and the upper end of `wide`
+    least = math.inf  # what the lower end of `wide` is at most
     if column == STUDY_COLUMN:
         (least, study_end), (study_low, study_high) = WIDEST_BOUNDS, DECLARED_BOUNDS
         low, high = study_low if low is None else low, study_high if high is None else high

@@ -284,11 +284,11 @@ def test_a_column_of_december_and_what_the_other_months_say(written):
     assert read.others.tolist() == [1, 8, 5]
     assert read.month == "December"
     assert len(read.notes) == 1
-    assert "1 of 4 values are missing and left out, so n = 3 is not independent" in read.notes[0]
+    assert "1 of 4 values is missing and left out, so n = 3 is not independent" in read.notes[0]
     kept = load_column(source, "x", missing_as=0.5)
     assert kept.prepared.dataframe.x.tolist() == [2, 7, 4, 0.5]
     assert [read.n_is_public, kept.n_is_public] == [False, True]
-    assert "1 of 4 values are missing and count as 0.5" in kept.notes[0]
+    assert "1 of 4 values is missing and counts as 0.5" in kept.notes[0]
     one = load_column(source, "x", rows_per_person=1)  # declared, but no other than without a word
     assert (one.usual.tolist(), one.others.tolist()) == (read.usual.tolist(), read.others.tolist())
     assert np.isnan(load_column(source, "x", rows_per_person=2).others).all()
@@ -337,7 +337,7 @@ def test_without_a_person_s_column_each_row_counts_as_one(written):
     declared = load_column(describe_csv(written(ROWS)), "x", person="who", rows_per_person=2)
     assert len(declared.prepared.dataframe) == 5
     assert declared.notes == [
-        "Note: 1 of 6 rows are left out, so that no person has more than 2; which ones, is drawn."
+        "Note: 1 of 6 rows is left out, so that no person has more than 2; which one, is drawn."
     ]
 
 

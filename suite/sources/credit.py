@@ -200,13 +200,14 @@ def load_column(
 
     # A row without a value counts as missing_as, or is left out.
     missing, rows = prepared.settle_missing(column, missing_as), len(prepared.dataframe)
+    are, count = ("is", "counts") if missing == 1 else ("are", "count")
     if missing and missing_as is None:
         notes.append(
-            f"Note: {missing:,} of {missing + rows:,} values are missing and left out, so n = {rows:,} is "
+            f"Note: {missing:,} of {missing + rows:,} values {are} missing and left out, so n = {rows:,} is "
             "not independent of the data: --missing-as VALUE keeps n."
         )
     elif missing:
-        notes.append(f"Note: {missing:,} of {rows:,} values are missing and count as {missing_as:g}.")
+        notes.append(f"Note: {missing:,} of {rows:,} values {are} missing and {count} as {missing_as:g}.")
     usual = others = np.full(rows, np.nan)
     if person is not None and month is not None and rows_per_person in (None, 1):
         usual, others = _other_months(everything, prepared.dataframe[person], month, column)
@@ -266,9 +267,10 @@ def _limit(
     prepared.limit_rows(person, rows_per_person, seed)
     lost = len(before) - len(prepared.dataframe)
     if lost:
+        are, which = ("is", "which one") if lost == 1 else ("are", "which ones")
         notes.append(
-            f"Note: {lost:,} of {len(before):,} rows are left out, so that no person has more than "
-            f"{rows_per_person}; which ones, is drawn."
+            f"Note: {lost:,} of {len(before):,} rows {are} left out, so that no person has more than "
+            f"{rows_per_person}; {which}, is drawn."
         )
 
 
