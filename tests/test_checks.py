@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from leakage.audit import _same_source
 from leakage.checks import (
     Shares,
     accuracy_of,
@@ -20,6 +19,7 @@ from leakage.checks import (
     unrelated,
 )
 from leakage.estimates import Losses, estimates_of, heldout_estimate, measure_leakage
+from leakage.findings import same_source
 
 # ------------------------------------------------------------------------------------------ are they losses
 
@@ -209,7 +209,7 @@ def test_fair_sides_are_suspected_in_at_most_5_percent(persons):
     """Of 400 audits with four checks, or with five and 6 rows a person; 34 or more of 400 would come in 1 of
     300 such tests at a rate of 5%."""
     generator = np.random.default_rng(2)
-    found = [_same_source([frame_of(generator, persons=persons)], SETS) for _ in range(400)]
+    found = [same_source([frame_of(generator, persons=persons)], SETS) for _ in range(400)]
     assert all(len(each["checks"]) == 4 + (persons is not None) for each in found)
     assert sum(each["differs"] for each in found) < 34
 
@@ -221,11 +221,11 @@ def test_sides_that_differ_are_told():
     members = fair["member"].to_numpy()
     for column in ("reference", "control"):
         shifted = fair.assign(**{column: fair[column] * np.where(members, 0.6, 1)})
-        found = _same_source([shifted], SETS)
+        found = same_source([shifted], SETS)
         assert [check["check"] for check in found["checks"] if check["differs"]] == [column]
     for column, name in {"label": "classes", "group": "groups"}.items():
         skewed = fair.assign(**{column: np.where(members & (generator.random(600) < 0.3), "a", fair[column])})
-        found = _same_source([skewed], SETS)
+        found = same_source([skewed], SETS)
         assert [check["check"] for check in found["checks"] if check["differs"]] == [name]
         sentence = next(check["sentence"] for check in found["checks"] if check["differs"])
         assert "most apart: a" in sentence or name == "groups"
