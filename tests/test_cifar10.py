@@ -330,6 +330,19 @@ def test_prepared_copy_is_put_in_order_and_a_truncated_one_refused(noise, monkey
     assert names_in(tmp_path / "cache") == ["kept.bin"]
 
 
+def test_tfds_leaves_no_temporary_folder(monkeypatch, tmp_path):
+    """It makes one where it looks for a copy; that must be in the scratch folder, which is deleted."""
+    folders = [tmp_path / name for name in ("temporary", "data", "scratch")]
+    for folder, variable in zip(folders, ("TMPDIR", "TFDS_DATA_DIR", ""), strict=True):
+        folder.mkdir()
+        if variable:
+            monkeypatch.setenv(variable, str(folder))
+    with pytest.raises(OSError, match="no copy there"):
+        cifar10.from_tfds(folders[-1], copying="prepared")
+    assert names_in(folders[0]) == []
+    assert any(name.endswith("tfds") for name in names_in(folders[-1]))
+
+
 def test_download_is_put_in_order(noise, tmp_path):
     """From files in the layout of the original archive, through TFRecord files, tfds's usual format."""
     source = tmp_path / "cifar-10-batches-bin"

@@ -238,6 +238,7 @@ def copy_from_tfds(copying: str, scratch: str) -> None:
     damaged copy would be in its way.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # decoding needs no GPU, and others may need its memory
+    tempfile.tempdir = scratch  # tfds leaves empty folders behind
     place = "tensorflow_datasets"
     try:
         import tensorflow_datasets as tfds
