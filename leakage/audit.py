@@ -29,7 +29,15 @@ from matplotlib.figure import Figure
 
 from leakage.calibration import calibrated, reference_losses, without_surplus
 from leakage.checks import accuracy_of, unrelated
-from leakage.command_line import BadInput, OneLineParser, finite_number, positive_number, run, short
+from leakage.command_line import (
+    BadInput,
+    OneLineParser,
+    counted,
+    finite_number,
+    positive_number,
+    run,
+    short,
+)
 from leakage.estimates import EPSILON_IN_FAMILY, FAMILY, LOW_FPRS, allowed
 from leakage.files import Columns, different_spelling, read_references, read_training
 from leakage.findings import (
@@ -272,7 +280,7 @@ def _trainings(
     """The examples of each training, see files.read_training."""
     sides = 2 if columns.member is None else 1
     if not sources or len(sources) % sides or len(labels) not in (0, sides):
-        given = f"{len(sources)} files and {len(labels)} of labels"
+        given = f"{counted(len(sources), 'file')} and {len(labels)} of labels"
         raise BadInput(f"{given}; give members and non-members in turn, or tables and a --member-column")
     starts = range(0, len(sources), sides)
     return [
@@ -511,7 +519,7 @@ def _without_output(words: Sequence[str]) -> list[str]:
         name, _, folder = word.partition("=")
         if word == "--":
             return [*kept, word, *remaining]
-        if len(name) > 2 and "--output".startswith(name):  # argparse takes --out for it too
+        if name == "--output":
             if not folder:
                 next(remaining, None)
             continue

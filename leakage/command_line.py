@@ -47,8 +47,11 @@ class Terminated(KeyboardInterrupt):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, without the usage text before it, and which takes -5e3 for
-    a number."""
+    """An ArgumentParser whose errors are one line, without the usage text before it, which takes -5e3 for a
+    number, and no option by the beginning of its name: a slip of the pen is told, not guessed at."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **options)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         """As ArgumentParser's, from the words `args`, default the command line's."""

@@ -175,7 +175,7 @@ def loss_panel(axes: Axes, models: Sequence[Shown], title: str, signal: str = "l
         members, nonmembers = (np.interp(at, *mean, left=0.0) for mean in means)
         widest = np.argmax(np.abs(members - nonmembers))
         ends = [members[widest], nonmembers[widest]]
-        label = f"advantage {model.advantage:.3f}" if len(models) <= FEW_MODELS else None
+        label = f"advantage {model.advantage:.3f}, same records" if len(models) <= FEW_MODELS else None
         axes.plot([max(at[widest], low)] * 2, ends, color=colour, marker="_", linewidth=1.2, label=label)
     grey_key(axes, {"members": "-", "non-members": "--"}, "upper left")
     lines = len(axes.get_legend().get_texts())

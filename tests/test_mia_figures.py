@@ -683,7 +683,7 @@ def test_the_panels_draw_anybody_s_losses(members, nonmembers, scale):
     roc_panel(roc, [model._replace(points=[Point(0.5, 0.6, 0.5, 0.7)])], "ROC")
     figure.draw_without_rendering()
     assert losses.get_xscale() == scale
-    assert legend(losses)[0] == f"advantage {largest:.3f}"
+    assert legend(losses)[0] == f"advantage {largest:.3f}, same records"
     assert legend(roc) == ["label", "95% at each FPR, if nothing leaks", "chance: TPR = FPR"]
     [gap] = [line.get_ydata() for line in losses.lines if line.get_label().startswith("advantage")]
     if scale == "log":
