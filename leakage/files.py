@@ -4,6 +4,7 @@ The sources are read by leakage.tables, probabilities and logits by leakage.scor
 are judged together, so that no fault of one side's file becomes a difference between the two.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false
 WHOSE = {"members": True, "non-members": False}
 WITH_A_POINT = r"[-+]?\d+(\.\d*)?([eE][-+]\d+)?"  # numbers as numpy and pandas write floats
 WHOLE = 2.0**53  # from which on float64 does not tell whole numbers apart
+TWO_THINGS = "one column cannot be two things"
 ONE_COLUMN = "name its column: FILE:NAME"  # of labels and persons, for which there is no option
 
 
@@ -59,7 +61,7 @@ def read_training(
     notes = Notes() if notes is None else notes
     sides = 2 if columns.member is None else 1
     if len(sources) != sides or len(labels) not in (0, sides) or len(persons) not in (0, sides):
-        given = f"{len(sources)} files, {len(labels)} of labels and {len(persons)} of persons"
+        given = f"{counted(len(sources), 'file')}, {len(labels)} of labels and {len(persons)} of persons"
         raise BadInput(f"{given}; give members and non-members in turn, or tables and a --member-column")
     parts = read_examples(sources, columns, labels, persons, notes)
     if columns.member is None:
@@ -96,6 +98,7 @@ def read_examples(
     tables = [read_table(source, columns.header, notes) for source in sources]
     sides = WHOSE.values() if len(tables) == 2 and columns.member is None else [None] * len(tables)
     roles = [_roles(table, columns, side) for table, side in zip(tables, sides, strict=True)]
+    names: Sequence[str | None] = [None] * len(tables)
     if len(labels):
         label_tables = [read_table(source, columns.header, notes) for source in labels]
         parts = _losses_of_scores(sources, tables, roles, labels, label_tables, columns)
@@ -119,6 +122,10 @@ def read_examples(
                 raise BadInput("persons are given, and a column of persons too; leave out one of them")
             table = read_table(persons[place], columns.header, notes)
             name = table.chosen(None, roles[place].values(), ONE_COLUMN)
+            if isinstance(persons[place], str | os.PathLike):
+                file = str(persons[place]).removesuffix(f":{name}")
+                if name == names[place] and file == str(sources[place]).removesuffix(f":{name}"):
+                    table.refuse("the losses are given by --persons too", TWO_THINGS)
             part["person"] = _for_each(table, names_of(table, name), len(part), "persons")
     return parts
 
@@ -130,12 +137,30 @@ def _roles(table: Table, columns: Columns, side: bool | None = None) -> dict[str
     """
     wanted = {"member": columns.member, "id": columns.id, "group": columns.group, "person": columns.person}
     roles = {role: table.chosen(name) for role, name in wanted.items() if name is not None}
+    _refuse_two_uses(table, roles, columns)
     if "member" not in roles and "member" in table.left(roles.values()):
         texts = pd.Series(table.columns["member"].ravel()).astype(str)
         if side is None or not (texts.str.strip().str.lower().map(TRUTHS) == side).all():
             table.refuse("has a column member", "say --member-column member, or leave that column out")
         roles["member"] = "member"
     return roles
+
+
+def _refuse_two_uses(table: Table, roles: dict[str, str], columns: Columns) -> None:
+    """Refuses a column that is named for two things. If no column of losses is named, one that is called loss
+    is it."""
+    uses = {f"--{role}-column": name for role, name in roles.items()}
+    if columns.loss is not None:
+        uses["--column"] = composed(columns.loss)
+    seen: dict[str, str] = {}
+    for option, name in uses.items():
+        if name in seen:
+            what = f"column {short(name, 40)} is named by {seen[name]} and by {option}"
+            table.refuse(what, TWO_THINGS)
+        if columns.loss is None and name.lower() == "loss":
+            what = f"column {short(name, 40)} holds the losses, and is named by {option}"
+            table.refuse(what, f"{TWO_THINGS}; say --column if the losses are in another")
+        seen[name] = option
 
 
 def _for_each(table: Table, values: np.ndarray, n: int, what: str) -> np.ndarray:
@@ -212,7 +237,12 @@ def _losses_of_scores(
     for source, table, taken, label in zip(sources, tables, roles, labels, strict=True):
         known = set(taken.values())
         if isinstance(label, str):
-            known.add(label.removeprefix(f"{source}:"))  # a column of the same file
+            name = label.removeprefix(f"{source}:")  # a column of the same file
+            if name in known and name != taken.get("group"):
+                table.refuse(
+                    f"column {short(name, 40)} is given by --labels, and for another use", TWO_THINGS
+                )
+            known.add(name)
         scores, names = _scores(table, columns.loss, known)
         if names and found and sorted(names) == sorted(names_of_classes[0]):
             scores = scores[:, [names.index(name) for name in names_of_classes[0]]]

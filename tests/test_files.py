@@ -1238,6 +1238,48 @@ def test_any_table_with_all_columns_is_read_or_refused(rows, with_references):
             assert len(str(refusal)) < 300
 
 
+TWO_USES = [
+    *[{"member_column": "member", f"{role}_column": "member"} for role in ("group", "person", "id")],
+    *[{"member_column": "member", f"{role}_column": "loss"} for role in ("group", "person", "id")],
+    {"member_column": "member", "column": "member"},
+    {"member_column": "member", "column": "age", "group_column": "age"},
+    {"member_column": "member", "id_column": "name", "person_column": "name"},
+    {"member_column": "member", "persons": ":loss"},
+    {"member_column": "member", "persons": ""},  # the column of losses is the only one that it could be
+    {"member_column": "member", "id_column": "name", "labels": ":name"},
+    {"member_column": "member", "labels": ":member"},
+]
+
+
+@pytest.mark.parametrize("options", TWO_USES)
+def test_one_column_cannot_be_two_things(options, tmp_path):
+    generator = np.random.default_rng(4)
+    columns = {"loss": generator.exponential(1, 40), "member": np.arange(40) % 2, "age": 30 + np.arange(40)}
+    path = tmp_path / "table.csv"
+    pd.DataFrame(columns | {"name": [f"n{row}" for row in range(40)]}).to_csv(path, index=False)
+    files = {key: f"{path}{options[key]}" for key in ("persons", "labels") if key in options}
+    with pytest.raises(BadInput, match="one column cannot be two things") as refusal:
+        audit(str(path), **options | files)
+    assert len(refusal.value.shown()) < 300
+    with pytest.raises(BadInput, match="1 file and 0 of labels"):
+        audit(str(path))
+
+
+def test_a_column_called_loss_may_be_a_group_where_another_holds_the_losses():
+    generator = np.random.default_rng(4)
+    table = {"nll": generator.exponential(1, 40), "member": np.arange(40) % 2, "loss": ["a", "b"] * 20}
+    found = audit(pd.DataFrame(table), column="nll", member_column="member", group_column="loss")
+    assert found["groups"]["by"] == "loss"
+
+
+def test_the_losses_file_is_not_that_of_the_persons_too(tmp_path):
+    for name in ("members", "others"):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(len(name)).exponential(1, 30))
+    files = [str(tmp_path / f"{name}.npy") for name in ("members", "others")]
+    with pytest.raises(BadInput, match="one column cannot be two things"):
+        audit(*files, persons=files)
+
+
 ROWS = st.tuples(
     st.sampled_from([0.1, 0.2, 0.25, 1.0, 1.5, np.inf]),
     st.booleans(),
