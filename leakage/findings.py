@@ -23,6 +23,7 @@ from leakage.checks import (
     same_rows_a_person,
     same_shares,
     shares_of,
+    unrelated,
 )
 from leakage.command_line import BadInput, short
 from leakage.contrasts import MEASURES as KIND_MEASURES
@@ -349,7 +350,7 @@ def same_source(frames: list[pd.DataFrame], group_sets: Mapping[str, tuple[str, 
             "reference": "the references' own mean loss, which knows nothing of who is a member,",
         }.items():
             if column in frame:
-                checks.append(partial(same_auc, column, what, losses_of(frame, column)))
+                checks.append(partial(_same_auc, column, what, frame))
         for name, (column, by) in group_sets.items():
             what = "classes" if name == "classes" else f"the groups of {short(by, 40)}"
             checks.append(partial(same_shares, name, what, frame, column))
@@ -358,6 +359,18 @@ def same_source(frames: list[pd.DataFrame], group_sets: Mapping[str, tuple[str, 
     level = level_of_each(len(checks))
     found = [check(level=level) for check in checks]
     return {"checks": found, "differs": any(check["differs"] for check in found)}
+
+
+def _same_auc(column: str, what: str, frame: pd.DataFrame, level: float) -> dict[str, object]:
+    """As same_auc, of other models' losses. If these have nothing to do with the model's, as where the rows
+    stand in another order, they do not show that the sides are of one source: then nothing was checked."""
+    found = same_auc(column, what, losses_of(frame, column), level)
+    if found["differs"] or not unrelated(frame["loss"].to_numpy(), frame[column].to_numpy()):
+        return found
+    sentence = (
+        f"{what} cannot be used: it has nothing to do with the model's, as if rows were in another order"
+    )
+    return found | {"auc": None, "auc_low": None, "auc_high": None, "sentence": sentence}
 
 
 def unequal_columns(checks: Sequence[Mapping], group_sets: Mapping[str, tuple[str, str]]) -> list[str]:

@@ -15,13 +15,13 @@ import pandas as pd
 from leakage.command_line import short
 from leakage.wording import (
     IS_NOT,
-    NOT_CHECKED,
     SHOWN_GROUPS,
     assumed,
     checked,
     glossary_of,
     groups_table,
     measures_table,
+    not_checked,
     words_on_groups,
     words_on_measures,
 )
@@ -88,7 +88,7 @@ def body_of(report: Mapping, figure: bytes) -> str:
         "<h2>What is assumed</h2>",
         _list(assumed(report)),
         "<h2>What no file can show, and was not checked</h2>",
-        _list(NOT_CHECKED),
+        _list(not_checked(report)),
         "<h2>What this audit is not</h2>",
         _list(IS_NOT),
         "<h2>From what, and how</h2>",
@@ -104,16 +104,24 @@ def body_of(report: Mapping, figure: bytes) -> str:
 
 
 def _what_was_audited(report: Mapping) -> str:
-    first = report["trainings"][0][report["attack"]]
+    first, judged = (report["trainings"][0][attack] for attack in ("loss", report["attack"]))
     trainings = len(report["trainings"])
     models = "one trained model" if trainings == 1 else f"{trainings} trainings of one kind of model"
     by = "its losses" if trainings == 1 else "their losses"
     if report["attack"] == "calibrated":
         by += ", and those of reference models"
-    return (
+    words = (
         f"Audited: {models}, by {by} on {first['members']:,} records that it was trained on and "
-        f"{first['nonmembers']:,} others."
+        f"{first['nonmembers']:,} others"
     )
+    if report["trainings"][0]["left_out"]:
+        words += f", of which the references can judge {judged['members']:,} and {judged['nonmembers']:,}"
+    words += "."
+    if "against" in report:
+        others = len(report["against"])
+        other = "another model" if others == 1 else f"{others} trainings of another kind"
+        words += f" By the loss it is compared with {other}."
+    return words
 
 
 def _warnings(report: Mapping) -> list[str]:

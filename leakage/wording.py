@@ -11,7 +11,7 @@ import pandas as pd
 
 from leakage.checks import labels_fit
 from leakage.command_line import counted, short, show
-from leakage.estimates import FEWEST_EXAMPLES, LOW_FPRS, chance_of, nonmembers_needed
+from leakage.estimates import CONFIDENCE, FEWEST_EXAMPLES, LOW_FPRS, chance_of, nonmembers_needed
 
 MEASURES = {  # key in measure_leakage: name
     "auc": "AUC",
@@ -76,11 +76,11 @@ def _answer(report: Mapping) -> list[str]:
                 "or the values are confidences, the two sides are told apart all the same"
             )
         return [f"It leaks: {_other_proof(report)}{pairs}{turned}."]
-    if finding["auc_high"] < 0.5:
-        return [f"The losses stand the wrong way round, and no leak can be shown: {pairs}."]
     if _too_few(report):
         few = f"There are too few to tell: {_too_few(report)}."
         return [few, f"Take {FEWEST_EXAMPLES} of each or more."]
+    if finding["auc_high"] < 0.5:
+        return [f"The losses stand the wrong way round, and no leak can be shown: {pairs}."]
     answer = f"No leak can be shown: {pairs}."
     detectable = finding["detectable_auc"]
     if detectable is None:
@@ -198,7 +198,7 @@ def _by_person(report: Mapping) -> str:
         return f"By person nothing can be said: {persons['refused']}."
     key, chance = ("auc_difference", 0.0) if "control" in report else ("auc", 0.5)
     answer = "leaks" if persons[f"{key}_low"] > chance else "no leak can be shown"
-    sizes = f"{persons['members']:,} persons and {persons['nonmembers']:,}"
+    sizes = f"{sure(report, 'auc')} sure, {persons['members']:,} persons and {persons['nonmembers']:,}"
     if persons["without_mean"]:
         sizes += f"; {counted(persons['without_mean'], 'person')} with inf and -inf left out"
     return (
@@ -242,6 +242,8 @@ def meaning_of(report: Mapping) -> str:
             "record was used to train it: of one record that was used and one that was not, the right one is "
             f"picked in {right} of 100 cases instead of {instead}."
         )
+    if _too_few(report):
+        return "So few records say nothing of what the model gives away. Audit it with more."
     if finding["auc_high"] < 0.5:
         return (
             "The model fits the records that it is said to have been trained on worse than the others, which "
@@ -250,8 +252,6 @@ def meaning_of(report: Mapping) -> str:
             "the more difficult records. Of audits in which nothing is wrong 2.5% or fewer get there by "
             "chance."
         )
-    if _too_few(report):
-        return "So few records say nothing of what the model gives away. Audit it with more."
     return (
         "Somebody who sees how sure the model is of a record was not shown to tell better than by a coin "
         "whether the record was used to train it. Another attack, or more records, may still show it."
@@ -487,10 +487,13 @@ def words_on_contrast(report: Mapping) -> list[str]:
         return []
     contrast = report["contrast"]
     ends = interval(contrast, "auc", "+.4f")
-    over = f" ({ends}, over {contrast['over'].replace('examples', 'records')})" if ends else ""
+    level, over = _percent(CONFIDENCE), contrast["over"].replace("examples", "records")
+    over = f" ({ends}, {level} sure, over {over})" if ends else ""
+    aucs = [training["loss"]["auc"] for training in report["against"]]
+    mean = "" if len(aucs) == 1 else f", mean of {len(aucs)} trainings"
     words = (
-        f"AUC of {contrast['first']} minus {contrast['second']}, by the loss: "
-        f"{contrast['auc_difference']:+.4f}{over}"
+        f"AUC of {contrast['second']}, by the loss: {sum(aucs) / len(aucs):.4f}{mean}. "
+        f"AUC of {contrast['first']} minus {contrast['second']}: {contrast['auc_difference']:+.4f}{over}"
     )
     # Where the sides differ without the model, neither AUC is of a leak.
     return [f"{words}." if report["finding"]["sides_differ"] else f"{words}: {contrast['verdict']}."]
@@ -501,7 +504,7 @@ def words_on_control(report: Mapping) -> list[str]:
     if "control" not in report:
         return []
     control = report["control"]
-    ends = interval(control, "auc", "+.4f")
+    ends = f"{interval(control, 'auc', '+.4f')}, {sure(report, 'auc')} sure"
     return [
         f"Control, a model that saw neither side: AUC {control['control_auc']:.4f}. Difference to it "
         f"{control['auc_difference']:+.4f} ({ends}; 0 {_if_nothing_leaks(report)})."
@@ -583,12 +586,17 @@ def assumed(report: Mapping) -> list[str]:
     return [*sentences, *report["taken_as_given"]]
 
 
-NOT_CHECKED = (
-    "Whether the non-members took part in the training in another way, such as for early stopping or the "
-    "choice of a model: then they are half members, and the leak is larger than what is found.",
-    "Whether rows of a person, or near-duplicates, stand on both sides because the data were split by row.",
-    "Whether the model in use is the one that gave these losses.",
-)
+def not_checked(report: Mapping) -> list[str]:
+    """What no file can show. Whether persons have rows on both sides is known where persons are given."""
+    repeated = "near-duplicates" if "persons" in report else "rows of a person, or near-duplicates,"
+    return [
+        "Whether the non-members took part in the training in another way, such as for early stopping or the "
+        "choice of a model: then they are half members, and the leak is larger than what is found.",
+        f"Whether {repeated} stand on both sides because the data were split by row.",
+        "Whether the model in use is the one that gave these losses.",
+    ]
+
+
 IS_NOT = (
     "An upper bound. A stronger attack, with more references or queries, may find more. Only a proof, such "
     "as that of differential privacy, says what no attack can exceed.",

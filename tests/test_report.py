@@ -30,6 +30,7 @@ from leakage.wording import (
     glossary_of,
     measures_table,
     print_report,
+    words_on_contrast,
     words_on_groups,
 )
 
@@ -273,7 +274,7 @@ def test_persons_have_a_line_of_their_own():
     by_array = audit(losses[:1000], losses[1000:], persons=[persons[:1000], persons[1000:]])
     assert report["finding"] == by_array["finding"]
     assert report["verdict"][1].startswith("By person, the unit at risk: no leak can be shown")
-    assert "100 persons and 100" in report["verdict"][1]
+    assert f", {100 * report['confidences']['auc']:.4g}% sure, 100 persons and 100)" in report["verdict"][1]
     assert [check["check"] for check in report["same_source"]["checks"]] == ["rows a person"]
     alone = audit(losses[:1000], losses[1000:])["finding"]
     width, of_rows = (found["auc_high"] - found["auc_low"] for found in (report["finding"], alone))
@@ -653,6 +654,15 @@ def test_an_auc_below_one_half_has_its_likeliest_causes():
             assert cause in words
 
 
+@pytest.mark.parametrize("n", [2, 5, 9, 10])
+def test_below_10_records_a_side_they_are_too_few_whatever_their_order(n):
+    report = audit(5 + np.arange(n), np.linspace(0, 1, 40) ** 2)
+    assert report["finding"]["auc_high"] < 0.5
+    assert n == 10 or not report["finding"]["leak_shown"]
+    few = report["verdict"][0].startswith(f"There are too few to tell: {n} members and 40 non-members.")
+    assert few == report["meaning"].startswith("So few records say nothing") == (n < 10)
+
+
 def test_a_set_without_a_group_to_compare_asks_no_question():
     losses = made(90, 90)
     labels = np.arange(90) % 15
@@ -660,6 +670,60 @@ def test_a_set_without_a_group_to_compare_asks_no_question():
     assert audit(*logits, labels=[labels, labels])["confidences"]["auc"] == pytest.approx(0.95)
     few = [labels % 3, labels % 3]
     assert audit(*logits, labels=few)["confidences"]["auc"] == pytest.approx(0.975)
+
+
+def test_rows_in_another_order_are_no_check_of_one_source():
+    """Of references and of a control; where the order is right the check is made, and where the sides differ
+    all the same that is told."""
+    own, control, *_, n = sides_with_models(shift=0, leak=0.3, n=300)
+    order = np.random.default_rng(2).permutation(2 * n)
+    nothing = "has nothing to do with the model's, as if rows were in another order"
+    for given, what in (
+        ({"references": [control], "reference_members": "none"}, "The references' own mean loss"),
+        ({"control": [control]}, "The control's loss"),
+    ):
+        [right] = audit(own[:n], own[n:], **given)["same_source"]["checks"]
+        assert right["auc_low"] < 0.5 < right["auc_high"] and nothing not in right["sentence"]
+        option = next(iter(given))
+        report = audit(own[:n], own[n:], **given | {option: [control[order]]})
+        assert any("in one order" in warning for warning in report["warnings"])
+        [wrong] = report["same_source"]["checks"]
+        assert not wrong["differs"] and wrong["auc"] is None and nothing in wrong["sentence"]
+        found, _, supposed = report._repr_html_().partition("What is assumed")
+        assert what not in found.partition("What was checked")[2]
+        assert escape(what) in supposed and "Nothing in these files could be checked" in supposed
+        [apart] = audit(own[:n], own[n:], **given | {option: [np.sort(control)]})["same_source"]["checks"]
+        assert apart["differs"] and apart["auc"] is not None
+
+
+def test_that_persons_have_rows_on_both_sides_is_not_among_what_no_file_shows():
+    persons = np.random.default_rng(3).integers(0, 300, 1000)
+    losses = made(1000, 1)[0]
+    sides = losses[:800], losses[800:]
+    for given, words in (
+        ({}, "Whether rows of a person, or near-duplicates, stand on both sides"),
+        ({"persons": [persons[:800], persons[800:]]}, "Whether near-duplicates stand on both sides"),
+    ):
+        not_shown = audit(*sides, **given)._repr_html_().partition("was not checked")[2]
+        assert words in not_shown
+        assert ("of a person, or" in not_shown) == (not given)
+
+
+def test_the_other_model_and_every_level_are_in_words(capsys):
+    first, second = made(), made(leak=0.5)
+    report = audit(*first, against=second, control=[np.concatenate(made(seed=5, leak=1))], command="x")
+    print_report(report)
+    out = capsys.readouterr().out
+    other = report["against"][0]["loss"]["auc"]
+    assert f"AUC of the other, by the loss: {other:.4f}. AUC of the audited model minus the other: " in out
+    level = f"{100 * report['confidences']['auc']:.4g}% sure"
+    assert re.search(r"minus the other: \S+ \(\S+ to \S+, 95% sure, over records\)", out)
+    assert re.search(rf"Difference to it \S+ \(\S+ to \S+, {level}; 0 if nothing leaks\)", out)
+    assert "others. By the loss it is compared with another model." in report._repr_html_()
+    kinds = audit(*first, *made(seed=1), against=[*second, *made(seed=1, leak=0.5)])
+    mean = np.mean([training["loss"]["auc"] for training in kinds["against"]])
+    assert f", by the loss: {mean:.4f}, mean of 2 trainings. " in " ".join(words_on_contrast(kinds))
+    assert "compared with 2 trainings of another kind." in kinds._repr_html_()
 
 
 def test_the_finding_is_the_difference_to_a_control():
@@ -821,10 +885,11 @@ def test_a_large_report_shows_what_decides_and_says_what_it_leaves_out():
     assert "<b>Warning.</b> 2 more are in audit.json.</p>" in page
     lacking = (trained.sum(axis=0) % 3 == 0).sum()
     assert f"<p>{lacking} records lack a reference trained on them, or one that was not.</p>" in page
-    first = report["trainings"][0]["calibrated"]
+    given, judged = (report["trainings"][0][attack] for attack in ("loss", "calibrated"))
     audited = (
         "Audited: 12 trainings of one kind of model, by their losses, and those of reference models on "
-        f"{first['members']} records that it was trained on and {first['nonmembers']} others."
+        f"{given['members']} records that it was trained on and {given['nonmembers']} others, of which the "
+        f"references can judge {judged['members']} and {judged['nonmembers']}."
     )
     assert audited in page
     assert rows.pages < 3
@@ -933,12 +998,18 @@ def test_the_same_input_and_date_give_the_same_bytes(run_audit, tmp_path):
         assert run_audit("--date", "today", output=folder)[0] == 0
         pages.append((tmp_path / folder / "audit.html").read_bytes())
     assert pages[0] == pages[1] == pages[2]
-    assert _without_output(["a", "--output=x", "--out", "y", "b", "--", "--output"]) == [
+    assert _without_output(["a", "--output=x", "--output", "y", "b", "--", "--output"]) == [
         "a",
         "b",
         "--",
         "--output",
     ]
+
+
+def test_no_option_is_taken_by_the_beginning_of_its_name(run_audit):
+    status, out, error = run_audit("--as-give")
+    assert (status, out) == (2, "")
+    assert error == "python -m leakage: unrecognized arguments: --as-give; see --help\n"
 
 
 def test_the_version_is_that_of_the_package():
